@@ -1,0 +1,26 @@
+//! Compiles the protocol without `protoc`; the same descriptor set serves reflection.
+
+use std::path::PathBuf;
+use std::{env, error, fs};
+
+use protox::prost::Message;
+
+const FILES: [&str; 8] = [
+    "bursar/boleto/v1/boleto.proto",
+    "bursar/boleto/v1/boleto_service.proto",
+    "bursar/boleto/v1/bank_account.proto",
+    "bursar/boleto/v1/bank_account_service.proto",
+    "bursar/control/v1/control.proto",
+    "bursar/control/v1/control_service.proto",
+    "bursar/notification/v1/endpoint.proto",
+    "bursar/notification/v1/endpoint_service.proto",
+];
+
+fn main() -> Result<(), Box<dyn error::Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let descriptors = protox::compile(FILES, ["proto"])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("bursar_descriptor.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure().compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! Settings of the workers and of their supervision.
+//!
+//! **Owns** nothing. Defaults, with their reasons, stand in `config/default.toml` alone.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// `[registration]`: how boletos are registered with their banks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegistrationConfig {
+    /// How long the caller who creates a boleto is kept waiting for its bank; shorter than `attempt_timeout`.
+    #[serde(with = "humantime_serde")]
+    pub inline_deadline: Duration,
+    /// Bank calls at a time for one bank account: 1 to 10,000.
+    pub in_flight_max: u32,
+    /// Attempts after which a boleto is left for an operator: 1 to 10,000.
+    pub attempts_max: u32,
+    /// The wait after the first attempt that did not end the work; doubles from there.
+    #[serde(with = "humantime_serde")]
+    pub retry_base: Duration,
+    /// The longest wait between two attempts.
+    #[serde(with = "humantime_serde")]
+    pub retry_cap: Duration,
+    /// The deadline of a whole attempt: signing in, looking, asking. 100 ms to 1 h.
+    #[serde(with = "humantime_serde")]
+    pub attempt_timeout: Duration,
+}
+
+/// `[notification]`: how owners are told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotificationConfig {
+    /// Whether deliveries go out; their rows are written either way.
+    pub enabled: bool,
+    /// Deliveries under way at a time for one kind of channel: 1 to 10,000.
+    pub in_flight_max: u32,
+    /// Deliveries under way at a time for one endpoint: 1 to `in_flight_max`.
+    pub per_endpoint_max: u32,
+    /// The wait after the first delivery that was not taken; doubles from there.
+    #[serde(with = "humantime_serde")]
+    pub retry_base: Duration,
+    /// The longest wait between two attempts.
+    #[serde(with = "humantime_serde")]
+    pub retry_cap: Duration,
+    /// Attempts after which a delivery is a dead letter: 1 to 10,000.
+    pub attempts_max: u32,
+    /// The deadline of an attempt: 100 ms to 1 h.
+    #[serde(with = "humantime_serde")]
+    pub attempt_timeout: Duration,
+}
+
+/// `[supervision]`: how crashes are borne.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SupervisionConfig {
+    /// Restarts that are borne within `restarts_within`; one more parks a worker, or ends the process where the
+    /// foundation crashes. 1 to 10,000.
+    pub restarts_max: u32,
+    /// The width of the window in which restarts are counted: 1 s to 1 day.
+    #[serde(with = "humantime_serde")]
+    pub restarts_within: Duration,
+    /// The wait before the first restart; doubles with each crash that follows.
+    #[serde(with = "humantime_serde")]
+    pub backoff_base: Duration,
+    /// The longest wait before a restart.
+    #[serde(with = "humantime_serde")]
+    pub backoff_cap: Duration,
+    /// The wait before a parked worker is tried again; doubles from there.
+    #[serde(with = "humantime_serde")]
+    pub park_retry_base: Duration,
+    /// The longest wait before a parked worker is tried again.
+    #[serde(with = "humantime_serde")]
+    pub park_retry_cap: Duration,
+    /// Messages that an actor's mailbox holds: 1 to 1,000,000.
+    pub mailbox: usize,
+}

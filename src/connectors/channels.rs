@@ -1,0 +1,242 @@
+//! Channels: how owners are told, whichever way they asked for.
+//!
+//! **Owns** nothing; the row that a notice comes from is the queue.
+//! **Fails** per notice, with a [`ChannelError`] cut by what the caller does next. A notice counts as delivered on
+//! the other side's own acknowledgement alone, so that one may arrive twice, under the same event id.
+//! **Limits**: a destination is vetted when it is stored and again at each use.
+
+pub mod sqs;
+pub mod webhook;
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::{EventId, TenantId};
+use crate::domain::violation::Violation;
+
+use super::http::{HttpClientError, HttpConfig};
+use super::secret::SecretRef;
+use sqs::Sqs;
+use sqs::config::SqsConfig;
+use webhook::Webhook;
+use webhook::config::WebhookConfig;
+
+/// A way to reach an owner.
+pub trait Channel {
+    /// What keeps a destination from being used by this tenant, by field path; asked before it is stored.
+    fn check(&self, tenant: &TenantId, destination: &Destination) -> Vec<Violation>;
+
+    /// Delivers notices to one destination, in their order, and returns one result per notice. A notice whose
+    /// forerunner of the same subject could not be delivered is not sent before it where the channel can hold
+    /// it back (webhooks); elsewhere its version says the order (queues).
+    fn deliver(
+        &self,
+        destination: &Destination,
+        notices: &[Notice<'_>],
+    ) -> impl Future<Output = Vec<Result<Receipt, ChannelError>>> + Send;
+}
+
+/// Something that an owner is to be told.
+#[derive(Clone, Copy)]
+pub struct Notice<'a> {
+    pub tenant: &'a TenantId,
+    /// Never changes, however often the notice is sent.
+    pub event_id: EventId,
+    /// For example `boleto.registered`.
+    pub event_type: &'a str,
+    /// What it is about, for example a boleto's id.
+    pub subject: &'a str,
+    /// Grows with each change of the subject.
+    pub version: i64,
+    pub occurred_at: DateTime<Utc>,
+    /// The JSON text to be sent.
+    pub body: &'a str,
+    /// The W3C trace context of the change.
+    pub traceparent: Option<&'a str>,
+}
+
+impl fmt::Debug for Notice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notice")
+            .field("event_id", &self.event_id)
+            .field("event_type", &self.event_type)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where an owner wants to be told. `Debug` shows the kind alone: an address may carry a token.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "channel", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Destination {
+    /// A queue of Amazon SQS, or of a server that speaks like it.
+    Sqs {
+        queue_url: String,
+        /// Where the queue lives, if its URL does not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        region: Option<String>,
+    },
+    /// A webhook; two secrets while one is being rotated.
+    Webhook { url: String, secrets: Vec<SecretRef> },
+}
+
+impl Destination {
+    /// Through which channel it is reached.
+    pub fn kind(&self) -> ChannelKind {
+        match self {
+            Self::Sqs { .. } => ChannelKind::Sqs,
+            Self::Webhook { .. } => ChannelKind::Webhook,
+        }
+    }
+}
+
+impl fmt::Debug for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Destination({})", self.kind().as_str())
+    }
+}
+
+/// The kinds of channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelKind {
+    Sqs,
+    Webhook,
+}
+
+impl ChannelKind {
+    /// Every kind there is.
+    pub const ALL: [Self; 2] = [Self::Sqs, Self::Webhook];
+
+    /// The kind's name in the store, in configuration and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sqs => "sqs",
+            Self::Webhook => "webhook",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// The other side has taken a notice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The HTTP status, where there is one per notice.
+    pub status: Option<u16>,
+    /// The other side's own id of the message.
+    pub provider_message_id: Option<String>,
+}
+
+/// Why a notice was not delivered, sorted by what the caller does next.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChannelError {
+    /// This notice will never be taken by this destination.
+    #[error("destination refused the notice: {reason}")]
+    Refused { reason: String },
+    /// Not taken now; wait, then send again.
+    #[error("destination unavailable: {reason}")]
+    Unavailable { retry_after: Option<Duration>, reason: String },
+    /// Perhaps taken; send again under the same event id.
+    #[error("delivery unknown: {reason}")]
+    OutcomeUnknown { reason: String },
+    /// The destination wants no notices any more.
+    #[error("destination is gone")]
+    Disabled,
+    /// Nothing will be taken until somebody corrects something.
+    #[error("channel misconfigured: {reason}")]
+    Misconfigured { reason: String },
+}
+
+/// Settings of every channel.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChannelsConfig {
+    pub sqs: SqsConfig,
+    pub webhook: WebhookConfig,
+}
+
+/// Every channel there is. Cheap to clone; clones share connections and sign-ins.
+#[derive(Debug, Clone)]
+pub enum ChannelConnector {
+    Sqs(Sqs),
+    Webhook(Webhook),
+}
+
+impl ChannelConnector {
+    /// The connector of a kind.
+    ///
+    /// # Errors
+    /// An HTTP client that cannot be made.
+    pub fn for_kind(
+        kind: ChannelKind,
+        config: &ChannelsConfig,
+        http: &HttpConfig,
+    ) -> Result<Self, HttpClientError> {
+        match kind {
+            ChannelKind::Sqs => Ok(Self::Sqs(Sqs::new(config.sqs.clone(), http)?)),
+            ChannelKind::Webhook => Ok(Self::Webhook(Webhook::new(config.webhook.clone(), http)?)),
+        }
+    }
+
+    /// Which kind it is.
+    pub fn kind(&self) -> ChannelKind {
+        match self {
+            Self::Sqs(_) => ChannelKind::Sqs,
+            Self::Webhook(_) => ChannelKind::Webhook,
+        }
+    }
+}
+
+impl Channel for ChannelConnector {
+    fn check(&self, tenant: &TenantId, destination: &Destination) -> Vec<Violation> {
+        match self {
+            Self::Sqs(channel) => channel.check(tenant, destination),
+            Self::Webhook(channel) => channel.check(tenant, destination),
+        }
+    }
+
+    async fn deliver(
+        &self,
+        destination: &Destination,
+        notices: &[Notice<'_>],
+    ) -> Vec<Result<Receipt, ChannelError>> {
+        match self {
+            Self::Sqs(channel) => channel.deliver(destination, notices).await,
+            Self::Webhook(channel) => channel.deliver(destination, notices).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_read_by_their_names_and_no_other() {
+        let text = r#"{"webhook":{"timeout":"5s"},"sqs":{"region":"sa-east-1","credentials":
+            {"access_key_id":"env:A","secret_access_key":"file:b"}}}"#;
+        let config: ChannelsConfig = serde_json::from_str(text).unwrap();
+        assert_eq!(config.webhook.timeout, Duration::from_secs(5));
+        assert_eq!(config.sqs.egress.hosts, ["sqs.*.amazonaws.com"]);
+        for bad in [r#"{"sns":{}}"#, r#"{"webhook":{"time_out":"5s"}}"#, r#"{"sqs":{"endpoint":"here"}}"#] {
+            assert!(serde_json::from_str::<ChannelsConfig>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_destination_reads_back_and_keeps_its_address_to_itself() {
+        let text =
+            r#"{"channel":"webhook","url":"https://example.com/?token=s3cret","secrets":["env:HOOK"]}"#;
+        let destination: Destination = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&destination).unwrap(), text);
+        assert_eq!(format!("{destination:?}"), "Destination(webhook)");
+        assert_eq!(ChannelKind::from_name("webhook"), Some(destination.kind()));
+    }
+}

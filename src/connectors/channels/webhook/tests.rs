@@ -1,0 +1,163 @@
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use chrono::DateTime;
+use uuid::Uuid;
+
+use super::*;
+use crate::connectors::egress::EgressConfig;
+use crate::connectors::scripted::{Reply, Scripted, SecretFile, hanging_up, nobody, reply, reply_with};
+use crate::domain::ids::EventId;
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const OTHER_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
+
+struct Owner {
+    tenant: TenantId,
+    secrets: Vec<SecretFile>,
+}
+
+impl Owner {
+    fn new(secrets: &[&str]) -> Self {
+        Self {
+            tenant: TenantId::default(),
+            secrets: secrets.iter().map(|text| SecretFile::new(text)).collect(),
+        }
+    }
+
+    fn at(&self, url: &str) -> Destination {
+        let secrets = self.secrets.iter().map(|file| SecretRef::parse(&file.reference()).unwrap()).collect();
+        Destination::Webhook { url: url.to_owned(), secrets }
+    }
+
+    fn notice<'a>(&'a self, number: u128, subject: &'a str) -> Notice<'a> {
+        Notice {
+            tenant: &self.tenant,
+            event_id: EventId(Uuid::from_u128(number)),
+            event_type: "boleto.registered",
+            subject,
+            version: 2,
+            occurred_at: DateTime::UNIX_EPOCH,
+            body: r#"{"boleto_id":"b"}"#,
+            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        }
+    }
+}
+
+fn channel(timeout: Duration) -> Webhook {
+    let egress = EgressConfig {
+        schemes: vec!["http".into()],
+        hosts: vec!["127.0.0.1".into()],
+        ports: Vec::new(),
+        allow_loopback: true,
+        allow_private: false,
+    };
+    let config = WebhookConfig { timeout, egress, ..WebhookConfig::default() };
+    Webhook::new(config, &HttpConfig::default()).unwrap()
+}
+
+async fn deliver_one(owner: &Owner, url: &str, timeout: Duration) -> Result<Receipt, ChannelError> {
+    let mut outcomes = channel(timeout).deliver(&owner.at(url), &[owner.notice(1, "b")]).await;
+    assert_eq!(outcomes.len(), 1);
+    outcomes.remove(0)
+}
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn a_delivery_can_be_verified_with_either_secret_of_a_rotation() {
+    let server = Scripted::start(|_| reply(204, "")).await;
+    let owner = Owner::new(&[SECRET, OTHER_SECRET]);
+    let receipt = deliver_one(&owner, &server.url("/hook"), PATIENCE).await.unwrap();
+    assert_eq!(receipt.status, Some(204));
+    let seen = server.seen().remove(0);
+    assert_eq!(seen.header("webhook-id"), Uuid::from_u128(1).to_string());
+    assert_eq!(seen.header("content-type"), "application/json");
+    assert_eq!(seen.header("traceparent"), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    let timestamp: i64 = seen.header("webhook-timestamp").parse().unwrap();
+    let expected: Vec<_> = [SECRET, OTHER_SECRET]
+        .iter()
+        .map(|text| {
+            SigningKey::parse(&(*text).into()).unwrap().sign(seen.header("webhook-id"), timestamp, &seen.body)
+        })
+        .collect();
+    assert_eq!(seen.header("webhook-signature"), expected.join(" "));
+}
+
+#[tokio::test]
+async fn every_answer_has_its_class() {
+    let owner = Owner::new(&[SECRET]);
+    let unavailable = |seconds: Option<u64>, reason: &str| {
+        Some(ChannelError::Unavailable {
+            retry_after: seconds.map(Duration::from_secs),
+            reason: reason.to_owned(),
+        })
+    };
+    let cases = [
+        (reply(200, "x".repeat(1_000_000)), None),
+        (reply(410, ""), Some(ChannelError::Disabled)),
+        (reply_with(302, "location", "http://127.0.0.1:1/"), unavailable(None, "status 302")),
+        (reply_with(429, "retry-after", "5"), unavailable(Some(5), "status 429")),
+        (reply_with(503, "retry-after", "6"), unavailable(Some(6), "status 503")),
+        (reply(400, ""), unavailable(None, "status 400")),
+        (reply(500, ""), unavailable(None, "status 500")),
+    ];
+    for (answer, expected) in cases {
+        let shown = format!("{expected:?}");
+        let server = Scripted::start(move |_| answer.clone()).await;
+        assert_eq!(deliver_one(&owner, &server.url("/"), PATIENCE).await.err(), expected, "{shown}");
+        assert_eq!(server.seen().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_lost_delivery_is_unknown_only_if_it_may_have_left() {
+    let owner = Owner::new(&[SECRET]);
+    let at = |address: SocketAddr| format!("http://{address}/");
+    let silent = Scripted::start(|_| Reply::Hang).await;
+    let error = deliver_one(&owner, &silent.url("/"), Duration::from_millis(50)).await.unwrap_err();
+    assert!(matches!(error, ChannelError::OutcomeUnknown { .. }), "{error}");
+    let error = deliver_one(&owner, &at(hanging_up().await), PATIENCE).await.unwrap_err();
+    assert!(matches!(error, ChannelError::OutcomeUnknown { .. }), "{error}");
+    let error = deliver_one(&owner, &at(nobody().await), PATIENCE).await.unwrap_err();
+    assert!(matches!(error, ChannelError::Unavailable { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn behind_a_failure_only_the_same_subject_is_held_back() {
+    let owner = Owner::new(&[SECRET]);
+    let failing = Uuid::from_u128(1).to_string();
+    let server =
+        Scripted::start(move |seen| reply(if seen.header("webhook-id") == failing { 500 } else { 200 }, ""))
+            .await;
+    let notices = [owner.notice(1, "a"), owner.notice(2, "b"), owner.notice(3, "a"), owner.notice(4, "b")];
+    let outcomes = channel(PATIENCE).deliver(&owner.at(&server.url("/")), &notices).await;
+    let delivered: Vec<_> = outcomes.iter().map(Result::is_ok).collect();
+    assert_eq!(delivered, [false, true, false, true]);
+    let sent: HashSet<_> = server.seen().iter().map(|seen| seen.header("webhook-id").to_owned()).collect();
+    assert_eq!(sent.len(), 3);
+    assert!(!sent.contains(&Uuid::from_u128(3).to_string()));
+}
+
+#[tokio::test]
+async fn a_forbidden_destination_is_not_connected_to() {
+    let server = Scripted::start(|_| reply(200, "")).await;
+    let owner = Owner::new(&[SECRET]);
+    let strict = Webhook::new(WebhookConfig::default(), &HttpConfig::default()).unwrap();
+    let destination = owner.at(&server.url("/"));
+    let outcomes = strict.deliver(&destination, &[owner.notice(1, "b")]).await;
+    assert!(matches!(outcomes[0], Err(ChannelError::Misconfigured { .. })));
+    assert!(server.seen().is_empty());
+    assert_eq!(strict.check(&owner.tenant, &destination)[0].field, "url");
+    let bare = Destination::Webhook { url: "https://example.com/".into(), secrets: Vec::new() };
+    assert_eq!(strict.check(&owner.tenant, &bare)[0].field, "secrets");
+}
+
+#[tokio::test]
+async fn a_secret_that_is_none_is_never_shown() {
+    let owner = Owner::new(&["not-a-webhook-secret"]);
+    let error = deliver_one(&owner, "http://127.0.0.1:1/", PATIENCE).await.unwrap_err();
+    assert!(matches!(error, ChannelError::Misconfigured { .. }));
+    assert!(!format!("{error} {error:?}").contains("not-a-webhook-secret"));
+}

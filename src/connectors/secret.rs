@@ -1,0 +1,168 @@
+//! References to secrets, so that configuration and the store never hold a value.
+//!
+//! **Owns** nothing: a secret is read anew at each use, so that a rotated file counts from the next call on.
+//! **Fails** naming the reference and what is wrong with it, never the value.
+//! **Limits**: a secret file holds at most 64 KiB; surrounding white space is not part of the secret.
+
+use std::fmt;
+use std::io::Read;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+const FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// Where a secret is kept: `env:NAME` or `file:path`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum SecretRef {
+    /// A variable of the process's environment.
+    Env(String),
+    /// A file, usually mounted by the platform; relative paths start at the working directory.
+    File(String),
+}
+
+impl SecretRef {
+    /// Reads a reference.
+    ///
+    /// # Errors
+    /// Text that is neither `env:NAME` (letters, digits, underscore) nor `file:path`. The text itself is not
+    /// repeated: somebody may have written the secret where its reference belongs.
+    pub fn parse(text: &str) -> Result<Self, InvalidSecretRef> {
+        if let Some(name) = text.strip_prefix("env:") {
+            let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            if !name.is_empty() && plain {
+                return Ok(Self::Env(name.to_owned()));
+            }
+        }
+        if let Some(path) = text.strip_prefix("file:")
+            && !path.is_empty()
+            && !path.contains('\0')
+        {
+            return Ok(Self::File(path.to_owned()));
+        }
+        Err(InvalidSecretRef)
+    }
+
+    /// Reads the secret.
+    ///
+    /// # Errors
+    /// A variable that is not set, a file that cannot be read, is too long or is not UTF-8, an empty value.
+    pub fn resolve(&self) -> Result<SecretString, SecretError> {
+        let value = match self {
+            Self::Env(name) => std::env::var(name).map_err(|error| match error {
+                std::env::VarError::NotPresent => self.fault("the variable is not set"),
+                std::env::VarError::NotUnicode(_) => self.fault("the value is not UTF-8"),
+            })?,
+            Self::File(path) => self.read(path)?,
+        };
+        let trimmed = value.trim();
+        if trimmed.is_empty() {
+            return Err(self.fault("the value is empty"));
+        }
+        Ok(SecretString::from(trimmed))
+    }
+
+    fn read(&self, path: &str) -> Result<String, SecretError> {
+        let file = std::fs::File::open(path).map_err(|error| self.unreadable(&error))?;
+        let mut text = String::new();
+        let read = file
+            .take(FILE_BYTES_MAX + 1)
+            .read_to_string(&mut text)
+            .map_err(|error| self.unreadable(&error))?;
+        if read as u64 > FILE_BYTES_MAX {
+            return Err(self.fault("the file is longer than 64 KiB"));
+        }
+        Ok(text)
+    }
+
+    fn unreadable(&self, error: &std::io::Error) -> SecretError {
+        // The kind says what an operator needs; the full text may repeat bytes of the file.
+        self.fault(&format!("the file cannot be read: {}", error.kind()))
+    }
+
+    fn fault(&self, reason: &str) -> SecretError {
+        SecretError { reference: self.to_string(), reason: reason.to_owned() }
+    }
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{path}"),
+        }
+    }
+}
+
+impl TryFrom<String> for SecretRef {
+    type Error = InvalidSecretRef;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
+    }
+}
+
+impl From<SecretRef> for String {
+    fn from(reference: SecretRef) -> Self {
+        reference.to_string()
+    }
+}
+
+/// The text refers to no secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a secret is referred to as env:NAME or file:path")]
+pub struct InvalidSecretRef;
+
+/// A secret could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("secret {reference} cannot be used: {reason}")]
+pub struct SecretError {
+    /// The reference as configured.
+    pub reference: String,
+    /// What is wrong, without the value.
+    pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn references_read_back_as_written() {
+        for text in ["env:BB_APP_KEY", "file:/run/secrets/bb", "file:secrets/a b"] {
+            assert_eq!(SecretRef::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_reference_is_refused_without_being_repeated() {
+        for text in ["", "s3cret", "env:", "env:A B", "file:", "ENV:A", "vault:x"] {
+            let error = SecretRef::parse(text).unwrap_err();
+            assert!(text.is_empty() || !error.to_string().contains("s3cret"));
+        }
+    }
+
+    #[test]
+    fn a_rotated_file_counts_from_the_next_use_on() {
+        let path = std::env::temp_dir().join(format!("bursar-secret-{}", uuid::Uuid::now_v7()));
+        let reference = SecretRef::parse(&format!("file:{}", path.display())).unwrap();
+        std::fs::write(&path, "first\n").unwrap();
+        assert_eq!(reference.resolve().unwrap().expose_secret(), "first");
+        std::fs::write(&path, "second").unwrap();
+        assert_eq!(reference.resolve().unwrap().expose_secret(), "second");
+        std::fs::write(&path, " \n").unwrap();
+        assert_eq!(reference.resolve().unwrap_err().reason, "the value is empty");
+        std::fs::remove_file(&path).unwrap();
+        assert!(reference.resolve().unwrap_err().reason.contains("cannot be read"));
+    }
+
+    #[test]
+    fn a_missing_variable_is_named() {
+        let reference = SecretRef::parse("env:BURSAR_TEST_NO_SUCH_VARIABLE").unwrap();
+        let error = reference.resolve().unwrap_err();
+        assert_eq!(error.reference, "env:BURSAR_TEST_NO_SUCH_VARIABLE");
+    }
+}

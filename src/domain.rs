@@ -1,0 +1,17 @@
+//! The law: what a boleto, a tax id or a bank account is, and what may happen to it.
+//!
+//! **Owns** nothing. Pure: no `async`, no clock, no IO, no randomness; what changes is passed in.
+//! **Fails** with an error per room that names the rule that was broken, never with personal data.
+//! **Limits** are those of the field (digits of a barcode, days of a due-date factor), stated where they bind.
+
+pub mod bank_account;
+pub mod boleto;
+pub mod ids;
+pub mod money;
+pub mod payer;
+pub mod tax_id;
+pub mod violation;
+pub mod work;
+
+#[cfg(test)]
+mod vectors;

@@ -1,0 +1,45 @@
+//! Settings of the gRPC face.
+//!
+//! **Owns** nothing. Defaults, with their reasons, stand in `config/default.toml` alone.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// `[api]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiConfig {
+    /// Where gRPC, health and the dashboard are served; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Whether `listen` may be an address that other machines can reach; refused at start otherwise.
+    pub bind_beyond_loopback: bool,
+    /// Watching calls at a time, of all callers together: 1 to 65,536.
+    pub streams_max: u32,
+    /// Watching calls at a time of one connection: 1 to `streams_max`.
+    pub streams_per_caller_max: u32,
+    /// Unary calls at a time; one more gets `RESOURCE_EXHAUSTED`. 1 to 65,536.
+    pub requests_in_flight_max: u32,
+    /// The longest request message, in bytes: 1 KiB to 64 MiB.
+    pub message_bytes_max: usize,
+    /// How often a silent connection is asked whether it still lives: 1 s to 1 h.
+    #[serde(with = "humantime_serde")]
+    pub keepalive_interval: Duration,
+    /// Within what it must have answered: 100 ms to 5 min.
+    #[serde(with = "humantime_serde")]
+    pub keepalive_timeout: Duration,
+}
+
+/// `[limits]`: of what one answer may hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Rows of a page when the caller names no size: 1 to `page_size_max`.
+    pub page_size_default: u32,
+    /// Rows of a page at most; a caller who asks for more gets so many. 1 to 10,000.
+    pub page_size_max: u32,
+    /// How often a watch looks for changes when nothing wakes it: 10 ms to 1 min.
+    #[serde(with = "humantime_serde")]
+    pub watch_poll: Duration,
+}

@@ -1,0 +1,166 @@
+//! The outside world in miniature: a bank, a queue service and a webhook receiver, each speaking its real
+//! protocol over a real socket, for a first look at the house and for every test of it.
+//!
+//! It is written from the providers' manuals and imports no other room of this crate, so that a misreading
+//! cannot hide on both sides of the wire. Every request is checked against a closed schema.
+//!
+//! **Owns** the effects ledger (`effects.jsonl` in its data directory): each effect that the outside accepted,
+//! synced before the answer leaves. The titles, queues and messages themselves live in memory only.
+//! **Fails** at opening when a port is taken or the ledger cannot be written; later, an effect that cannot be
+//! recorded is answered with a 503, never with a success.
+//! **Limits**: each owner's queue keeps its newest 100,000 messages and the inbox 10,000; the ledger grows.
+//!
+//! Tour: [`world`] opens and closes it, [`process`] runs it as a process of its own, [`control`] steers that
+//! process; [`bank`], [`sqs`] and [`webhook`] are the parties, [`script`] their misbehaviour, [`ledger`] and
+//! [`inbox`] their memory, [`line`] the sockets, [`screen`] what a person sees.
+
+mod bank;
+mod control;
+mod inbox;
+pub mod ledger;
+mod line;
+mod outside;
+mod process;
+mod screen;
+pub mod script;
+mod sqs;
+mod webhook;
+mod world;
+
+#[cfg(test)]
+mod client;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use inbox::ReceivedMessage;
+pub use ledger::{Effect, EffectKind};
+pub use process::run_process;
+pub use script::{Behaviour, Party, Script, Times};
+pub use world::World;
+
+/// The queue that exists from the start, and the webhook receiver's customary name.
+pub const OWNER: &str = "sandbox-owner";
+
+/// Where and how the world opens.
+#[derive(Clone)]
+pub struct WorldOptions {
+    /// A loopback address; anything else is refused, because the world believes every caller.
+    pub bind: IpAddr,
+    /// One port for each party; 0 takes any free one.
+    pub ports: Ports,
+    /// Holds `effects.jsonl`; made when it is missing.
+    pub data_dir: PathBuf,
+    /// The Standard Webhooks secret (`whsec_…`); without it signatures are not looked at.
+    pub webhook_secret: Option<String>,
+    /// Says nothing on stderr.
+    pub quiet: bool,
+    /// Syncs the ledger before an effect is answered. Only benchmarks switch it off.
+    pub ledger_sync: bool,
+    /// What the bank lets in.
+    pub bank: BankOptions,
+}
+
+impl WorldOptions {
+    /// Loopback, any free ports, quiet, synced: what a test wants.
+    pub fn in_dir(data_dir: impl Into<PathBuf>) -> Self {
+        WorldOptions {
+            bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            ports: Ports::default(),
+            data_dir: data_dir.into(),
+            webhook_secret: None,
+            quiet: true,
+            ledger_sync: true,
+            bank: BankOptions::default(),
+        }
+    }
+}
+
+/// The credentials that the bank knows, and how long its tokens live.
+#[derive(Clone)]
+pub struct BankOptions {
+    /// User of the token request's Basic header.
+    pub client_id: String,
+    /// Password of the token request's Basic header.
+    pub client_secret: String,
+    /// Value of `gw-dev-app-key`.
+    pub app_key: String,
+    /// Age at which a token stops working.
+    pub token_ttl: Duration,
+}
+
+impl Default for BankOptions {
+    fn default() -> Self {
+        BankOptions {
+            client_id: "sandbox-client".into(),
+            client_secret: "sandbox-secret".into(),
+            app_key: "sandbox-app-key".into(),
+            token_ttl: Duration::from_secs(600),
+        }
+    }
+}
+
+/// The ports to listen on; 0 takes any free one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ports {
+    /// Token endpoint and Cobranças API.
+    pub bank: u16,
+    /// The queue service.
+    pub sqs: u16,
+    /// The webhook receiver.
+    pub webhook: u16,
+    /// Scripts, counts, effects, messages.
+    pub control: u16,
+}
+
+/// Where the parties are reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addresses {
+    /// Base of the Cobranças API, with its path and version.
+    pub bank_url: String,
+    /// The token endpoint.
+    pub token_url: String,
+    /// The queue service's endpoint, without a path.
+    pub sqs_url: String,
+    /// URL of the queue that exists from the start.
+    pub queue_url: String,
+    /// URL of the customary webhook receiver; any other name under `/hooks/` works too.
+    pub webhook_url: String,
+    /// Base of the control API.
+    pub control_url: String,
+}
+
+/// Why the world could not open, or a wait in it ended without success.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The options themselves must change.
+    #[error("sandbox option {option}: {reason}")]
+    InvalidOption {
+        /// The field's name.
+        option: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Another port must be chosen, or whoever holds this one stopped.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// What was asked for.
+        address: SocketAddr,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The data directory or the ledger in it cannot be used.
+    #[error("cannot use the effects ledger")]
+    Ledger(#[from] std::io::Error),
+    /// What was waited for did not come.
+    #[error("{awaited} did not happen within {waited_ms} ms")]
+    TimedOut {
+        /// What was waited for.
+        awaited: &'static str,
+        /// How long, in milliseconds.
+        waited_ms: u128,
+    },
+}

@@ -1,0 +1,145 @@
+//! Steers the world from another process, over HTTP and JSON.
+//!
+//! **Owns** nothing.
+//! **Fails** with 400 or 422 and axum's own words when a request is not understood.
+//! **Limits**: loopback, like the rest; whoever reaches it may do everything.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::inbox::ReceivedMessage;
+use super::ledger::{Effect, EffectKind};
+use super::outside::Outside;
+use super::script::{Behaviour, Party, Times};
+
+pub(super) fn router(outside: Arc<Outside>) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/script", post(script))
+        .route("/clear", post(clear))
+        .route("/release", post(release))
+        .route("/expire-tokens", post(expire_tokens))
+        .route("/counts", get(counts))
+        .route("/effects", get(effects))
+        .route("/messages", get(messages))
+        .with_state(outside)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Addition {
+    party: Party,
+    behaviour: Behaviour,
+    /// A number, or `"always"`.
+    #[serde(default = "once")]
+    times: Times,
+}
+
+fn once() -> Times {
+    Times::Count(1)
+}
+
+async fn script(State(outside): State<Arc<Outside>>, Json(addition): Json<Addition>) -> StatusCode {
+    outside.script.add(addition.party, addition.behaviour, addition.times);
+    StatusCode::NO_CONTENT
+}
+
+async fn clear(State(outside): State<Arc<Outside>>) -> StatusCode {
+    outside.script.clear_all();
+    StatusCode::NO_CONTENT
+}
+
+async fn release(State(outside): State<Arc<Outside>>) -> StatusCode {
+    outside.script.release();
+    StatusCode::NO_CONTENT
+}
+
+async fn expire_tokens(State(outside): State<Arc<Outside>>) -> StatusCode {
+    outside.script.expire_tokens();
+    StatusCode::NO_CONTENT
+}
+
+async fn counts(State(outside): State<Arc<Outside>>) -> Json<Value> {
+    Json(json!({"asked": outside.script.counts(), "held": outside.script.held()}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Filter {
+    kind: Option<EffectKind>,
+}
+
+async fn effects(State(outside): State<Arc<Outside>>, Query(filter): Query<Filter>) -> Json<Vec<Effect>> {
+    let wanted = |effect: &&Effect| filter.kind.is_none_or(|kind| effect.kind == kind);
+    Json(outside.ledger.kept().iter().filter(wanted).cloned().collect())
+}
+
+async fn messages(State(outside): State<Arc<Outside>>) -> Json<Vec<ReceivedMessage>> {
+    Json(outside.inbox.messages())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sandbox::client::{Client, TempDir};
+    use crate::sandbox::{World, WorldOptions};
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn another_process_scripts_counts_and_reads() {
+        let dir = TempDir::new();
+        let world = World::open(WorldOptions::in_dir(dir.path())).await.unwrap();
+        let (client, addresses) = (Client::new(), world.addresses());
+        let at = |path: &str| format!("{}{path}", addresses.control_url);
+        let json_type = || vec![("content-type", "application/json".to_owned())];
+        assert_eq!(client.get(&at("/healthz"), vec![]).await.unwrap().body, "ok\n");
+
+        let addition =
+            json!({"party": "webhook", "behaviour": {"status": {"code": 503}}, "times": 2}).to_string();
+        assert_eq!(client.post(&at("/script"), json_type(), &addition).await.unwrap().status, 204);
+        let mut statuses = Vec::new();
+        for _ in 0..3 {
+            statuses.push(client.post(&addresses.webhook_url, vec![], "{}").await.unwrap().status);
+        }
+        assert_eq!(statuses, [503, 503, 204]);
+        assert_eq!(client.get(&at("/counts"), vec![]).await.unwrap().json()["asked"]["webhook"], 3);
+        let all = client.get(&at("/effects?kind=owner.webhook"), vec![]).await.unwrap().json();
+        assert_eq!(all.as_array().unwrap().len(), 1);
+        let none = client.get(&at("/effects?kind=bank.registered"), vec![]).await.unwrap().json();
+        assert_eq!(none, json!([]));
+        assert_eq!(client.get(&at("/messages"), vec![]).await.unwrap().json()[0]["body"], "{}");
+
+        for bad in
+            [json!({"party": "mars", "behaviour": "hang"}), json!({"party": "sqs", "behaviour": "sulk"})]
+        {
+            let refused = client.post(&at("/script"), json_type(), &bad.to_string()).await.unwrap();
+            assert_eq!(refused.status, 422);
+        }
+        world.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_held_request_goes_on_when_it_is_released() {
+        let dir = TempDir::new();
+        let world = World::open(WorldOptions::in_dir(dir.path())).await.unwrap();
+        let (client, addresses) = (Client::new(), world.addresses().clone());
+        let json_type = vec![("content-type", "application/json".to_owned())];
+        let hold = json!({"party": "webhook", "behaviour": {"accept_then": "hold"}}).to_string();
+        client.post(&format!("{}/script", addresses.control_url), json_type, &hold).await.unwrap();
+        let waiting = tokio::spawn({
+            let (client, url) = (client.clone(), addresses.webhook_url.clone());
+            async move { client.post(&url, vec![], "{}").await.unwrap().status }
+        });
+        world.wait_for_held(1, std::time::Duration::from_secs(5)).await.unwrap();
+        // It is held after its effect, which is therefore in the ledger.
+        assert_eq!(world.effects().len(), 1);
+        client.post(&format!("{}/release", addresses.control_url), vec![], "").await.unwrap();
+        assert_eq!(waiting.await.unwrap(), 204);
+        world.close().await;
+    }
+}

@@ -1,0 +1,267 @@
+//! Opens and closes the world: binds the sockets, serves the parties on tokio tasks.
+//!
+//! **Owns** the four listeners and the tasks that serve them.
+//! **Fails** at opening only; what it had bound by then is given back.
+//! **Limits**: closing waits one second for requests under way, then leaves them to their sockets.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::inbox::{Inbox, ReceivedMessage};
+use super::ledger::{Effect, Ledger};
+use super::line::{Door, Line};
+use super::outside::{News, Outside};
+use super::screen::Screen;
+use super::script::{Party, Script};
+use super::webhook::Secret;
+use super::{Addresses, OWNER, SandboxError, WorldOptions, bank, control, sqs, webhook};
+
+const CLOSING_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The open world. Dropping it leaves its tasks to the runtime; [`World::close`] ends them.
+pub struct World {
+    addresses: Addresses,
+    outside: Arc<Outside>,
+    closing: watch::Sender<bool>,
+    serving: Vec<JoinHandle<()>>,
+}
+
+impl World {
+    /// Binds the sockets and serves.
+    ///
+    /// # Errors
+    /// When an option is wrong, a port is taken, or the ledger cannot be opened.
+    pub async fn open(options: WorldOptions) -> Result<Self, SandboxError> {
+        if !options.bind.is_loopback() {
+            let reason = format!("{} is not a loopback address", options.bind);
+            return Err(SandboxError::InvalidOption { option: "bind", reason });
+        }
+        let secret = options.webhook_secret.as_deref().map(Secret::parse).transpose()?;
+        let bind = |port| listen(SocketAddr::new(options.bind, port));
+        let (bank_door, bank_at) = bind(options.ports.bank).await?;
+        let (sqs_door, sqs_at) = bind(options.ports.sqs).await?;
+        let (webhook_door, webhook_at) = bind(options.ports.webhook).await?;
+        let (control_door, control_at) = bind(options.ports.control).await?;
+
+        let news = News::new();
+        let outside = Arc::new(Outside {
+            script: Script::new(news.clone()),
+            ledger: Ledger::open(&options.data_dir, options.ledger_sync, news.clone())?,
+            inbox: Inbox::default(),
+            screen: Screen { quiet: options.quiet },
+            news,
+        });
+        let sqs_url = format!("http://{sqs_at}");
+        let addresses = Addresses {
+            bank_url: format!("http://{bank_at}/cobrancas/v2"),
+            token_url: format!("http://{bank_at}/oauth/token"),
+            queue_url: sqs::queue_url(&sqs_url, OWNER),
+            webhook_url: format!("http://{webhook_at}/hooks/{OWNER}"),
+            control_url: format!("http://{control_at}"),
+            sqs_url: sqs_url.clone(),
+        };
+        let closing = watch::Sender::new(false);
+        let serving = vec![
+            serve(bank_door, bank::router(outside.clone(), options.bank), &closing),
+            serve(sqs_door, sqs::router(outside.clone(), sqs_url), &closing),
+            serve(webhook_door, webhook::router(outside.clone(), secret), &closing),
+            serve(control_door, control::router(outside.clone()), &closing),
+        ];
+        Ok(World { addresses, outside, closing, serving })
+    }
+
+    /// Where the parties are reached.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// How the parties misbehave.
+    pub fn script(&self) -> &Script {
+        &self.outside.script
+    }
+
+    /// How often each party was asked.
+    pub fn counts(&self) -> BTreeMap<Party, u64> {
+        self.outside.script.counts()
+    }
+
+    /// The effects of this world's life so far. A file that held earlier ones keeps them.
+    pub fn effects(&self) -> Vec<Effect> {
+        self.outside.ledger.kept().clone()
+    }
+
+    /// The ledger's file.
+    pub fn ledger_path(&self) -> &Path {
+        self.outside.ledger.path()
+    }
+
+    /// What the owners received, oldest first.
+    pub fn messages(&self) -> Vec<ReceivedMessage> {
+        self.outside.inbox.messages()
+    }
+
+    /// Waits until the effects satisfy `enough`.
+    ///
+    /// # Errors
+    /// [`SandboxError::TimedOut`].
+    pub async fn wait_for_effects(
+        &self,
+        mut enough: impl FnMut(&[Effect]) -> bool,
+        timeout: Duration,
+    ) -> Result<(), SandboxError> {
+        let ledger = &self.outside.ledger;
+        self.outside.news.wait_until("the effect", timeout, || enough(&ledger.kept())).await
+    }
+
+    /// Waits until the party was asked at least so often.
+    ///
+    /// # Errors
+    /// [`SandboxError::TimedOut`].
+    pub async fn wait_for_asked(
+        &self,
+        party: Party,
+        times: u64,
+        timeout: Duration,
+    ) -> Result<(), SandboxError> {
+        let script = &self.outside.script;
+        self.outside.news.wait_until("the request", timeout, || script.asked(party) >= times).await
+    }
+
+    /// Waits until exactly so many requests are held or hang.
+    ///
+    /// # Errors
+    /// [`SandboxError::TimedOut`].
+    pub async fn wait_for_held(&self, requests: usize, timeout: Duration) -> Result<(), SandboxError> {
+        let script = &self.outside.script;
+        self.outside.news.wait_until("the held request", timeout, || script.held() == requests).await
+    }
+
+    /// Sends held requests home, ends the tasks and the ledger's writer.
+    pub async fn close(self) {
+        self.outside.script.close();
+        self.closing.send_replace(true);
+        for mut task in self.serving {
+            if tokio::time::timeout(CLOSING_PATIENCE, &mut task).await.is_err() {
+                task.abort();
+            }
+        }
+        self.outside.ledger.close().await;
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<(Door, SocketAddr), SandboxError> {
+    let bind_error = |source| SandboxError::Bind { address, source };
+    let listener = TcpListener::bind(address).await.map_err(bind_error)?;
+    let bound = listener.local_addr().map_err(bind_error)?;
+    Ok((Door(listener), bound))
+}
+
+fn serve(door: Door, router: Router, closing: &watch::Sender<bool>) -> JoinHandle<()> {
+    let mut closed = closing.subscribe();
+    let service = router.into_make_service_with_connect_info::<Line>();
+    tokio::spawn(async move {
+        let end = async move {
+            // A world that was dropped without being closed keeps serving until its runtime ends.
+            if closed.wait_for(|closed| *closed).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        if let Err(error) = axum::serve(door, service).with_graceful_shutdown(end).await {
+            tracing::error!(%error, "sandbox server ended");
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::sandbox::client::{Client, TempDir};
+    use crate::sandbox::{Behaviour, Ports};
+
+    #[tokio::test]
+    async fn only_loopback_and_a_free_port_will_do() {
+        let dir = TempDir::new();
+        let open = WorldOptions { bind: Ipv4Addr::UNSPECIFIED.into(), ..WorldOptions::in_dir(dir.path()) };
+        assert!(matches!(World::open(open).await, Err(SandboxError::InvalidOption { option: "bind", .. })));
+
+        let world = World::open(WorldOptions::in_dir(dir.path())).await.unwrap();
+        let taken: u16 = world.addresses().sqs_url.rsplit(':').next().unwrap().parse().unwrap();
+        let ports = Ports { webhook: taken, ..Ports::default() };
+        let second = World::open(WorldOptions { ports, ..WorldOptions::in_dir(dir.path()) }).await;
+        assert!(matches!(second, Err(SandboxError::Bind { .. })));
+        world.close().await;
+    }
+
+    #[tokio::test]
+    async fn closing_ends_what_hangs() {
+        let dir = TempDir::new();
+        let world = World::open(WorldOptions::in_dir(dir.path())).await.unwrap();
+        world.script().webhook(Behaviour::Hang);
+        let client = Client::new();
+        let url = world.addresses().webhook_url.clone();
+        let hanging = tokio::spawn({
+            let (client, url) = (client.clone(), url.clone());
+            async move { client.post(&url, vec![], "{}").await }
+        });
+        world.wait_for_held(1, Duration::from_secs(5)).await.unwrap();
+        world.close().await;
+        assert!(hanging.await.unwrap().is_err());
+        assert!(client.post(&url, vec![], "{}").await.unwrap_err().is_connect());
+    }
+
+    #[tokio::test]
+    async fn a_wait_ends_with_its_time() {
+        let dir = TempDir::new();
+        let world = World::open(WorldOptions::in_dir(dir.path())).await.unwrap();
+        let waited = world.wait_for_asked(Party::Sqs, 1, Duration::from_millis(5)).await;
+        assert!(matches!(waited, Err(SandboxError::TimedOut { awaited: "the request", .. })));
+        world.close().await;
+    }
+
+    #[tokio::test]
+    async fn each_kind_of_broken_answer_is_broken_in_its_way() {
+        let dir = TempDir::new();
+        let world = World::open(WorldOptions::in_dir(dir.path())).await.unwrap();
+        let (client, url) = (Client::new(), world.addresses().webhook_url.clone());
+        for broken in [Behaviour::Reset, Behaviour::Garbage] {
+            world.script().webhook(broken.clone());
+            let error = client.post(&url, vec![], "{}").await.unwrap_err();
+            assert!(error.is_request() && !error.is_connect(), "{broken:?}: {error:?}");
+        }
+        world.script().webhook(Behaviour::Html);
+        let page = client.post(&url, vec![], "{}").await.unwrap();
+        assert!(page.status == 200 && page.body.starts_with("<!DOCTYPE html>"));
+        world.script().webhook(Behaviour::Empty);
+        let empty = client.post(&url, vec![], "{}").await.unwrap();
+        assert_eq!((empty.status, empty.body.as_str()), (200, ""));
+        world.script().webhook(Behaviour::status_retry_after(429, 7));
+        let busy = client.post(&url, vec![], "{}").await.unwrap();
+        assert_eq!((busy.status, busy.headers["retry-after"].to_str().unwrap()), (429, "7"));
+        assert_eq!(world.effects(), []);
+        world.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_late_party_still_does_what_a_caller_asked_who_has_gone() {
+        let dir = TempDir::new();
+        let world = World::open(WorldOptions::in_dir(dir.path())).await.unwrap();
+        world.script().webhook(Behaviour::Hold);
+        let (client, url) = (Client::new(), world.addresses().webhook_url.clone());
+        let impatient = tokio::spawn(async move { client.post(&url, vec![], "{}").await });
+        world.wait_for_held(1, Duration::from_secs(5)).await.unwrap();
+        impatient.abort();
+        world.script().release();
+        world.wait_for_effects(|effects| effects.len() == 1, Duration::from_secs(5)).await.unwrap();
+        world.close().await;
+    }
+}

@@ -1,0 +1,120 @@
+//! The memory of the house: all SQL stands in this room, the engine's too.
+//!
+//! Two databases, one set of verbs: SQLite in a data directory by default, PostgreSQL when one machine is not enough.
+//! A hot verb takes a slice and returns one result per item; see [`rows`] for how one statement serves both databases.
+//!
+//! **Owns** the connections: on SQLite one writer and several readers over a file that this process has locked, on
+//! PostgreSQL one pool. **Fails** with [`StoreError`], cut by what the caller does next; a database that is away is a
+//! state, not a crash. **Limits**: every call has a deadline (`store.timeout`), every answer a page size.
+
+pub mod bank_account;
+pub mod boleto;
+pub mod boleto_list;
+pub mod boleto_settle;
+pub mod boleto_watch;
+pub mod config;
+pub mod connect;
+pub mod delivery;
+pub mod endpoint;
+mod entities;
+mod error;
+mod migrations;
+pub mod request_key;
+mod rows;
+pub mod runner;
+mod transaction;
+pub mod work;
+pub mod work_steer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeZone, Utc};
+use sea_orm::{DatabaseConnection, DbBackend, Statement, Value};
+
+pub use self::config::StoreConfig;
+pub use self::error::StoreError;
+pub use self::migrations::SCHEMA_VERSION;
+use self::rows::Rows;
+
+/// A handle on the store; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    backend: DbBackend,
+    writer: DatabaseConnection,
+    reader: DatabaseConnection,
+    timeout: Duration,
+    /// Held for as long as the store is open; on SQLite it proves that no other process writes the file.
+    _file_lock: Option<std::fs::File>,
+}
+
+/// Which database the store stands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreKind {
+    Sqlite,
+    PostgreSql,
+}
+
+impl Store {
+    /// Which database this is.
+    pub fn kind(&self) -> StoreKind {
+        match self.inner.backend {
+            DbBackend::Postgres => StoreKind::PostgreSql,
+            _ => StoreKind::Sqlite,
+        }
+    }
+
+    fn backend(&self) -> DbBackend {
+        self.inner.backend
+    }
+
+    fn reader(&self) -> &DatabaseConnection {
+        &self.inner.reader
+    }
+
+    /// A statement whose `r` is the slice; `sql` goes on after it. Its own parameters come first, as `$1`, `$2` …
+    fn statement_over(&self, rows: Rows, mut values: Vec<Value>, sql: &str) -> Statement {
+        let r = rows.into_expression(self.backend(), &mut values);
+        Statement::from_sql_and_values(self.backend(), format!("with recursive {r}{sql}"), values)
+    }
+
+    fn statement(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
+        Statement::from_sql_and_values(self.backend(), sql, values)
+    }
+
+    /// Ends `call` at the store's deadline.
+    async fn within<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.inner.timeout, call).await {
+            Ok(result) => result,
+            Err(_) => Err(StoreError::Unavailable(format!("no answer within {:?}", self.inner.timeout))),
+        }
+    }
+
+    /// Asks the database for the least that it can do.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.within(async {
+            self.inner.writer.ping().await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Closes every connection; calls under way end first.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.inner.reader.clone().close().await?;
+        self.inner.writer.clone().close().await?;
+        Ok(())
+    }
+}
+
+fn to_us(at: DateTime<Utc>) -> i64 {
+    at.timestamp_micros()
+}
+
+fn from_us(us: i64) -> Result<DateTime<Utc>, StoreError> {
+    Utc.timestamp_micros(us).single().ok_or_else(|| StoreError::unreadable("time", us))
+}

@@ -1,0 +1,102 @@
+//! Boletos by the page: a keyset over the primary key, newest first, so that a deep page costs what the first one does.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
+
+use super::entities::boleto as entity;
+use super::{Store, StoreError, to_us};
+use crate::domain::boleto::Boleto;
+use crate::domain::boleto::status::Status;
+use crate::domain::ids::{BankAccountId, BoletoId, TenantId};
+
+/// Which boletos; what is `None` or empty is not asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BoletoFilter {
+    /// Any of these.
+    pub statuses: Vec<Status>,
+    pub bank_account_id: Option<BankAccountId>,
+    pub nosso_numero: Option<String>,
+    pub reference_id: Option<String>,
+    pub token: Option<String>,
+    /// Inclusive.
+    pub created_from: Option<DateTime<Utc>>,
+    /// Exclusive.
+    pub created_until: Option<DateTime<Utc>>,
+    /// Inclusive.
+    pub due_from: Option<NaiveDate>,
+    /// Inclusive.
+    pub due_until: Option<NaiveDate>,
+}
+
+impl Store {
+    /// A page of a tenant's boletos, newest first, from the one before `before` on.
+    pub async fn list_boletos(
+        &self,
+        tenant: &TenantId,
+        filter: &BoletoFilter,
+        before: Option<BoletoId>,
+        limit: u64,
+    ) -> Result<Vec<Boleto>, StoreError> {
+        let query = entity::Entity::find()
+            .filter(entity::Column::TenantId.eq(tenant.as_str()))
+            .filter(filter.condition())
+            .filter(match before {
+                Some(BoletoId(before)) => Condition::all().add(entity::Column::Id.lt(before)),
+                None => Condition::all(),
+            })
+            .order_by_desc(entity::Column::Id)
+            .limit(limit);
+        self.within(async {
+            let rows = query.all(self.reader()).await?;
+            rows.into_iter().map(|row| super::boleto::read(row).map(|stored| stored.boleto)).collect()
+        })
+        .await
+    }
+}
+
+impl BoletoFilter {
+    fn condition(&self) -> Condition {
+        use entity::Column;
+        let mut all = Condition::all();
+        if !self.statuses.is_empty() {
+            all = all.add(Column::Status.is_in(self.statuses.iter().map(|status| status.as_str())));
+        }
+        if let Some(BankAccountId(account)) = self.bank_account_id {
+            all = all.add(Column::BankAccountId.eq(account));
+        }
+        let texts = [
+            (Column::NossoNumero, &self.nosso_numero),
+            (Column::ReferenceId, &self.reference_id),
+            (Column::Token, &self.token),
+        ];
+        for (column, text) in texts {
+            if let Some(text) = text {
+                all = all.add(column.eq(text.as_str()));
+            }
+        }
+        // Ids begin with the millisecond of their making, so that a range of time is nearly a range of the primary key.
+        let margin = chrono::Duration::seconds(10);
+        if let Some(from) = self.created_from {
+            all =
+                all.add(Column::CreatedAtUs.gte(to_us(from))).add(Column::Id.gte(first_id_of(from - margin)));
+        }
+        if let Some(until) = self.created_until {
+            all =
+                all.add(Column::CreatedAtUs.lt(to_us(until))).add(Column::Id.lt(first_id_of(until + margin)));
+        }
+        if let Some(from) = self.due_from {
+            all = all.add(Column::DueDate.gte(from));
+        }
+        if let Some(until) = self.due_until {
+            all = all.add(Column::DueDate.lte(until));
+        }
+        all
+    }
+}
+
+/// The smallest UUID of version 7 that can be made in the millisecond of `at`.
+fn first_id_of(at: DateTime<Utc>) -> Uuid {
+    let millis = u128::try_from(at.timestamp_millis()).unwrap_or_default() & 0xffff_ffff_ffff;
+    Uuid::from_u128(millis << 80)
+}

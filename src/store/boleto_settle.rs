@@ -1,0 +1,247 @@
+//! What an attempt to register came to, written down in groups.
+//!
+//! The ack leads: the first statement ends (or puts back) the work rows where runner and fence still match, and only the
+//! ids that it returns drive the boleto's change, its event and its owner's delivery, all in one transaction.
+//!
+//! **Fails** per item with data ([`Settled`]). After a commit of unknown fate, [`Store::registration_ended_by`] tells
+//! whether it went through, by the fence that an event keeps.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
+use uuid::Uuid;
+
+use super::boleto::NewEvent;
+use super::delivery::Announcement;
+use super::rows::Rows;
+use super::transaction::all;
+use super::work::{Ending, PutBack};
+use super::{Store, StoreError, to_us};
+use crate::domain::boleto::BankResponse;
+use crate::domain::boleto::status::Status;
+use crate::domain::ids::{BoletoId, EventId, TenantId, WorkId};
+use crate::domain::work::{Claim, WorkState};
+
+/// The end of one attempt.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    pub claim: Claim,
+    pub event_id: EventId,
+    pub change: Change,
+    pub now: DateTime<Utc>,
+}
+
+/// What the attempt came to.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// The bank decided, or a person must: the work ends.
+    Decided { status: Status, response: Option<BankResponse>, pix_emv: Option<String> },
+    /// Nobody knows, or the bank was away: the boleto is pending, the work waits for its next attempt.
+    Open { run_at: DateTime<Utc>, state: WorkState, error: String, attempt_counts: bool },
+    /// Its attempts are spent: the boleto stays pending and the work becomes a dead letter.
+    GivenUp { error: String },
+    /// The boleto no longer awaits registration; the work ends without any change of it.
+    Moot,
+}
+
+/// What a settlement did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It stands; the boleto has this version now, if it changed.
+    Done { version: Option<i64> },
+    /// The row had moved on to another holder: nothing was changed.
+    LostLease,
+}
+
+impl Settlement {
+    fn boleto_id(&self) -> BoletoId {
+        BoletoId(self.claim.subject_id)
+    }
+
+    fn new_status(&self) -> Option<Status> {
+        match &self.change {
+            Change::Decided { status, .. } => Some(*status),
+            Change::Open { .. } | Change::GivenUp { .. } => Some(Status::PendingRegistration),
+            Change::Moot => None,
+        }
+    }
+}
+
+impl Store {
+    /// Writes down what attempts came to, all of them in one transaction.
+    pub async fn settle_registrations(&self, items: &[Settlement]) -> Vec<Result<Settled, StoreError>> {
+        self.in_group(items, |store, transaction, items| Box::pin(store.settle_group(transaction, items)))
+            .await
+    }
+
+    async fn settle_group(
+        &self,
+        transaction: &DatabaseTransaction,
+        items: &[Settlement],
+    ) -> Result<Vec<Settled>, StoreError> {
+        let still_held = self.lead_with_work(transaction, items).await?;
+        let held: Vec<&Settlement> =
+            items.iter().filter(|item| still_held.contains(&item.claim.id)).collect();
+        let changed = self.change_boletos(transaction, &held).await?;
+        let events: Vec<NewEvent> = held.iter().filter_map(|item| changed.event_of(item)).collect();
+        self.insert_events(transaction, &events).await?;
+        let announcements: Vec<Announcement> = held
+            .iter()
+            .filter(|item| matches!(item.change, Change::Decided { .. }))
+            .filter_map(|item| changed.announcement_of(item))
+            .collect();
+        self.announce(transaction, &announcements).await?;
+        let outcome = |item: &Settlement| {
+            if still_held.contains(&item.claim.id) {
+                Settled::Done { version: changed.version_of(item) }
+            } else {
+                Settled::LostLease
+            }
+        };
+        Ok(items.iter().map(outcome).collect())
+    }
+
+    async fn lead_with_work(
+        &self,
+        transaction: &DatabaseTransaction,
+        items: &[Settlement],
+    ) -> Result<HashSet<WorkId>, StoreError> {
+        let mut endings = Vec::new();
+        let mut returning = Vec::new();
+        for item in items {
+            let ending = |state, error: Option<&String>| Ending::of(&item.claim, state, error.cloned());
+            match &item.change {
+                Change::Decided { .. } | Change::Moot => endings.push(ending(WorkState::Completed, None)),
+                Change::GivenUp { error } => endings.push(ending(WorkState::Discarded, Some(error))),
+                Change::Open { run_at, state, error, attempt_counts } => returning.push(PutBack {
+                    id: item.claim.id,
+                    runner_id: item.claim.runner_id,
+                    fence: item.claim.fence,
+                    state: *state,
+                    run_at: *run_at,
+                    error: Some(error.clone()),
+                    attempt_counts: *attempt_counts,
+                }),
+            }
+        }
+        let now = items.first().map_or_else(Utc::now, |item| item.now);
+        let mut held = HashSet::new();
+        if !endings.is_empty() {
+            held = self.end_work(transaction, &endings, now).await?;
+        }
+        if !returning.is_empty() {
+            held.extend(self.put_back(transaction, &returning).await?);
+        }
+        Ok(held)
+    }
+
+    /// Moves boletos on. One that awaits registration no more is left as it is: its end is somebody else's truth. One
+    /// that is pending already and stays so does not change either.
+    async fn change_boletos(
+        &self,
+        transaction: &DatabaseTransaction,
+        held: &[&Settlement],
+    ) -> Result<Changed, StoreError> {
+        let items: Vec<(&Settlement, Status)> =
+            held.iter().filter_map(|item| Some((*item, item.new_status()?))).collect();
+        if items.is_empty() {
+            return Ok(Changed::default());
+        }
+        let response = |item: &Settlement| match &item.change {
+            Change::Decided { response, .. } => response.clone(),
+            _ => None,
+        };
+        let pix_emv = |item: &Settlement| match &item.change {
+            Change::Decided { pix_emv, .. } => pix_emv.clone(),
+            _ => None,
+        };
+        let rows = Rows::new()
+            .uuid("id", items.iter().map(|(item, _)| item.claim.subject_id))
+            .text("tenant_id", items.iter().map(|(item, _)| item.claim.tenant_id.as_str().to_owned()))
+            .text("status", items.iter().map(|(_, status)| status.as_str().to_owned()))
+            .optional_text("response_code", items.iter().map(|(item, _)| response(item).map(|r| r.code)))
+            .optional_text(
+                "response_message",
+                items.iter().map(|(item, _)| response(item).map(|r| r.message)),
+            )
+            .optional_text("pix_emv", items.iter().map(|(item, _)| pix_emv(item)))
+            .integer("updated_at_us", items.iter().map(|(item, _)| to_us(item.now)));
+        let update = " update boleto set status = r.status, version = boleto.version + 1,
+                response_code = coalesce(r.response_code, boleto.response_code),
+                response_message = coalesce(r.response_message, boleto.response_message),
+                pix_emv = coalesce(r.pix_emv, boleto.pix_emv), updated_at_us = r.updated_at_us
+              from r where boleto.tenant_id = r.tenant_id and boleto.id = r.id
+                and boleto.status in ('issued', 'pending_registration') and boleto.status <> r.status
+              returning boleto.id, boleto.version, boleto.reference_id, boleto.endpoint_id, boleto.notify";
+        let mut changed = Changed::default();
+        for row in all(transaction, self.statement_over(rows, vec![], update)).await? {
+            let id: Uuid = row.try_get("", "id")?;
+            let notify: String = row.try_get("", "notify")?;
+            changed.rows.insert(
+                id,
+                ChangedRow {
+                    version: row.try_get("", "version")?,
+                    reference_id: row.try_get("", "reference_id")?,
+                    endpoint_id: row.try_get("", "endpoint_id")?,
+                    owner_wants_to_know: notify == "owner",
+                },
+            );
+        }
+        Ok(changed)
+    }
+
+    /// Whether the row of `claim` was ended under its fence: what to ask after a commit whose answer was lost.
+    pub async fn registration_ended_by(&self, claim: &Claim) -> Result<bool, StoreError> {
+        let statement = self.statement(
+            "select 1 as one from boleto_event where boleto_id = $1 and work_id = $2 and fence = $3",
+            [Value::from(claim.subject_id), Value::from(claim.id.0), Value::from(claim.fence)],
+        );
+        self.within(async { Ok(self.inner.writer.query_one_raw(statement).await?.is_some()) }).await
+    }
+}
+
+#[derive(Default)]
+struct Changed {
+    rows: HashMap<Uuid, ChangedRow>,
+}
+
+struct ChangedRow {
+    version: i64,
+    reference_id: Option<String>,
+    endpoint_id: Option<Uuid>,
+    owner_wants_to_know: bool,
+}
+
+impl Changed {
+    fn version_of(&self, item: &Settlement) -> Option<i64> {
+        self.rows.get(&item.claim.subject_id).map(|row| row.version)
+    }
+
+    fn event_of(&self, item: &Settlement) -> Option<NewEvent> {
+        let row = self.rows.get(&item.claim.subject_id)?;
+        Some(NewEvent {
+            id: item.event_id,
+            tenant_id: item.claim.tenant_id.clone(),
+            boleto_id: item.boleto_id(),
+            version: row.version,
+            status: item.new_status()?,
+            reference_id: row.reference_id.clone(),
+            occurred_at: item.now,
+            ended_by: Some((item.claim.id.0, item.claim.fence)),
+        })
+    }
+
+    fn announcement_of(&self, item: &Settlement) -> Option<Announcement> {
+        let row = self.rows.get(&item.claim.subject_id)?;
+        row.owner_wants_to_know.then(|| Announcement {
+            tenant_id: TenantId::clone(&item.claim.tenant_id),
+            subject_id: item.claim.subject_id,
+            version: row.version,
+            event_type: format!("boleto.{}", item.new_status().unwrap_or(Status::Issued).as_str()),
+            endpoint_id: row.endpoint_id,
+            traceparent: item.claim.traceparent.clone(),
+            now: item.now,
+        })
+    }
+}

@@ -1,0 +1,211 @@
+//! Opens the store: finds the database by its URL, sets it up, and brings its schema up to date.
+//!
+//! **Owns** how a connection is set up. SQLite: WAL, `synchronous=FULL`, one writer, readers apart, and a lock on a file
+//! beside the database that tells a second process to go away. PostgreSQL: one pool, a statement deadline on the server
+//! too. Migrations run one process at a time; a schema newer than this binary is accepted down to its `min_binary`.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend};
+use sea_orm_migration::MigratorTrait;
+
+use super::migrations::{MIN_BINARY, Migrator, SCHEMA_VERSION};
+use super::{Inner, Store, StoreConfig, StoreError};
+
+/// Any number that no other program takes for its own advisory locks; spells "bursar" on a telephone's keys.
+const MIGRATION_LOCK: i64 = 287_727;
+/// Prepared statements kept per connection: seven sizes of some forty verbs.
+const STATEMENTS_KEPT: usize = 512;
+
+/// Why the store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// `store.url` is neither.
+    #[error("store.url must begin with `sqlite:` or `postgres://`, not {0:?}")]
+    UnknownUrl(String),
+    /// Another process has the file.
+    #[error(
+        "{0} is in use by another process; one process at a time may open an embedded store, several share a PostgreSQL"
+    )]
+    InUse(PathBuf),
+    /// The file or its lock cannot be made.
+    #[error("cannot open {path}: {source}")]
+    File {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// The schema was written by a newer release that no longer lets this one in.
+    #[error(
+        "the schema (version {found}) needs a newer bursar: this one knows version {ours}, at least {needed} is needed"
+    )]
+    SchemaTooNew { found: i64, ours: i32, needed: i64 },
+    /// The database did not answer as it should.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sea_orm::DbErr> for OpenError {
+    fn from(error: sea_orm::DbErr) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Where the default store lies inside a data directory.
+pub fn default_url(data_dir: &Path) -> String {
+    format!("sqlite:{}", data_dir.join("bursar.db").display())
+}
+
+impl Store {
+    /// Opens the database of `config.url` and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing is left locked or open.
+    pub async fn open(config: &StoreConfig) -> Result<Self, OpenError> {
+        let inner = if let Some(path) = config.url.strip_prefix("sqlite:") {
+            open_sqlite(Path::new(path.trim_start_matches("//")), config).await?
+        } else if config.url.starts_with("postgres://") || config.url.starts_with("postgresql://") {
+            open_postgres(config).await?
+        } else {
+            // A URL may hold a password; its scheme alone is said back.
+            return Err(OpenError::UnknownUrl(config.url.split(':').next().unwrap_or_default().to_owned()));
+        };
+        migrate(&inner).await?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+}
+
+async fn open_sqlite(path: &Path, config: &StoreConfig) -> Result<Inner, OpenError> {
+    let file_lock = lock_beside(path)?;
+    let url = format!("sqlite:{}?mode=rwc", path.display());
+    let writer = Database::connect(sqlite_options(&url, 1, config.timeout)).await?;
+    let reader = Database::connect(sqlite_options(&url, config.connections_max, config.timeout)).await?;
+    Ok(Inner {
+        backend: DbBackend::Sqlite,
+        writer,
+        reader,
+        timeout: config.timeout,
+        _file_lock: Some(file_lock),
+    })
+}
+
+fn lock_beside(path: &Path) -> Result<File, OpenError> {
+    let file_error = |source| OpenError::File { path: path.to_owned(), source };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(file_error)?;
+    }
+    let mut lock_path = path.as_os_str().to_owned();
+    lock_path.push(".lock");
+    let file = File::options().create(true).append(true).open(lock_path).map_err(file_error)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+        Err(TryLockError::Error(source)) => Err(file_error(source)),
+    }
+}
+
+fn sqlite_options(url: &str, connections: u32, timeout: Duration) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .acquire_timeout(timeout)
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false)
+        .test_before_acquire(false)
+        .map_sqlx_sqlite_opts(move |options| {
+            options
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .busy_timeout(timeout)
+                .statement_cache_capacity(STATEMENTS_KEPT)
+                .pragma("cache_size", "-16000")
+                .pragma("temp_store", "memory")
+        });
+    options
+}
+
+async fn open_postgres(config: &StoreConfig) -> Result<Inner, OpenError> {
+    let timeout = config.timeout;
+    let mut options = ConnectOptions::new(&config.url);
+    options
+        .max_connections(config.connections_max)
+        .min_connections(1)
+        .connect_timeout(timeout)
+        .acquire_timeout(timeout)
+        .statement_timeout(timeout)
+        .set_application_name("bursar")
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false)
+        // A connection that died shows itself at the first statement, and the verb fails as unavailable.
+        .test_before_acquire(false)
+        .map_sqlx_postgres_opts(|options| options.statement_cache_capacity(STATEMENTS_KEPT));
+    let pool = Database::connect(options).await?;
+    Ok(Inner { backend: DbBackend::Postgres, writer: pool.clone(), reader: pool, timeout, _file_lock: None })
+}
+
+async fn migrate(inner: &Inner) -> Result<(), OpenError> {
+    if let Some((found, needed)) = schema_versions(&inner.writer).await? {
+        if needed > i64::from(SCHEMA_VERSION) {
+            return Err(OpenError::SchemaTooNew { found, ours: SCHEMA_VERSION, needed });
+        }
+        if found > i64::from(SCHEMA_VERSION) {
+            // Written by a newer release that still lets this one in: nothing here may touch it.
+            return Ok(());
+        }
+    }
+    if inner.backend == DbBackend::Postgres {
+        migrate_alone(&inner.writer).await
+    } else {
+        apply(&inner.writer).await
+    }
+}
+
+/// One process at a time: the lock is a transaction's, so that it ends with the connection and passes through poolers.
+async fn migrate_alone(writer: &DatabaseConnection) -> Result<(), OpenError> {
+    use sea_orm::TransactionTrait;
+    let guard = writer.begin().await?;
+    guard.execute_unprepared(&format!("select pg_advisory_xact_lock({MIGRATION_LOCK})")).await?;
+    let applied = apply(writer).await;
+    guard.rollback().await?;
+    applied
+}
+
+async fn apply(writer: &DatabaseConnection) -> Result<(), OpenError> {
+    Migrator::up(writer, None).await?;
+    writer
+        .execute_unprepared(&format!(
+            "update schema_meta set version = {SCHEMA_VERSION}, min_binary = {MIN_BINARY} where version < {SCHEMA_VERSION}"
+        ))
+        .await?;
+    Ok(())
+}
+
+/// The schema's version and the oldest binary it lets in; nothing for a database that is new.
+async fn schema_versions(connection: &DatabaseConnection) -> Result<Option<(i64, i64)>, OpenError> {
+    let backend = connection.get_database_backend();
+    let there = match backend {
+        DbBackend::Postgres => "select to_regclass('schema_meta')::text as name",
+        _ => "select name from sqlite_master where type = 'table' and name = 'schema_meta'",
+    };
+    let found = connection.query_one_raw(sea_orm::Statement::from_string(backend, there)).await?;
+    let name: Option<String> = match found {
+        Some(row) => row.try_get("", "name")?,
+        None => None,
+    };
+    if name.is_none() {
+        return Ok(None);
+    }
+    let versions = "select version, min_binary from schema_meta where id = 1";
+    let row = connection.query_one_raw(sea_orm::Statement::from_string(backend, versions)).await?;
+    match row {
+        Some(row) => Ok(Some((row.try_get("", "version")?, row.try_get("", "min_binary")?))),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,38 @@
+//! `boleto`.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "boleto")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub tenant_id: String,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub bank_account_id: Uuid,
+    pub status: String,
+    pub version: i64,
+    pub amount_cents: i64,
+    pub due_date: Date,
+    pub nosso_numero: String,
+    pub nosso_numero_dv: Option<String>,
+    pub barcode: String,
+    pub payer: String,
+    pub instructions: Option<String>,
+    pub reference_id: Option<String>,
+    pub token: Option<String>,
+    pub endpoint_id: Option<Uuid>,
+    pub notify: String,
+    pub response_code: Option<String>,
+    pub response_message: Option<String>,
+    pub pix_emv: Option<String>,
+    pub traceparent: Option<String>,
+    pub created_at_us: i64,
+    pub updated_at_us: i64,
+}
+
+/// No relations: joins are the verbs' own SQL.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

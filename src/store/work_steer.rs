@@ -1,0 +1,340 @@
+//! What operators see of the work, and how they steer it.
+//!
+//! Live rows and ended ones stand in two tables and are shown as one list. Steering never touches a row that somebody
+//! has in hand: it answers that it is running.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value,
+};
+use uuid::Uuid;
+
+use super::entities::{work, work_archive};
+use super::transaction::execute;
+use super::{Store, StoreError, from_us, to_us};
+use crate::domain::boleto::status::Status;
+use crate::domain::ids::{RunnerId, WorkId};
+use crate::domain::work::{NewWork, WorkState};
+
+/// A row of work, live or ended, as operators see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkView {
+    pub id: WorkId,
+    pub tenant_id: String,
+    pub kind: String,
+    pub queue: String,
+    pub state: WorkState,
+    pub attempt: i64,
+    pub attempts_max: i64,
+    /// While it lives.
+    pub run_at: Option<DateTime<Utc>>,
+    pub subject_id: Uuid,
+    pub last_error: Option<String>,
+    pub runner_id: Option<RunnerId>,
+    pub traceparent: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub ended_at: Option<DateTime<Utc>>,
+}
+
+/// Which rows; what is `None` or empty is not asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkFilter {
+    /// Any of these; empty for all that lives.
+    pub states: Vec<WorkState>,
+    pub kind: Option<String>,
+    pub queue: Option<String>,
+    pub subject_id: Option<Uuid>,
+}
+
+/// What became of an operator's wish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Steered {
+    Done,
+    NotFound,
+    /// Somebody has it in hand.
+    Running,
+    /// It ended otherwise, and there is nothing to be done about it.
+    Ended(WorkState),
+    /// Other work for the same thing lives already.
+    Superseded,
+}
+
+/// What became of the wish to have a boleto registered now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegisterAgain {
+    /// It will be attempted at once, or is being attempted now.
+    Asked,
+    /// There is no such boleto.
+    NotFound,
+    /// The bank's decision is not open.
+    NotOpen(Status),
+}
+
+impl Store {
+    /// A page of work of every tenant, newest first.
+    pub async fn list_work(
+        &self,
+        filter: &WorkFilter,
+        before: Option<WorkId>,
+        limit: u64,
+    ) -> Result<Vec<WorkView>, StoreError> {
+        let live: Vec<WorkState> = filter.states.iter().copied().filter(|state| !state.has_ended()).collect();
+        let ended: Vec<WorkState> = filter.states.iter().copied().filter(|state| state.has_ended()).collect();
+        let mut found = Vec::new();
+        if filter.states.is_empty() || !live.is_empty() {
+            found = self.list_live(filter, &live, before, limit).await?;
+        }
+        if !ended.is_empty() {
+            found.extend(self.list_ended(filter, &ended, before, limit).await?);
+            found.sort_by_key(|view| std::cmp::Reverse(view.id));
+            found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        }
+        Ok(found)
+    }
+
+    async fn list_live(
+        &self,
+        filter: &WorkFilter,
+        states: &[WorkState],
+        before: Option<WorkId>,
+        limit: u64,
+    ) -> Result<Vec<WorkView>, StoreError> {
+        use work::Column;
+        let mut all = Condition::all();
+        if !states.is_empty() {
+            all = all.add(Column::State.is_in(states.iter().map(|state| state.as_str())));
+        }
+        if let Some(kind) = &filter.kind {
+            all = all.add(Column::Kind.eq(kind.as_str()));
+        }
+        if let Some(queue) = &filter.queue {
+            all = all.add(Column::Queue.eq(queue.as_str()));
+        }
+        if let Some(subject) = filter.subject_id {
+            all = all.add(Column::SubjectId.eq(subject));
+        }
+        if let Some(WorkId(before)) = before {
+            all = all.add(Column::Id.lt(before));
+        }
+        let query = work::Entity::find().filter(all).order_by_desc(Column::Id).limit(limit);
+        self.within(async { query.all(self.reader()).await?.into_iter().map(read_live).collect() }).await
+    }
+
+    async fn list_ended(
+        &self,
+        filter: &WorkFilter,
+        states: &[WorkState],
+        before: Option<WorkId>,
+        limit: u64,
+    ) -> Result<Vec<WorkView>, StoreError> {
+        use work_archive::Column;
+        let mut all = Condition::all().add(Column::State.is_in(states.iter().map(|state| state.as_str())));
+        if let Some(kind) = &filter.kind {
+            all = all.add(Column::Kind.eq(kind.as_str()));
+        }
+        if let Some(queue) = &filter.queue {
+            all = all.add(Column::Queue.eq(queue.as_str()));
+        }
+        if let Some(subject) = filter.subject_id {
+            all = all.add(Column::SubjectId.eq(subject));
+        }
+        if let Some(WorkId(before)) = before {
+            all = all.add(Column::Id.lt(before));
+        }
+        let query = work_archive::Entity::find().filter(all).order_by_desc(Column::Id).limit(limit);
+        self.within(async { query.all(self.reader()).await?.into_iter().map(read_ended).collect() }).await
+    }
+
+    /// One row of work, wherever it stands.
+    pub async fn work(&self, id: WorkId) -> Result<Option<WorkView>, StoreError> {
+        self.within(async {
+            if let Some(row) = work::Entity::find_by_id(id.0).one(self.reader()).await? {
+                return read_live(row).map(Some);
+            }
+            work_archive::Entity::find_by_id(id.0).one(self.reader()).await?.map(read_ended).transpose()
+        })
+        .await
+    }
+
+    /// Makes waiting work due now, and a dead letter live again with its attempts restored.
+    pub async fn retry_work(
+        &self,
+        id: WorkId,
+        reason: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Steered, StoreError> {
+        let hasten = self.statement(
+            "update work set state = 'available', run_at_us = $2, last_error = $3
+             where id = $1 and state in ('scheduled', 'retryable', 'available')",
+            [Value::from(id.0), Value::from(to_us(now)), Value::from(reason)],
+        );
+        let revive = self.statement(
+            "insert into work (id, tenant_id, kind, queue, priority, run_at_us, state, attempt, attempts_max, fence,
+                unique_key, subject_id, payload, sent_at_us, traceparent, last_error, created_at_us)
+             select id, tenant_id, kind, queue, 0, $2, 'available', 0, attempts_max, fence,
+                unique_key, subject_id, payload, $2, traceparent, $3, created_at_us
+             from work_archive where id = $1 and state = 'discarded'
+             on conflict do nothing",
+            [Value::from(id.0), Value::from(to_us(now)), Value::from(reason)],
+        );
+        let forget = self.statement(
+            "delete from work_archive where id = $1 and exists (select 1 from work where work.id = work_archive.id)",
+            [Value::from(id.0)],
+        );
+        let (transaction, changed) = self
+            .within(async {
+                let transaction = self.begin().await?;
+                let mut changed = execute(&transaction, hasten).await?;
+                if changed == 0 {
+                    changed = execute(&transaction, revive).await?;
+                    execute(&transaction, forget).await?;
+                }
+                Ok((transaction, changed))
+            })
+            .await?;
+        self.commit(transaction).await?;
+        if changed > 0 {
+            return Ok(Steered::Done);
+        }
+        Ok(match self.work(id).await? {
+            None => Steered::NotFound,
+            Some(view) if view.state == WorkState::Discarded => Steered::Superseded,
+            Some(view) if view.state.has_ended() => Steered::Ended(view.state),
+            Some(_) => Steered::Running,
+        })
+    }
+
+    /// Ends waiting work.
+    pub async fn cancel_work(
+        &self,
+        id: WorkId,
+        reason: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Steered, StoreError> {
+        let keep = self.statement(
+            "insert into work_archive (id, tenant_id, kind, queue, state, attempt, attempts_max, fence, unique_key,
+                subject_id, payload, traceparent, last_error, created_at_us, ended_at_us)
+             select id, tenant_id, kind, queue, 'cancelled', attempt, attempts_max, fence, unique_key,
+                subject_id, payload, traceparent, $3, created_at_us, $2
+             from work where id = $1 and state in ('scheduled', 'retryable', 'available')",
+            [Value::from(id.0), Value::from(to_us(now)), Value::from(reason)],
+        );
+        let lock = match self.kind() {
+            super::StoreKind::PostgreSql => "select id from work where id = $1 for update",
+            super::StoreKind::Sqlite => "select id from work where id = $1",
+        };
+        let lock = self.statement(lock, [Value::from(id.0)]);
+        let delete = self.statement(
+            "delete from work where id = $1 and state in ('scheduled', 'retryable', 'available')",
+            [Value::from(id.0)],
+        );
+        let (transaction, changed) = self
+            .within(async {
+                let transaction = self.begin().await?;
+                transaction.query_one_raw(lock).await?;
+                execute(&transaction, keep).await?;
+                let changed = execute(&transaction, delete).await?;
+                Ok((transaction, changed))
+            })
+            .await?;
+        self.commit(transaction).await?;
+        if changed > 0 {
+            return Ok(Steered::Done);
+        }
+        Ok(match self.work(id).await? {
+            None => Steered::NotFound,
+            Some(view) if view.state.has_ended() => Steered::Ended(view.state),
+            Some(_) => Steered::Running,
+        })
+    }
+
+    /// Has a boleto that awaits its registration attempted now: hastens its work, or makes it anew where it had ended.
+    pub async fn register_again(&self, work: &NewWork) -> Result<RegisterAgain, StoreError> {
+        let find = self.statement(
+            match self.kind() {
+                super::StoreKind::PostgreSql => {
+                    "select status from boleto where tenant_id = $1 and id = $2 for update"
+                }
+                super::StoreKind::Sqlite => "select status from boleto where tenant_id = $1 and id = $2",
+            },
+            [Value::from(work.tenant_id.as_str()), Value::from(work.subject_id)],
+        );
+        let hasten = self.statement(
+            "update work set state = 'available', run_at_us = $2 where unique_key = $1
+               and state in ('scheduled', 'retryable')",
+            [Value::from(work.unique_key.clone()), Value::from(to_us(work.run_at))],
+        );
+        let (transaction, outcome) = self
+            .within(async {
+                let transaction = self.begin().await?;
+                let Some(row) = transaction.query_one_raw(find).await? else {
+                    return Ok((transaction, RegisterAgain::NotFound));
+                };
+                let name: String = row.try_get("", "status")?;
+                let status = Status::parse(&name).ok_or_else(|| StoreError::unreadable("status", &name))?;
+                if !status.awaits_registration() {
+                    return Ok((transaction, RegisterAgain::NotOpen(status)));
+                }
+                if execute(&transaction, hasten).await? == 0 {
+                    self.insert_work(&transaction, std::slice::from_ref(work)).await?;
+                }
+                Ok((transaction, RegisterAgain::Asked))
+            })
+            .await?;
+        self.commit(transaction).await?;
+        Ok(outcome)
+    }
+
+    /// Forgets completed and cancelled work that ended before `until`, at most `limit` rows. Dead letters stay.
+    pub async fn forget_ended_work(&self, until: DateTime<Utc>, limit: i64) -> Result<u64, StoreError> {
+        let statement = self.statement(
+            "delete from work_archive where id in (
+                select id from work_archive where ended_at_us < $1 and state <> 'discarded' order by ended_at_us limit $2
+             )",
+            [Value::from(to_us(until)), Value::from(limit)],
+        );
+        self.within(async { execute(&self.inner.writer, statement).await }).await
+    }
+}
+
+fn state(name: &str) -> Result<WorkState, StoreError> {
+    WorkState::from_name(name).ok_or_else(|| StoreError::unreadable("state", name))
+}
+
+fn read_live(row: work::Model) -> Result<WorkView, StoreError> {
+    Ok(WorkView {
+        id: WorkId(row.id),
+        tenant_id: row.tenant_id,
+        kind: row.kind,
+        queue: row.queue,
+        state: state(&row.state)?,
+        attempt: row.attempt,
+        attempts_max: row.attempts_max,
+        run_at: Some(from_us(row.run_at_us)?),
+        subject_id: row.subject_id,
+        last_error: row.last_error,
+        runner_id: row.runner_id.map(RunnerId),
+        traceparent: row.traceparent,
+        created_at: from_us(row.created_at_us)?,
+        ended_at: None,
+    })
+}
+
+fn read_ended(row: work_archive::Model) -> Result<WorkView, StoreError> {
+    Ok(WorkView {
+        id: WorkId(row.id),
+        tenant_id: row.tenant_id,
+        kind: row.kind,
+        queue: row.queue,
+        state: state(&row.state)?,
+        attempt: row.attempt,
+        attempts_max: row.attempts_max,
+        run_at: None,
+        subject_id: row.subject_id,
+        last_error: row.last_error,
+        runner_id: row.runner_id.map(RunnerId),
+        traceparent: row.traceparent,
+        created_at: from_us(row.created_at_us)?,
+        ended_at: Some(from_us(row.ended_at_us)?),
+    })
+}

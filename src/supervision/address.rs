@@ -1,0 +1,199 @@
+//! How to reach a worker through all its incarnations.
+//!
+//! **Owns** a share of the worker's slot, which outlives every incarnation; it exists before the tree is started, so
+//! that actors can be given each other's addresses.
+//! **Fails** with a typed error when there is no place or nobody: the row is the queue, so a message may be given up.
+//! **Limits**: the mailbox's capacity; every wait but that of [`Address::send`] has a deadline.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, timeout_at};
+use tracing::Span;
+
+use super::mailbox::{Absence, AnySlot, Envelope, Incarnation, Occupant, Slot};
+use super::path::ActorPath;
+
+/// The answer to a call; who asked may have hung up, so the result of sending is often ignored.
+pub type Reply<T> = oneshot::Sender<T>;
+
+/// Why a message did not get into a mailbox, cut by what the sender does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// Its mailbox is full: slow down, or leave it to the row.
+    #[error("mailbox is full")]
+    Full,
+    /// It is between two incarnations, or parked: it will look at the rows when it is back.
+    #[error("actor is restarting")]
+    Restarting,
+    /// It does not run and is not about to.
+    #[error("actor is stopped")]
+    Stopped,
+}
+
+/// Why a question was not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The question was not delivered; nothing has been done.
+    #[error("question not delivered: {0}")]
+    NotSent(#[from] SendError),
+    /// The question was delivered and the time ran out; it may still be handled.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The actor ended, or let the question go, without an answer.
+    #[error("question was dropped without an answer")]
+    Dropped,
+}
+
+/// A stable reference to a worker.
+pub struct Address<M: Send + 'static> {
+    slot: Arc<Slot<M>>,
+}
+
+impl<M: Send + 'static> Address<M> {
+    pub(super) fn new(slot: Arc<Slot<M>>) -> Self {
+        Self { slot }
+    }
+
+    /// Where the worker stands; none before its tree is started.
+    pub fn path(&self) -> Option<&ActorPath> {
+        self.slot.path.get()
+    }
+
+    /// Messages in the mailbox, the one being handled included.
+    pub fn depth(&self) -> usize {
+        self.slot.depth()
+    }
+
+    /// The most messages that were in the mailbox at once, over all incarnations.
+    pub fn high_water(&self) -> usize {
+        self.slot.high_water()
+    }
+
+    /// Sends if there is a place now.
+    pub fn try_send(&self, message: M) -> Result<(), SendError> {
+        match &*self.slot.occupant() {
+            Occupant::Nobody(absence) => Err((*absence).into()),
+            Occupant::Incarnation(incarnation) => match incarnation.places.try_acquire() {
+                Ok(place) => {
+                    place.forget();
+                    self.deliver(incarnation, message).map_err(|_| SendError::Restarting)
+                }
+                Err(tokio::sync::TryAcquireError::NoPermits) => Err(SendError::Full),
+                Err(tokio::sync::TryAcquireError::Closed) => Err(SendError::Restarting),
+            },
+        }
+    }
+
+    /// Waits for a place, but not for a restart.
+    pub async fn send(&self, message: M) -> Result<(), SendError> {
+        let incarnation = self.incarnation()?;
+        let place = incarnation.places.acquire().await.map_err(|_| SendError::Restarting)?;
+        place.forget();
+        self.deliver(&incarnation, message).map_err(|_| SendError::Restarting)
+    }
+
+    /// Waits for a place, and for a restart under way, for at most `limit`.
+    pub async fn send_timeout(&self, message: M, limit: Duration) -> Result<(), SendError> {
+        self.send_until(message, Instant::now() + limit).await
+    }
+
+    /// Asks a question and waits for its answer; `limit` bounds both ways together.
+    pub async fn call<T>(
+        &self,
+        question: impl FnOnce(Reply<T>) -> M,
+        limit: Duration,
+    ) -> Result<T, CallError> {
+        let deadline = Instant::now() + limit;
+        let (reply, answer) = oneshot::channel();
+        self.send_until(question(reply), deadline).await?;
+        match timeout_at(deadline, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(CallError::Dropped),
+            Err(_) => Err(CallError::TimedOut),
+        }
+    }
+
+    async fn send_until(&self, mut message: M, deadline: Instant) -> Result<(), SendError> {
+        loop {
+            let mut changes = self.slot.changes();
+            let incarnation = match &*changes.borrow_and_update() {
+                Occupant::Incarnation(incarnation) => Ok(incarnation.clone()),
+                Occupant::Nobody(absence) => Err(*absence),
+            };
+            match incarnation {
+                Err(Absence::Stopped) => return Err(SendError::Stopped),
+                Err(Absence::Restarting) => wait_for_change(&mut changes, deadline).await?,
+                Ok(incarnation) => {
+                    match timeout_at(deadline, incarnation.places.acquire()).await {
+                        Err(_) => return Err(SendError::Full),
+                        Ok(Err(_)) => wait_for_change(&mut changes, deadline).await?,
+                        Ok(Ok(place)) => {
+                            place.forget();
+                            match self.deliver(&incarnation, message) {
+                                Ok(()) => return Ok(()),
+                                Err(back) => message = back,
+                            }
+                            // It ended under our hands; the slot is about to say so.
+                            wait_for_change(&mut changes, deadline).await?;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn incarnation(&self) -> Result<Arc<Incarnation<M>>, SendError> {
+        match &*self.slot.occupant() {
+            Occupant::Nobody(absence) => Err((*absence).into()),
+            Occupant::Incarnation(incarnation) => Ok(incarnation.clone()),
+        }
+    }
+
+    /// Sends to an incarnation in which a place has been taken; gives the message back if it has just ended.
+    fn deliver(&self, incarnation: &Incarnation<M>, message: M) -> Result<(), M> {
+        self.slot.note_depth(incarnation.depth());
+        let envelope = Envelope { message, sender: Span::current() };
+        match incarnation.actor.send_message(envelope) {
+            Ok(()) => Ok(()),
+            Err(ractor::MessagingErr::SendErr(envelope)) => Err(envelope.message),
+            // The reference carries the message's type, and a closed channel gives the message back.
+            Err(other) => unreachable!("ractor refused a typed local message: {other}"),
+        }
+    }
+}
+
+async fn wait_for_change<M: Send + 'static>(
+    changes: &mut watch::Receiver<Occupant<M>>,
+    deadline: Instant,
+) -> Result<(), SendError> {
+    match timeout_at(deadline, changes.changed()).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(SendError::Stopped),
+        Err(_) => Err(SendError::Restarting),
+    }
+}
+
+impl From<Absence> for SendError {
+    fn from(absence: Absence) -> Self {
+        match absence {
+            Absence::Restarting => Self::Restarting,
+            Absence::Stopped => Self::Stopped,
+        }
+    }
+}
+
+impl<M: Send + 'static> Clone for Address<M> {
+    fn clone(&self) -> Self {
+        Self { slot: self.slot.clone() }
+    }
+}
+
+impl<M: Send + 'static> fmt::Debug for Address<M> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path().map_or("(not in a tree)", ActorPath::as_str);
+        formatter.debug_tuple("Address").field(&path).finish()
+    }
+}

@@ -1,0 +1,27 @@
+//! Every implementation of a thing through the same list: both databases, every bank, every channel.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod store_boletos;
+mod store_deliveries;
+mod store_work;
+
+/// Runs a list of checks on both databases, as tests of their own.
+macro_rules! on_both_databases {
+    ($($check:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $check() {
+                super::$check(crate::support::database::Kind::Sqlite).await;
+            })*
+        }
+        mod on_postgresql {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $check() {
+                super::$check(crate::support::database::Kind::PostgreSql).await;
+            })*
+        }
+    };
+}
+use on_both_databases;

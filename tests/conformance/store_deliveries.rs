@@ -1,0 +1,152 @@
+//! What both databases must do with what owners are owed: announce in the change's own transaction, send in order.
+
+use bursar::domain::boleto::status::Status;
+use bursar::domain::ids::{BoletoId, EndpointId, EventId, RunnerId, TenantId};
+use bursar::domain::work::{Claim, WorkState};
+use bursar::store::Store;
+use bursar::store::boleto::Notify;
+use bursar::store::boleto_settle::{Change, Settlement};
+use bursar::store::delivery::{DeliveryChange, DeliverySettlement};
+use bursar::store::endpoint::StoredEndpoint;
+use bursar::store::work::ClaimRequest;
+use bursar::store::work_steer::WorkFilter;
+use uuid::Uuid;
+
+use crate::on_both_databases;
+use crate::support::database::{Kind, TestDatabase};
+use crate::support::drafts::{bank_account, draft, now, runner};
+
+on_both_databases!(
+    the_owners_queue_and_the_subscriptions_are_told_and_nobody_else,
+    an_endpoint_is_one_row_however_many_ask_for_it,
+    a_delivery_ends_once_and_keeps_its_answer,
+    a_failed_delivery_waits_and_a_hopeless_one_is_a_dead_letter,
+);
+
+fn endpoint(target: &str, event_types: &[&str]) -> StoredEndpoint {
+    StoredEndpoint {
+        id: EndpointId(Uuid::now_v7()),
+        tenant_id: TenantId::default(),
+        channel: "sqs".to_owned(),
+        destination: "{}".to_owned(),
+        target: target.to_owned(),
+        event_types: event_types.iter().map(|&name| name.to_owned()).collect(),
+        disabled: None,
+        created_at: now(),
+    }
+}
+
+fn claim_of(prefix: &str, runner_id: RunnerId) -> ClaimRequest {
+    ClaimRequest { runner_id, queue_prefix: prefix.to_owned(), free_per_queue: 100, busy: vec![], limit: 100 }
+}
+
+/// A boleto that was registered, with its owner's queue.
+async fn a_registered_boleto(store: &Store, runner: RunnerId, notify: Notify) -> BoletoId {
+    let account = bank_account("3128557");
+    store.create_bank_account(&account, 1, None).await.expect("an account");
+    let mut draft = draft(&account);
+    draft.notify = notify;
+    draft.reference_id = Some("pedido 7".to_owned());
+    store.create_boletos(std::slice::from_ref(&draft)).await.remove(0).expect("made");
+    let claim = store.claim(&claim_of("registration/", runner)).await.expect("claims").remove(0);
+    let settlement = Settlement {
+        claim,
+        event_id: EventId(Uuid::now_v7()),
+        change: Change::Decided { status: Status::Registered, response: None, pix_emv: None },
+        now: now(),
+    };
+    store.settle_registrations(&[settlement]).await.remove(0).expect("settled");
+    draft.id
+}
+
+async fn deliveries(store: &Store, runner: RunnerId) -> Vec<Claim> {
+    store.claim(&claim_of("delivery/", runner)).await.expect("claims")
+}
+
+async fn the_owners_queue_and_the_subscriptions_are_told_and_nobody_else(kind: Kind) {
+    let database = TestDatabase::create(kind).await;
+    let store = database.open().await;
+    let runner = runner(&store).await;
+    let own = store.ensure_endpoint(&endpoint("queue", &[])).await.expect("an endpoint");
+    let all = store.ensure_endpoint(&endpoint("hook-all", &["*"])).await.expect("an endpoint");
+    let some = endpoint("hook-some", &["boleto.registered", "boleto.paid"]);
+    let some = store.ensure_endpoint(&some).await.expect("an endpoint");
+    store.ensure_endpoint(&endpoint("hook-other", &["boleto.refused"])).await.expect("an endpoint");
+    let off = store.ensure_endpoint(&endpoint("hook-off", &["*"])).await.expect("an endpoint");
+    store.disable_endpoint(off.id, "gone").await.expect("disabled");
+
+    let id = a_registered_boleto(&store, runner, Notify::Owner(Some(own.id))).await;
+    let claims = deliveries(&store, runner).await;
+    let due = store.due_deliveries(&claims).await.expect("deliveries");
+    let mut told: Vec<EndpointId> = due.iter().map(|delivery| delivery.endpoint_id).collect();
+    told.sort();
+    assert_eq!(told, [own.id, all.id, some.id]);
+    for delivery in &due {
+        assert_eq!(delivery.subject_id, id.0);
+        assert_eq!(delivery.events.len(), 1);
+        let event = &delivery.events[0];
+        assert_eq!((event.event_type.as_str(), event.version), ("boleto.registered", 2));
+        assert_eq!(event.reference_id.as_deref(), Some("pedido 7"));
+    }
+    assert!(store.has_subscription(&TenantId::default(), "boleto.paid").await.expect("an answer"));
+
+    a_registered_boleto(&store, runner, Notify::Nobody).await;
+    assert!(deliveries(&store, runner).await.is_empty(), "who opted out is told nothing");
+}
+
+async fn an_endpoint_is_one_row_however_many_ask_for_it(kind: Kind) {
+    let database = TestDatabase::create(kind).await;
+    let store = database.open().await;
+    let mut askers = tokio::task::JoinSet::new();
+    for _ in 0..10 {
+        let store = store.clone();
+        askers.spawn(
+            async move { store.ensure_endpoint(&endpoint("queue", &[])).await.expect("an endpoint").id },
+        );
+    }
+    let mut ids = askers.join_all().await;
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 1);
+    let listed = store.endpoints(&TenantId::default(), None, 10).await.expect("a list");
+    assert_eq!(listed.iter().map(|endpoint| endpoint.id).collect::<Vec<_>>(), ids);
+    assert_eq!(store.endpoint(ids[0]).await.expect("a store"), Some(listed[0].clone()));
+}
+
+fn settled(claim: &Claim, endpoint_id: EndpointId, change: DeliveryChange) -> DeliverySettlement {
+    DeliverySettlement { claim: claim.clone(), endpoint_id, answer: "204".to_owned(), change, now: now() }
+}
+
+async fn a_delivery_ends_once_and_keeps_its_answer(kind: Kind) {
+    let database = TestDatabase::create(kind).await;
+    let store = database.open().await;
+    let runner = runner(&store).await;
+    let own = store.ensure_endpoint(&endpoint("queue", &[])).await.expect("an endpoint");
+    a_registered_boleto(&store, runner, Notify::Owner(Some(own.id))).await;
+    let claim = deliveries(&store, runner).await.remove(0);
+    let item = settled(&claim, own.id, DeliveryChange::Delivered { version: 2 });
+    let results = store.settle_deliveries(&[item.clone()]).await;
+    assert!(matches!(results[0], Ok(true)));
+    assert!(matches!(store.settle_deliveries(&[item]).await[0], Ok(false)), "its lease is over");
+    assert!(store.list_work(&WorkFilter::default(), None, 10).await.expect("a list").is_empty());
+    assert!(store.due_deliveries(&[claim]).await.expect("deliveries")[0].events.is_empty(), "sent is sent");
+}
+
+async fn a_failed_delivery_waits_and_a_hopeless_one_is_a_dead_letter(kind: Kind) {
+    let database = TestDatabase::create(kind).await;
+    let store = database.open().await;
+    let runner = runner(&store).await;
+    let own = store.ensure_endpoint(&endpoint("queue", &[])).await.expect("an endpoint");
+    a_registered_boleto(&store, runner, Notify::Owner(Some(own.id))).await;
+    let claim = deliveries(&store, runner).await.remove(0);
+    let later = DeliveryChange::Later { run_at: now(), state: WorkState::Retryable, attempt_counts: true };
+    store.settle_deliveries(&[settled(&claim, own.id, later)]).await.remove(0).expect("settled");
+    store.promote_due(now()).await.expect("promoted");
+    let again = deliveries(&store, runner).await.remove(0);
+    assert_eq!((again.id, again.attempt), (claim.id, 2));
+    assert_eq!(store.due_deliveries(&[again.clone()]).await.expect("deliveries")[0].events.len(), 1);
+    let hopeless = settled(&again, own.id, DeliveryChange::GivenUp);
+    store.settle_deliveries(&[hopeless]).await.remove(0).expect("settled");
+    let view = store.work(claim.id).await.expect("a store").expect("a dead letter");
+    assert_eq!(view.state, WorkState::Discarded);
+}

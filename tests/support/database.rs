@@ -1,0 +1,74 @@
+//! A database of its own for each test: an SQLite file in a folder of its own, or a PostgreSQL database of its own.
+//!
+//! The PostgreSQL server is the one of `BURSAR_TEST_POSTGRES_URL`; the README's test command starts it. Without it the
+//! tests fail: nothing is skipped in silence.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bursar::store::{Store, StoreConfig};
+use sea_orm::{ConnectionTrait, Database};
+use uuid::Uuid;
+
+/// The two that every store test runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Sqlite,
+    PostgreSql,
+}
+
+/// A database that belongs to one test.
+pub struct TestDatabase {
+    pub url: String,
+    folder: Option<PathBuf>,
+}
+
+impl TestDatabase {
+    /// A new, empty database.
+    pub async fn create(kind: Kind) -> Self {
+        match kind {
+            Kind::Sqlite => {
+                let folder = std::env::temp_dir().join(format!("bursar-test-{}", Uuid::now_v7()));
+                std::fs::create_dir_all(&folder).expect("a folder for the database");
+                Self { url: format!("sqlite:{}", folder.join("bursar.db").display()), folder: Some(folder) }
+            }
+            Kind::PostgreSql => {
+                let server = server_url();
+                let name = format!("bursar_test_{}", Uuid::now_v7().simple());
+                let connection =
+                    Database::connect(&server).await.expect("the PostgreSQL server of the tests");
+                connection
+                    .execute_unprepared(&format!("create database {name}"))
+                    .await
+                    .expect("a database for the test");
+                connection.close().await.expect("the server lets go");
+                let (head, _) = server.rsplit_once('/').expect("a URL that names a database");
+                Self { url: format!("{head}/{name}"), folder: None }
+            }
+        }
+    }
+
+    /// How the store is told of it.
+    pub fn config(&self) -> StoreConfig {
+        StoreConfig { url: self.url.clone(), connections_max: 4, timeout: Duration::from_secs(20) }
+    }
+
+    /// The store on it.
+    pub async fn open(&self) -> Store {
+        Store::open(&self.config()).await.expect("a store on an empty database")
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.folder {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}
+
+/// The server that the PostgreSQL tests use.
+pub fn server_url() -> String {
+    std::env::var("BURSAR_TEST_POSTGRES_URL")
+        .expect("BURSAR_TEST_POSTGRES_URL names a PostgreSQL server; the README's test command starts one")
+}
