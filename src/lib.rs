@@ -1,6 +1,16 @@
 //! `bursar`: a supervised runtime for the payment back office.
 
+pub mod actors;
+pub mod cli;
+pub mod config;
+pub mod connectors;
 pub mod domain;
 pub mod failpoint;
+pub mod grpc;
+pub mod messages;
 pub mod proto;
+pub mod sandbox;
 pub mod store;
+pub mod supervision;
+pub mod telemetry;
+pub mod work;

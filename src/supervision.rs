@@ -20,6 +20,7 @@ mod mailbox;
 mod node;
 mod panic;
 mod path;
+mod places;
 mod strategy;
 mod supervisor;
 mod supervisor_spec;
@@ -37,9 +38,7 @@ use std::sync::Arc;
 
 pub use address::{Address, CallError, Reply, SendError};
 pub use backoff::Backoff;
-pub use child_spec::{
-    ChildSpec, MAILBOX_CAPACITY_DEFAULT, SHUTDOWN_DEFAULT, START_TIMEOUT_DEFAULT,
-};
+pub use child_spec::{ChildSpec, MAILBOX_CAPACITY_DEFAULT, SHUTDOWN_DEFAULT, START_TIMEOUT_DEFAULT};
 pub use exit::{Exit, ExitClass, REASON_CHARS_MAX};
 pub use intensity::Intensity;
 pub use machine::Status;
@@ -55,10 +54,7 @@ pub trait Actor: Send + Sized + 'static {
     type Message: Send + 'static;
 
     /// Handles one message. An error ends this incarnation, so expected trouble is not an error but a state.
-    fn handle(
-        &mut self,
-        message: Self::Message,
-    ) -> impl Future<Output = Result<(), ActorError>> + Send;
+    fn handle(&mut self, message: Self::Message) -> impl Future<Output = Result<(), ActorError>> + Send;
 
     /// Runs at every graceful end, within the spec's shutdown time; not after an error, a panic or a kill.
     fn stopping(&mut self) -> impl Future<Output = ()> + Send {

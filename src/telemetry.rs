@@ -27,9 +27,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 pub use self::config::{LogFormat, TelemetryConfig};
 pub(crate) use self::config::{log_filter, trace_filter};
-pub use self::context::{
-    add_link, inject_into_metadata, set_parent, set_parent_from_metadata, traceparent,
-};
+pub use self::context::{add_link, inject_into_metadata, set_parent, set_parent_from_metadata, traceparent};
 
 /// Why telemetry could not be set up; a matter for whoever starts the process.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +56,8 @@ impl TelemetryGuard {
     pub async fn shutdown(self) {
         let Self { provider, shutdown_timeout } = self;
         // The provider waits by blocking its thread, and the exporter needs the runtime's threads meanwhile.
-        let ended = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(shutdown_timeout)).await;
+        let ended =
+            tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(shutdown_timeout)).await;
         if !matches!(ended, Ok(Ok(()))) {
             tracing::warn!("the last spans were not exported");
         }

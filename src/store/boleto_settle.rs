@@ -29,6 +29,8 @@ pub struct Settlement {
     pub claim: Claim,
     pub event_id: EventId,
     pub change: Change,
+    /// Attempts after which a delivery of the news is a dead letter.
+    pub delivery_attempts_max: i64,
     pub now: DateTime<Utc>,
 }
 
@@ -191,6 +193,44 @@ impl Store {
         Ok(changed)
     }
 
+    /// Says that a boleto whose registration goes on after its caller was answered is pending. One that has moved on by
+    /// itself is left as it is. True when it changed.
+    pub async fn mark_pending(
+        &self,
+        tenant: &TenantId,
+        id: BoletoId,
+        event_id: EventId,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let update = self.statement(
+            "update boleto set status = 'pending_registration', version = version + 1, updated_at_us = $3
+             where tenant_id = $1 and id = $2 and status = 'issued' returning version, reference_id",
+            [Value::from(tenant.as_str()), Value::from(id.0), Value::from(to_us(now))],
+        );
+        let (transaction, changed) = self
+            .within(async {
+                let transaction = self.begin().await?;
+                let Some(row) = transaction.query_one_raw(update).await? else {
+                    return Ok((transaction, false));
+                };
+                let event = NewEvent {
+                    id: event_id,
+                    tenant_id: tenant.clone(),
+                    boleto_id: id,
+                    version: row.try_get("", "version")?,
+                    status: Status::PendingRegistration,
+                    reference_id: row.try_get("", "reference_id")?,
+                    occurred_at: now,
+                    ended_by: None,
+                };
+                self.insert_events(&transaction, &[event]).await?;
+                Ok((transaction, true))
+            })
+            .await?;
+        self.commit(transaction).await?;
+        Ok(changed)
+    }
+
     /// Whether the row of `claim` was ended under its fence: what to ask after a commit whose answer was lost.
     pub async fn registration_ended_by(&self, claim: &Claim) -> Result<bool, StoreError> {
         let statement = self.statement(
@@ -241,6 +281,7 @@ impl Changed {
             event_type: format!("boleto.{}", item.new_status().unwrap_or(Status::Issued).as_str()),
             endpoint_id: row.endpoint_id,
             traceparent: item.claim.traceparent.clone(),
+            attempts_max: item.delivery_attempts_max,
             now: item.now,
         })
     }

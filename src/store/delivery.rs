@@ -19,9 +19,6 @@ use super::{Store, StoreError, from_us, to_us};
 use crate::domain::ids::{EndpointId, TenantId, WorkId};
 use crate::domain::work::{Claim, NewWork, WorkState, kind};
 
-/// Attempts of one delivery before it becomes a dead letter: with the default back-off about three days.
-const ATTEMPTS_MAX: i64 = 30;
-
 /// News about a subject that somebody may want to know.
 #[derive(Debug, Clone)]
 pub(super) struct Announcement {
@@ -32,20 +29,27 @@ pub(super) struct Announcement {
     /// The owner's own destination, beside the subscriptions of the tenant.
     pub endpoint_id: Option<Uuid>,
     pub traceparent: Option<String>,
+    /// Attempts after which a delivery of it is a dead letter.
+    pub attempts_max: i64,
     pub now: DateTime<Utc>,
 }
 
-/// What a delivery has still to send.
-#[derive(Debug, Clone)]
+/// What a delivery has still to send, and where to.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueDelivery {
     pub endpoint_id: EndpointId,
     pub subject_id: Uuid,
-    /// Oldest first. Empty when all has been sent, or nobody wants what is left.
+    /// The version up to which the endpoint is to be told.
+    pub wanted_version: i64,
+    /// JSON that the channel reads.
+    pub destination: String,
+    pub disabled: bool,
+    /// Oldest first. Empty when all has been sent, or the endpoint does not want what is left.
     pub events: Vec<DueEvent>,
 }
 
 /// One event to send.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueEvent {
     pub id: Uuid,
     pub event_type: String,
@@ -60,6 +64,8 @@ pub struct DueEvent {
 pub struct DeliverySettlement {
     pub claim: Claim,
     pub endpoint_id: EndpointId,
+    /// Everything up to this version has been taken; 0 for nothing.
+    pub sent_version: i64,
     /// What the other side said last, short and without personal data.
     pub answer: String,
     pub change: DeliveryChange,
@@ -69,8 +75,8 @@ pub struct DeliverySettlement {
 /// What the attempt came to.
 #[derive(Debug, Clone)]
 pub enum DeliveryChange {
-    /// Everything up to this version has been taken.
-    Delivered { version: i64 },
+    /// All that was due has been taken.
+    Delivered,
     /// To be tried again.
     Later { run_at: DateTime<Utc>, state: WorkState, attempt_counts: bool },
     /// Never again, or no attempts left: a dead letter.
@@ -147,8 +153,8 @@ impl Store {
         all(transaction, self.statement_over(rows, vec![], find)).await?.iter().map(Target::read).collect()
     }
 
-    /// What claimed deliveries have to send, one answer per claim and in their order. Empty events: nothing is left.
-    pub async fn due_deliveries(&self, claims: &[Claim]) -> Result<Vec<DueDelivery>, StoreError> {
+    /// What claimed deliveries have to send, one answer per claim and in their order; nothing where a delivery is gone.
+    pub async fn due_deliveries(&self, claims: &[Claim]) -> Result<Vec<Option<DueDelivery>>, StoreError> {
         let mut endpoints = Vec::with_capacity(claims.len());
         for claim in claims {
             let payload: DeliveryPayload = super::boleto::from_json("delivery payload", &claim.payload)?;
@@ -158,32 +164,28 @@ impl Store {
             .uuid("endpoint_id", endpoints.iter().map(|endpoint| endpoint.0))
             .uuid("subject_id", claims.iter().map(|claim| claim.subject_id));
         // An endpoint without subscriptions was named by the boleto itself and is told of every decision about it.
-        let find =
-            " select d.endpoint_id, d.subject_id, v.id, v.event_type, v.status, v.version, v.reference_id,
-                v.occurred_at_us
+        let find = " select d.endpoint_id, d.subject_id, d.wanted_version, e.destination, e.disabled,
+                v.id, v.event_type, v.status, v.version, v.reference_id, v.occurred_at_us
               from r join delivery d on d.endpoint_id = r.endpoint_id and d.subject_id = r.subject_id
               join endpoint e on e.id = d.endpoint_id
-              join boleto_event v on v.boleto_id = d.subject_id and v.version > d.sent_version
-                and v.version <= d.wanted_version
-              where v.status not in ('issued', 'pending_registration')
+              left join boleto_event v on v.boleto_id = d.subject_id and v.version > d.sent_version
+                and v.version <= d.wanted_version and v.status not in ('issued', 'pending_registration')
                 and (e.event_types in ('', ',*,') or e.event_types like '%,' || v.event_type || ',%')
-              order by v.boleto_id, v.version";
+              order by d.subject_id, v.version";
         let statement = self.statement_over(rows, vec![], find);
         let found = self.within(async { all(self.reader(), statement).await }).await?;
-        let mut events: HashMap<(Uuid, Uuid), Vec<DueEvent>> = HashMap::new();
+        let mut due: HashMap<(Uuid, Uuid), DueDelivery> = HashMap::new();
         for row in &found {
             let key = (row.try_get("", "endpoint_id")?, row.try_get("", "subject_id")?);
-            events.entry(key).or_default().push(DueEvent::read(row)?);
+            let event = DueEvent::read(row)?;
+            if let Some(known) = due.get_mut(&key) {
+                known.events.extend(event);
+            } else {
+                due.insert(key, DueDelivery::read(row, event)?);
+            }
         }
-        Ok(claims
-            .iter()
-            .zip(endpoints)
-            .map(|(claim, endpoint_id)| DueDelivery {
-                endpoint_id,
-                subject_id: claim.subject_id,
-                events: events.remove(&(endpoint_id.0, claim.subject_id)).unwrap_or_default(),
-            })
-            .collect())
+        let answer = |(claim, endpoint): (&Claim, EndpointId)| due.remove(&(endpoint.0, claim.subject_id));
+        Ok(claims.iter().zip(endpoints).map(answer).collect())
     }
 
     /// Writes down what attempts to deliver came to. False for a row that had moved on to another holder.
@@ -216,7 +218,7 @@ impl Store {
         let mut returning = Vec::new();
         for item in items {
             match &item.change {
-                DeliveryChange::Delivered { .. } => {
+                DeliveryChange::Delivered => {
                     endings.push(Ending::of(&item.claim, WorkState::Completed, None));
                 }
                 DeliveryChange::GivenUp => {
@@ -253,19 +255,15 @@ impl Store {
         if items.is_empty() {
             return Ok(vec![]);
         }
-        let sent = |item: &DeliverySettlement| match item.change {
-            DeliveryChange::Delivered { version } => version,
-            _ => 0,
-        };
         let state = |item: &DeliverySettlement| match item.change {
-            DeliveryChange::Delivered { .. } => "delivered",
+            DeliveryChange::Delivered => "delivered",
             DeliveryChange::GivenUp => "given_up",
             DeliveryChange::Later { .. } => "pending",
         };
         let rows = Rows::new()
             .uuid("endpoint_id", items.iter().map(|item| item.endpoint_id.0))
             .uuid("subject_id", items.iter().map(|item| item.claim.subject_id))
-            .integer("sent", items.iter().map(|item| sent(item)))
+            .integer("sent", items.iter().map(|item| item.sent_version))
             .text("state", items.iter().map(|item| state(item).to_owned()))
             .optional_text("answer", items.iter().map(|item| Some(item.answer.clone())))
             .integer("updated_at_us", items.iter().map(|item| to_us(item.now)));
@@ -286,7 +284,7 @@ impl Store {
         }
         Ok(items
             .iter()
-            .filter(|item| matches!(item.change, DeliveryChange::Delivered { .. }))
+            .filter(|item| matches!(item.change, DeliveryChange::Delivered))
             .filter(|item| behind.contains(&(item.endpoint_id.0, item.claim.subject_id)))
             .map(|item| follow_up(&item.claim, item.now))
             .collect())
@@ -336,7 +334,7 @@ impl Target {
             queue: queue_of(&self.channel, self.endpoint_id),
             priority: 0,
             run_at: item.now,
-            attempts_max: ATTEMPTS_MAX,
+            attempts_max: item.attempts_max,
             unique_key: Some(format!("deliver:{}:{}", self.endpoint_id, self.subject_id)),
             subject_id: item.subject_id,
             payload: super::boleto::to_json(&DeliveryPayload { endpoint_id: EndpointId(self.endpoint_id) })?,
@@ -348,15 +346,31 @@ impl Target {
     }
 }
 
-impl DueEvent {
-    fn read(row: &QueryResult) -> Result<Self, StoreError> {
+impl DueDelivery {
+    fn read(row: &QueryResult, event: Option<DueEvent>) -> Result<Self, StoreError> {
+        let disabled: i64 = row.try_get("", "disabled")?;
         Ok(Self {
-            id: row.try_get("", "id")?,
+            endpoint_id: EndpointId(row.try_get("", "endpoint_id")?),
+            subject_id: row.try_get("", "subject_id")?,
+            wanted_version: row.try_get("", "wanted_version")?,
+            destination: row.try_get("", "destination")?,
+            disabled: disabled != 0,
+            events: event.into_iter().collect(),
+        })
+    }
+}
+
+impl DueEvent {
+    /// Nothing for a row that stands only for its delivery.
+    fn read(row: &QueryResult) -> Result<Option<Self>, StoreError> {
+        let Some(id) = row.try_get("", "id")? else { return Ok(None) };
+        Ok(Some(Self {
+            id,
             event_type: row.try_get("", "event_type")?,
             status: row.try_get("", "status")?,
             version: row.try_get("", "version")?,
             reference_id: row.try_get("", "reference_id")?,
             occurred_at: from_us(row.try_get("", "occurred_at_us")?)?,
-        })
+        }))
     }
 }

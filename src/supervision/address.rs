@@ -15,6 +15,7 @@ use tracing::Span;
 
 use super::mailbox::{Absence, AnySlot, Envelope, Incarnation, Occupant, Slot};
 use super::path::ActorPath;
+use super::places::NoPlace;
 
 /// The answer to a call; who asked may have hung up, so the result of sending is often ignored.
 pub type Reply<T> = oneshot::Sender<T>;
@@ -74,30 +75,22 @@ impl<M: Send + 'static> Address<M> {
 
     /// Sends if there is a place now.
     pub fn try_send(&self, message: M) -> Result<(), SendError> {
-        match &*self.slot.occupant() {
-            Occupant::Nobody(absence) => Err((*absence).into()),
-            Occupant::Incarnation(incarnation) => match incarnation.places.try_acquire() {
-                Ok(place) => {
-                    place.forget();
-                    self.deliver(incarnation, message).map_err(|_| SendError::Restarting)
-                }
-                Err(tokio::sync::TryAcquireError::NoPermits) => Err(SendError::Full),
-                Err(tokio::sync::TryAcquireError::Closed) => Err(SendError::Restarting),
-            },
-        }
+        self.attempt(message).map_err(|(error, _)| error)
     }
 
     /// Waits for a place, but not for a restart.
     pub async fn send(&self, message: M) -> Result<(), SendError> {
-        let incarnation = self.incarnation()?;
-        let place = incarnation.places.acquire().await.map_err(|_| SendError::Restarting)?;
-        place.forget();
-        self.deliver(&incarnation, message).map_err(|_| SendError::Restarting)
+        let incarnation = match &*self.slot.occupant() {
+            Occupant::Nobody(absence) => return Err((*absence).into()),
+            Occupant::Incarnation(incarnation) => incarnation.clone(),
+        };
+        let depth = incarnation.places.take().await?;
+        self.deliver(&incarnation, depth, message).map_err(|_| SendError::Restarting)
     }
 
     /// Waits for a place, and for a restart under way, for at most `limit`.
     pub async fn send_timeout(&self, message: M, limit: Duration) -> Result<(), SendError> {
-        self.send_until(message, Instant::now() + limit).await
+        self.send_until(message, deadline(limit)).await
     }
 
     /// Asks a question and waits for its answer; `limit` bounds both ways together.
@@ -106,7 +99,7 @@ impl<M: Send + 'static> Address<M> {
         question: impl FnOnce(Reply<T>) -> M,
         limit: Duration,
     ) -> Result<T, CallError> {
-        let deadline = Instant::now() + limit;
+        let deadline = deadline(limit);
         let (reply, answer) = oneshot::channel();
         self.send_until(question(reply), deadline).await?;
         match timeout_at(deadline, answer).await {
@@ -116,45 +109,50 @@ impl<M: Send + 'static> Address<M> {
         }
     }
 
-    async fn send_until(&self, mut message: M, deadline: Instant) -> Result<(), SendError> {
+    async fn send_until(&self, message: M, deadline: Instant) -> Result<(), SendError> {
+        let mut message = match self.attempt(message) {
+            Ok(()) => return Ok(()),
+            Err((SendError::Stopped, _)) => return Err(SendError::Stopped),
+            Err((_, message)) => message,
+        };
         loop {
             let mut changes = self.slot.changes();
             let incarnation = match &*changes.borrow_and_update() {
-                Occupant::Incarnation(incarnation) => Ok(incarnation.clone()),
-                Occupant::Nobody(absence) => Err(*absence),
+                Occupant::Incarnation(incarnation) => Some(incarnation.clone()),
+                Occupant::Nobody(Absence::Restarting) => None,
+                Occupant::Nobody(Absence::Stopped) => return Err(SendError::Stopped),
             };
-            match incarnation {
-                Err(Absence::Stopped) => return Err(SendError::Stopped),
-                Err(Absence::Restarting) => wait_for_change(&mut changes, deadline).await?,
-                Ok(incarnation) => {
-                    match timeout_at(deadline, incarnation.places.acquire()).await {
-                        Err(_) => return Err(SendError::Full),
-                        Ok(Err(_)) => wait_for_change(&mut changes, deadline).await?,
-                        Ok(Ok(place)) => {
-                            place.forget();
-                            match self.deliver(&incarnation, message) {
-                                Ok(()) => return Ok(()),
-                                Err(back) => message = back,
-                            }
-                            // It ended under our hands; the slot is about to say so.
-                            wait_for_change(&mut changes, deadline).await?;
-                        }
+            if let Some(incarnation) = incarnation {
+                let place = timeout_at(deadline, incarnation.places.take()).await;
+                if let Ok(depth) = place.map_err(|_| SendError::Full)? {
+                    match self.deliver(&incarnation, depth, message) {
+                        Ok(()) => return Ok(()),
+                        Err(back) => message = back,
                     }
                 }
             }
+            // Nobody is there, or it has just ended under our hands and the slot is about to say so.
+            wait_for_change(&mut changes, deadline).await?;
         }
     }
 
-    fn incarnation(&self) -> Result<Arc<Incarnation<M>>, SendError> {
+    /// Sends if that can be done at once, else gives the message back.
+    fn attempt(&self, message: M) -> Result<(), (SendError, M)> {
         match &*self.slot.occupant() {
-            Occupant::Nobody(absence) => Err((*absence).into()),
-            Occupant::Incarnation(incarnation) => Ok(incarnation.clone()),
+            Occupant::Nobody(absence) => Err(((*absence).into(), message)),
+            Occupant::Incarnation(incarnation) => match incarnation.places.try_take() {
+                Err(no_place) => Err((no_place.into(), message)),
+                Ok(depth) => {
+                    let sent = self.deliver(incarnation, depth, message);
+                    sent.map_err(|message| (SendError::Restarting, message))
+                }
+            },
         }
     }
 
     /// Sends to an incarnation in which a place has been taken; gives the message back if it has just ended.
-    fn deliver(&self, incarnation: &Incarnation<M>, message: M) -> Result<(), M> {
-        self.slot.note_depth(incarnation.depth());
+    fn deliver(&self, incarnation: &Incarnation<M>, depth: usize, message: M) -> Result<(), M> {
+        self.slot.note_depth(depth);
         let envelope = Envelope { message, sender: Span::current() };
         match incarnation.actor.send_message(envelope) {
             Ok(()) => Ok(()),
@@ -163,6 +161,12 @@ impl<M: Send + 'static> Address<M> {
             Err(other) => unreachable!("ractor refused a typed local message: {other}"),
         }
     }
+}
+
+/// The moment `limit` from now, or one that nobody lives to see.
+fn deadline(limit: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(limit).unwrap_or_else(|| now + Duration::from_secs(60 * 60 * 24 * 365))
 }
 
 async fn wait_for_change<M: Send + 'static>(
@@ -181,6 +185,16 @@ impl From<Absence> for SendError {
         match absence {
             Absence::Restarting => Self::Restarting,
             Absence::Stopped => Self::Stopped,
+        }
+    }
+}
+
+impl From<NoPlace> for SendError {
+    fn from(no_place: NoPlace) -> Self {
+        match no_place {
+            NoPlace::Full => Self::Full,
+            // The mailbox closes with its incarnation, just before the slot is vacated.
+            NoPlace::Closed => Self::Restarting,
         }
     }
 }

@@ -31,6 +31,18 @@ pub enum ExitClass {
 }
 
 impl ExitClass {
+    /// The name that people and other programs see.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Error => "error",
+            Self::Panic => "panic",
+            Self::Killed => "killed",
+            Self::Cancelled => "cancelled",
+            Self::StartFailed => "start_failed",
+        }
+    }
+
     /// Whether a transient child is started again after such an end.
     pub fn is_abnormal(self) -> bool {
         self != Self::Normal

@@ -31,7 +31,7 @@ impl Window {
     /// Notes a restart at `now` and says whether the intensity has been passed.
     pub(super) fn note(&mut self, now: Duration, intensity: Intensity) -> bool {
         self.moments.push_back(now);
-        while self.moments.front().is_some_and(|first| *first + intensity.within <= now) {
+        while self.moments.front().is_some_and(|first| first.saturating_add(intensity.within) <= now) {
             self.moments.pop_front();
         }
         let passed = self.moments.len() > intensity.max as usize;
@@ -68,6 +68,14 @@ mod tests {
         assert!(!window.note(Duration::from_secs(2), TWO_IN_TEN));
         assert!(!window.note(Duration::from_secs(11), TWO_IN_TEN));
         assert!(window.note(Duration::from_millis(11_999), TWO_IN_TEN));
+    }
+
+    #[test]
+    fn an_endless_window_forgets_nothing() {
+        let mut window = Window::default();
+        let endless = Intensity { max: 1, within: Duration::MAX };
+        assert!(!window.note(Duration::from_secs(1), endless));
+        assert!(window.note(Duration::from_secs(1_000_000), endless));
     }
 
     #[test]

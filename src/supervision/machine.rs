@@ -92,7 +92,7 @@ pub(super) enum Outcome {
 /// The status of a child, as people see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
-    /// Its start function runs, or for a supervisor, its children are being started.
+    /// It is being started (a supervisor with all its children), or waits for its turn to be.
     Starting,
     /// It serves.
     Running,

@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use ractor::ActorRef;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tracing::Span;
 
 use super::path::ActorPath;
+use super::places::Places;
 
 /// A message on its way, with the span of its sender.
 pub(super) struct Envelope<M> {
@@ -34,8 +35,7 @@ pub(super) enum Absence {
 pub(super) struct Incarnation<M: Send + 'static> {
     pub(super) generation: u64,
     pub(super) actor: ActorRef<Envelope<M>>,
-    pub(super) places: Semaphore,
-    pub(super) capacity: usize,
+    pub(super) places: Places,
 }
 
 pub(super) enum Occupant<M: Send + 'static> {
@@ -74,9 +74,7 @@ impl<M: Send + 'static> Slot<M> {
         actor: ActorRef<Envelope<M>>,
         capacity: usize,
     ) -> Arc<Incarnation<M>> {
-        let capacity = capacity.clamp(1, Semaphore::MAX_PERMITS);
-        let places = Semaphore::new(capacity);
-        let incarnation = Arc::new(Incarnation { generation, actor, places, capacity });
+        let incarnation = Arc::new(Incarnation { generation, actor, places: Places::new(capacity) });
         self.occupant.send_replace(Occupant::Incarnation(incarnation.clone()));
         incarnation
     }
@@ -87,12 +85,6 @@ impl<M: Send + 'static> Slot<M> {
         if depth > self.high_water.load(Ordering::Relaxed) {
             self.high_water.fetch_max(depth, Ordering::Relaxed);
         }
-    }
-}
-
-impl<M: Send + 'static> Incarnation<M> {
-    pub(super) fn depth(&self) -> usize {
-        self.capacity.saturating_sub(self.places.available_permits())
     }
 }
 
@@ -137,7 +129,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
 
     fn depth(&self) -> usize {
         match &*self.occupant.borrow() {
-            Occupant::Incarnation(incarnation) => incarnation.depth(),
+            Occupant::Incarnation(incarnation) => incarnation.places.taken(),
             Occupant::Nobody(_) => 0,
         }
     }
@@ -148,7 +140,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
 
     fn capacity(&self) -> Option<usize> {
         match &*self.occupant.borrow() {
-            Occupant::Incarnation(incarnation) => Some(incarnation.capacity),
+            Occupant::Incarnation(incarnation) => Some(incarnation.places.capacity()),
             Occupant::Nobody(_) => None,
         }
     }

@@ -245,6 +245,7 @@ impl NodeCell {
     pub(super) fn mark_below_stopped(&self) {
         for child in self.children() {
             if child.status() != Status::Disabled {
+                child.vitals.idle();
                 child.set_status(Status::Stopped);
             }
             child.mark_below_stopped();

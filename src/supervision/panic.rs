@@ -63,9 +63,12 @@ pub(super) fn watched<T>(work: impl FnOnce() -> T) -> Result<T, PanicReport> {
     result.map_err(|payload| {
         CAUGHT.take().unwrap_or_else(|| PanicReport {
             // `resume_unwind` and a foreign hook come here: there is a payload, but no place.
-            message: text(payload.downcast_ref::<String>().map(String::as_str).or_else(|| {
-                payload.downcast_ref::<&str>().copied()
-            })),
+            message: text(
+                payload
+                    .downcast_ref::<String>()
+                    .map(String::as_str)
+                    .or_else(|| payload.downcast_ref::<&str>().copied()),
+            ),
             location: None,
             backtrace: Backtrace::disabled(),
         })

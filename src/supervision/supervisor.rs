@@ -14,11 +14,10 @@ use std::sync::Arc;
 use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
 
 use super::child_spec::ChildSpec;
 use super::exit::{Exit, ExitClass, Failure};
-use super::machine::{ChildKey, Event, Machine, Operation, Refusal, Status, Ticket, Tick};
+use super::machine::{ChildKey, Event, Machine, Operation, Refusal, Status, Tick, Ticket};
 use super::node::NodeCell;
 use super::supervisor_spec::SupervisorSpec;
 use super::tree::{Ended, build_node};
@@ -122,9 +121,10 @@ impl ractor::Actor for Supervisor {
         node.set_children(declared.clone());
         node.set_supervisor(Some(myself.clone()));
         let machine = Machine::new(spec.policy(), spec.children.iter().map(ChildSpec::policy));
-        let known = declared.into_iter().enumerate().map(|(index, node)| {
-            (node.key(), Known { spec: KnownSpec::Declared(index), node })
-        });
+        let known = declared
+            .into_iter()
+            .enumerate()
+            .map(|(index, node)| (node.key(), Known { spec: KnownSpec::Declared(index), node }));
         Ok(SupervisorState {
             known: known.collect(),
             spec,
@@ -158,16 +158,12 @@ impl ractor::Actor for Supervisor {
             SupervisorMessage::StartFailed { key, generation, exit } => {
                 state.child_ended(key, generation, exit)
             }
-            SupervisorMessage::Ready { key, generation } => {
-                state.drive(Event::Started { key, generation })
-            }
+            SupervisorMessage::Ready { key, generation } => state.drive(Event::Started { key, generation }),
             SupervisorMessage::Wake => {
                 state.timer = None;
                 state.drive(Event::Wake)
             }
-            SupervisorMessage::Control { key, operation, reply } => {
-                state.control(key, operation, reply)
-            }
+            SupervisorMessage::Control { key, operation, reply } => state.control(key, operation, reply),
             SupervisorMessage::Add { spec, reply } => {
                 state.add(spec, reply);
                 Ok(())
@@ -210,19 +206,12 @@ impl SupervisorState {
         let live = self.live.get(&key).filter(|live| live.generation == generation);
         match live {
             // A supervisor is ready when it says so, not when its shell runs.
-            Some(live) if live.supervisor.is_none() => {
-                self.drive(Event::Started { key, generation })
-            }
+            Some(live) if live.supervisor.is_none() => self.drive(Event::Started { key, generation }),
             _ => Ok(()),
         }
     }
 
-    fn child_ended(
-        &mut self,
-        key: ChildKey,
-        generation: u64,
-        exit: Exit,
-    ) -> Result<(), ActorProcessingErr> {
+    fn child_ended(&mut self, key: ChildKey, generation: u64, exit: Exit) -> Result<(), ActorProcessingErr> {
         let class = exit.class;
         if let Some(live) = self.live.remove(&key) {
             if live.generation == generation {
@@ -296,9 +285,10 @@ impl SupervisorState {
             return;
         }
         self.timer = wake.map(|at| {
-            let (myself, moment): (_, Instant) = (self.myself.clone(), self.node.shared.epoch + at);
+            let myself = self.myself.clone();
+            let wait = at.saturating_sub(self.node.shared.epoch.elapsed());
             let task = tokio::spawn(async move {
-                tokio::time::sleep_until(moment).await;
+                tokio::time::sleep(wait).await;
                 // A supervisor that has ended needs no waking.
                 let _ = myself.cast(SupervisorMessage::Wake);
             });

@@ -18,7 +18,7 @@ use super::child_spec::{Body, ChildSpec};
 use super::machine::{ChildKey, Operation, Refusal, Status};
 use super::node::{Kind, Node, NodeCell, NodeParts, Shared};
 use super::path::ActorPath;
-use super::supervisor::{AddRefusal, Above, Supervisor, SupervisorArguments, SupervisorMessage};
+use super::supervisor::{Above, AddRefusal, Supervisor, SupervisorArguments, SupervisorMessage};
 use super::supervisor_spec::{SpecError, SupervisorSpec};
 
 /// Why a tree did not start.
@@ -100,7 +100,7 @@ pub struct ShutdownReport {
 #[derive(Clone)]
 pub struct Tree {
     root: ActorRef<SupervisorMessage>,
-    node: Arc<NodeCell>,
+    pub(super) node: Arc<NodeCell>,
     ended: watch::Receiver<Option<Ended>>,
 }
 
@@ -240,6 +240,10 @@ impl Tree {
             self.root.kill();
             self.ended().await;
         }
+        if self.node.status() == Status::Stopping {
+            // It ended between our look at it and our word for it.
+            self.node.set_status(Status::Stopped);
+        }
         let overran = shared.overran.lock().unwrap_or_else(PoisonError::into_inner);
         ShutdownReport { overran: overran.iter().skip(before).cloned().collect(), in_time }
     }
@@ -325,8 +329,7 @@ fn fill(node: &Arc<NodeCell>, spec: &SupervisorSpec) {
     // The machine gives its keys in the same order.
     let keys = (0u32..).map(ChildKey);
     let children = spec.children.iter().zip(keys);
-    let children =
-        children.map(|(child, key)| build_node(child, key, Some(node), node.shared.clone()));
+    let children = children.map(|(child, key)| build_node(child, key, Some(node), node.shared.clone()));
     node.set_children(children.collect());
 }
 

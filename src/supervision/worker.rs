@@ -149,7 +149,7 @@ impl<A: Actor> ractor::Actor for Worker<A> {
         drop(sender);
         let outcome = caught(async { actor.handle(message).instrument(span).await }).await;
         node.vitals.idle();
-        tenancy.incarnation.places.add_permits(1);
+        tenancy.incarnation.places.give_back();
         let exit = match outcome {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => Exit::from_error(ExitClass::Error, error.0.as_ref()),

@@ -66,5 +66,6 @@ pub(crate) fn trace_filter(text: &str) -> Option<Targets> {
 }
 
 fn is_level(text: &str) -> bool {
-    text.trim().parse::<tracing_subscriber::filter::LevelFilter>().is_ok()
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    levels.iter().any(|level| level.eq_ignore_ascii_case(text.trim()))
 }

@@ -39,7 +39,7 @@ fn in_a_house<T>(run: impl FnOnce() -> T) -> (T, Kept) {
 }
 
 fn subscriber(provider: &SdkTracerProvider) -> Layered<impl Layer<Registry> + use<>, Registry> {
-    let filter = trace_filter("bursar=info,scratch_config=info").unwrap();
+    let filter = trace_filter(concat!(module_path!(), "=info")).unwrap();
     tracing_subscriber::registry().with(span_layer(provider, filter))
 }
 

@@ -179,6 +179,7 @@ fn decided(claim: &Claim, status: Status) -> Settlement {
             response: Some(BankResponse { code: "48".to_owned(), message: "não".to_owned() }),
             pix_emv: None,
         },
+        delivery_attempts_max: 30,
         now: now(),
     }
 }

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from typing import Any
@@ -45,7 +46,7 @@ def receive(sqs: Any, url: str, messages_max: int, wait_s: int) -> list[dict[str
     received: list[dict[str, Any]] = []
     deadline = time.monotonic() + wait_s
     while len(received) < messages_max:
-        left_s = max(0, int(deadline - time.monotonic()))
+        left_s = max(0, math.ceil(deadline - time.monotonic()))
         answer = sqs.receive_message(
             QueueUrl=url,
             MaxNumberOfMessages=min(BATCH_MAX, messages_max - len(received)),

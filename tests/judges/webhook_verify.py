@@ -13,12 +13,13 @@ import sys
 from typing import TextIO
 
 from standardwebhooks import Webhook, WebhookVerificationError
+from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 
-def verdict(secret: str, headers: dict[str, str], body: str) -> dict[str, object]:
+def verdict(webhook: Webhook, headers: dict[str, str], body: str) -> dict[str, object]:
     """What the library says; it looks at the clock too, and allows five minutes either way."""
     try:
-        Webhook(secret).verify(body.encode(), headers)
+        webhook.verify(body.encode(), headers)
     except WebhookVerificationError as refusal:
         return {"verified": False, "reason": str(refusal)}
     except ValueError as refusal:
@@ -30,11 +31,12 @@ def verdict(secret: str, headers: dict[str, str], body: str) -> dict[str, object
 def main(source: TextIO) -> int:
     try:
         given = json.load(source)
-        secret, headers, body = given["secret"], given["headers"], given["body"]
-    except (ValueError, KeyError, TypeError) as fault:
-        print(f"webhook_verify: cannot read the input: {fault!r}", file=sys.stderr)
+        webhook, headers, body = Webhook(given["secret"]), given["headers"], given["body"]
+    except (ValueError, KeyError, TypeError, EmptyWebhookSecretError) as fault:
+        # Only the kind of fault, because the rest may be a piece of the secret.
+        print(f"webhook_verify: cannot read the input: {type(fault).__name__}", file=sys.stderr)
         return 2
-    answer = verdict(secret, headers, body)
+    answer = verdict(webhook, headers, body)
     print(json.dumps(answer))
     return 0 if answer["verified"] else 1
 

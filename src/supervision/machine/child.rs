@@ -141,7 +141,7 @@ impl Child {
     /// Starts the clock of a backoff whose group has come to rest.
     pub(super) fn begin_hold(&mut self, now: Duration) {
         if let Hold::Delay(delay) = self.hold {
-            self.hold = Hold::Until(now + delay);
+            self.hold = Hold::Until(now.saturating_add(delay));
         }
     }
 

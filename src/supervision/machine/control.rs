@@ -102,8 +102,7 @@ impl Machine {
     /// Answers all whose wish is fulfilled, and those whose wish cannot be fulfilled for now.
     pub(super) fn settle_waiters(&mut self, out: &mut Vec<Command>) {
         let closing = !matches!(self.mode, Mode::Opening | Mode::Running);
-        let held: Vec<bool> =
-            (0..self.children.len()).map(|index| self.is_held_by_sibling(index)).collect();
+        let held: Vec<bool> = (0..self.children.len()).map(|index| self.is_held_by_sibling(index)).collect();
         for (child, held) in self.children.iter_mut().zip(held) {
             let (up, down) = (child.is_up() && !child.flush, child.phase == Phase::Down);
             let generation = child.generation;

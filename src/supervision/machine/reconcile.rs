@@ -21,8 +21,8 @@ impl Machine {
         }
         // Tickets first: who waited for a removal is told before the child is forgotten.
         self.settle_waiters(out);
-        self.forget_removed(out);
         self.show(out);
+        self.forget_removed(out);
         if self.mode == Mode::Opening && self.is_settled(now) {
             self.mode = Mode::Running;
             out.push(Command::Ready);
@@ -71,7 +71,8 @@ impl Machine {
             }
             child.begin_hold(now);
             // The first start of all is in order, one after the other.
-            if !child.is_held(now) && !(opening && starting) {
+            let its_turn = !(opening && starting);
+            if its_turn && !child.is_held(now) {
                 child.start(out);
                 starting = true;
             }
@@ -87,9 +88,8 @@ impl Machine {
         for child in self.children.iter_mut().filter(|child| child.wants_start()) {
             child.begin_hold(now);
         }
-        let blocks = |child: &Child| {
-            child.goal == Goal::Stopped || (child.wants_start() && child.is_held(now))
-        };
+        let blocks =
+            |child: &Child| child.goal == Goal::Stopped || (child.wants_start() && child.is_held(now));
         if self.policy.strategy == Strategy::OneForAll && self.children.iter().any(blocks) {
             return;
         }
@@ -114,15 +114,9 @@ impl Machine {
     }
 
     fn show(&mut self, out: &mut Vec<Command>) {
-        // A child that waits its turn waits for somebody who backs off, or for somebody who was stopped.
-        let backing_off = |child: &Child| child.wants_start() && child.hold != Hold::Free;
-        let waiting = if self.children.iter().any(backing_off) {
-            Status::BackingOff
-        } else {
-            Status::Stopped
-        };
-        for child in &mut self.children {
-            let status = child.status(waiting);
+        for index in 0..self.children.len() {
+            let status = self.status(index);
+            let child = &mut self.children[index];
             if child.shown != Some(status) {
                 child.shown = Some(status);
                 out.push(Command::Show { key: child.key, status });
@@ -130,11 +124,44 @@ impl Machine {
         }
     }
 
+    fn status(&self, index: usize) -> Status {
+        let child = &self.children[index];
+        match (child.phase, child.goal) {
+            (Phase::Starting, _) => Status::Starting,
+            (Phase::Up { .. }, _) => Status::Running,
+            (Phase::Stopping, _) => Status::Stopping,
+            (Phase::Down, Goal::Disabled) => Status::Disabled,
+            (Phase::Down, Goal::Stopped | Goal::Finished | Goal::Removed) => Status::Stopped,
+            (Phase::Down, Goal::Up) if matches!(self.mode, Mode::Closing(_) | Mode::Finished) => {
+                Status::Stopped
+            }
+            (Phase::Down, Goal::Up) if child.parked.is_some() => Status::Melted,
+            (Phase::Down, Goal::Up) if child.hold != Hold::Free => Status::BackingOff,
+            (Phase::Down, Goal::Up) => self.status_in_turn(index),
+        }
+    }
+
+    /// The status of one that waits for its turn: for a sibling that was stopped, that backs off, or that starts.
+    fn status_in_turn(&self, index: usize) -> Status {
+        let others = match self.policy.strategy {
+            Strategy::OneForOne => return Status::Starting,
+            Strategy::RestForOne => &self.children[..index],
+            Strategy::OneForAll => &self.children[..],
+        };
+        let backs_off = |child: &Child| child.wants_start() && child.hold != Hold::Free;
+        if others.iter().any(|child| child.goal == Goal::Stopped) {
+            Status::Stopped
+        } else if others.iter().any(backs_off) {
+            Status::BackingOff
+        } else {
+            Status::Starting
+        }
+    }
+
     /// Whether the first start is over: all are up, or what is not is being looked after.
     fn is_settled(&self, now: Duration) -> bool {
-        let moving = |child: &Child| {
-            matches!(child.phase, Phase::Starting | Phase::Stopping) || child.needs_stop()
-        };
+        let moving =
+            |child: &Child| matches!(child.phase, Phase::Starting | Phase::Stopping) || child.needs_stop();
         if self.children.iter().any(moving) {
             return false;
         }
@@ -161,18 +188,5 @@ impl Child {
         let starting = self.phase == Phase::Starting;
         self.phase = Phase::Stopping;
         out.push(Command::Stop { key: self.key, generation: self.generation, starting });
-    }
-
-    fn status(&self, waiting: Status) -> Status {
-        match (self.phase, self.goal) {
-            (Phase::Starting, _) => Status::Starting,
-            (Phase::Up { .. }, _) => Status::Running,
-            (Phase::Stopping, _) => Status::Stopping,
-            (Phase::Down, Goal::Disabled) => Status::Disabled,
-            (Phase::Down, Goal::Stopped | Goal::Finished | Goal::Removed) => Status::Stopped,
-            (Phase::Down, Goal::Up) if self.parked.is_some() => Status::Melted,
-            (Phase::Down, Goal::Up) if self.hold != Hold::Free => Status::BackingOff,
-            (Phase::Down, Goal::Up) => waiting,
-        }
     }
 }

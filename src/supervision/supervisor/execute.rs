@@ -12,8 +12,7 @@ use ractor::{ActorCell, ActorProcessingErr, ActorRef, SpawnErr};
 use tokio::time::{Duration, sleep, timeout};
 
 use super::{
-    Above, Chore, Known, KnownSpec, Live, Supervisor, SupervisorArguments, SupervisorMessage,
-    SupervisorState,
+    Above, Chore, Known, KnownSpec, Live, Supervisor, SupervisorArguments, SupervisorMessage, SupervisorState,
 };
 use crate::supervision::child_spec::{Body, ChildSpec};
 use crate::supervision::exit::{Exit, ExitClass, Failure};
@@ -52,8 +51,7 @@ impl SupervisorState {
         let spawned = spawn(&self.myself, spec_of(&self.spec, known), &known.node, key, generation);
         match spawned {
             Ok((Spawned { cell, start }, supervisor)) => {
-                let limit =
-                    supervisor.is_none().then_some(spec_of(&self.spec, known).start_timeout);
+                let limit = supervisor.is_none().then_some(spec_of(&self.spec, known).start_timeout);
                 let (myself, watched) = (self.myself.clone(), cell.clone());
                 let chore = tokio::spawn(async move {
                     if let Some(exit) = watch_start(watched, start, limit).await {
@@ -153,9 +151,9 @@ impl SupervisorState {
     }
 
     fn story(&self, key: ChildKey) -> String {
-        self.known.get(&key).map_or_else(String::new, |known| {
-            format!("{}: {}", known.node.path, known.node.last_reason())
-        })
+        self.known
+            .get(&key)
+            .map_or_else(String::new, |known| format!("{}: {}", known.node.path, known.node.last_reason()))
     }
 }
 
@@ -185,14 +183,9 @@ fn spawn(
         }
         Body::Supervisor(below) => {
             let above = Above::Parent { supervisor: myself.clone(), key, generation };
-            let arguments =
-                SupervisorArguments { spec: below.clone(), node: node.clone(), above };
-            let (child, start) = ractor::ActorRuntime::spawn_linked_instant(
-                None,
-                Supervisor,
-                arguments,
-                myself.get_cell(),
-            )?;
+            let arguments = SupervisorArguments { spec: below.clone(), node: node.clone(), above };
+            let (child, start) =
+                ractor::ActorRuntime::spawn_linked_instant(None, Supervisor, arguments, myself.get_cell())?;
             Ok((Spawned { cell: child.get_cell(), start }, Some(child)))
         }
         Body::Disabled(reason) => Err(SpawnErr::StartupFailed(reason.as_str().into())),

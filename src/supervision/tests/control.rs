@@ -175,10 +175,7 @@ async fn children_come_and_go_up_to_the_limit() {
     tree.add("pool", probe("b", &journal).1).await.unwrap();
     let third = tree.add("pool", probe("c", &journal).1).await;
     assert_eq!(third, Err(ControlError::TooMany));
-    assert!(matches!(
-        tree.add("worker", probe("x", &journal).1).await,
-        Err(ControlError::NotASupervisor(_))
-    ));
+    assert!(matches!(tree.add("worker", probe("x", &journal).1).await, Err(ControlError::NotASupervisor(_))));
 
     tree.remove("pool/a").await.unwrap();
     assert!(tree.snapshot().find("pool/a").is_none());

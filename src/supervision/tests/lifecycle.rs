@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::support::*;
 use crate::supervision::{
-    ChildSpec, Ended, ExitClass, Kind, OnMeltdown, Shutdown, SpecError, Status, Strategy,
-    SupervisorSpec, Tree, TreeError,
+    Actor, ActorError, ChildSpec, Context, Ended, ExitClass, Kind, OnMeltdown, Shutdown, SpecError, Status,
+    Strategy, SupervisorSpec, Tree, TreeError,
 };
 
 #[tokio::test(start_paused = true)]
@@ -27,9 +27,11 @@ async fn a_tree_starts_in_order_and_stops_in_reverse() {
     let root = tree.snapshot();
     assert_eq!(root.status, Status::Running);
     assert_eq!((at(&root, "inner").kind, at(&root, "inner/c").kind), (Kind::Supervisor, Kind::Worker));
-    assert!(["a", "inner", "inner/b", "inner/c", "d"]
-        .iter()
-        .all(|path| at(&root, path).status == Status::Running));
+    assert!(
+        ["a", "inner", "inner/b", "inner/c", "d"]
+            .iter()
+            .all(|path| at(&root, path).status == Status::Running)
+    );
 
     journal.clear();
     let report = tree.shutdown(LONG).await;
@@ -38,9 +40,9 @@ async fn a_tree_starts_in_order_and_stops_in_reverse() {
     assert_eq!(journal.lines(), ends.concat());
     assert_eq!(tree.ended().await, Ended::Closed);
     let root = tree.snapshot();
-    assert!(["root", "a", "inner", "inner/b", "d"]
-        .iter()
-        .all(|path| at(&root, path).status == Status::Stopped));
+    assert!(
+        ["root", "a", "inner", "inner/b", "d"].iter().all(|path| at(&root, path).status == Status::Stopped)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -63,9 +65,8 @@ async fn a_failed_start_rolls_back_what_had_started() {
 #[tokio::test(start_paused = true)]
 async fn a_start_that_hangs_is_given_up_in_time() {
     let journal = Journal::default();
-    let spec = SupervisorSpec::new("root", Strategy::OneForOne).child(
-        scripted("a", &journal, |_| Start::Never).1.start_timeout(Duration::from_secs(7)),
-    );
+    let spec = SupervisorSpec::new("root", Strategy::OneForOne)
+        .child(scripted("a", &journal, |_| Start::Never).1.start_timeout(Duration::from_secs(7)));
     let begun = Instant::now();
     let error = Tree::start(spec).await.err().unwrap();
     assert!(error.to_string().contains("not ready within 7s"), "{error}");
@@ -145,8 +146,7 @@ async fn a_brutal_stop_runs_nothing() {
 async fn a_shutdown_past_its_limit_kills_everything() {
     let journal = Journal::default();
     let (address, child) = probe("a", &journal);
-    let spec = SupervisorSpec::new("root", Strategy::OneForOne)
-        .child(child.shutdown(Shutdown::Infinity));
+    let spec = SupervisorSpec::new("root", Strategy::OneForOne).child(child.shutdown(Shutdown::Infinity));
     let tree = Tree::start(spec).await.unwrap();
     address.try_send(ProbeMessage::Hang).unwrap();
     let report = tree.shutdown(Duration::from_secs(3)).await;
@@ -160,14 +160,45 @@ async fn a_shutdown_does_not_wait_for_a_start_under_way() {
     let journal = Journal::default();
     let script = |start| if start == 1 { Start::Well } else { Start::Never };
     let (address, child) = scripted("a", &journal, script);
-    let spec = SupervisorSpec::new("root", Strategy::OneForOne)
-        .child(child.start_timeout(Duration::from_secs(60)));
+    let spec =
+        SupervisorSpec::new("root", Strategy::OneForOne).child(child.start_timeout(Duration::from_secs(60)));
     let tree = Tree::start(spec).await.unwrap();
     address.try_send(ProbeMessage::Fail).unwrap();
     until_status(&tree, "a", Status::Starting).await;
     let before = Instant::now();
     assert!(tree.shutdown(LONG).await.in_time);
     assert_eq!(before.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tree_whose_starter_gave_up_closes_itself() {
+    let journal = Journal::default();
+    let gone = Arc::new(Notify::new());
+    let notify = gone.clone();
+    let (_, child) = ChildSpec::worker("last", move |_: Context<()>| {
+        let notify = notify.clone();
+        async move { Ok(Last(notify)) }
+    });
+    let slow = scripted("slow", &journal, |_| Start::Slowly(Duration::from_secs(5))).1;
+    let spec = SupervisorSpec::new("root", Strategy::OneForOne).child(child).child(slow);
+    assert!(tokio::time::timeout(Duration::from_secs(1), Tree::start(spec)).await.is_err());
+    gone.notified().await;
+    assert_eq!(journal.lines(), ["start slow", "stopping slow", "gone slow"]);
+}
+
+/// Tells when it is stopped.
+struct Last(Arc<Notify>);
+
+impl Actor for Last {
+    type Message = ();
+
+    async fn handle(&mut self, (): ()) -> Result<(), ActorError> {
+        Ok(())
+    }
+
+    async fn stopping(&mut self) {
+        self.0.notify_one();
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use proptest::strategy::Strategy as Generator;
 
 use super::machine_steps::{permanent, policy};
 use crate::supervision::machine::{
-    ChildKey, ChildPolicy, Command, Event, Machine, Operation, Outcome, Ticket, Tick,
+    ChildKey, ChildPolicy, Command, Event, Machine, Operation, Outcome, Tick, Ticket,
 };
 use crate::supervision::{Backoff, ExitClass, OnMeltdown, Strategy};
 
@@ -55,8 +55,7 @@ impl House {
             true => OnMeltdown::Park { retry: backoff() },
             false => OnMeltdown::Escalate,
         };
-        let children =
-            shapes.iter().map(|_| ChildPolicy { backoff: backoff(), ..permanent() });
+        let children = shapes.iter().map(|_| ChildPolicy { backoff: backoff(), ..permanent() });
         let mut house = Self {
             machine: Machine::new(policy(strategy, on_meltdown, 2), children),
             strategy,
@@ -118,9 +117,7 @@ impl House {
         assert_eq!(current, generation, "stopped a generation that is not there");
         assert!(life != Life::Stopping, "stopped twice");
         if self.strategy != Strategy::OneForOne {
-            let later = |(other, (_, life)): (&u32, &(u64, Life))| {
-                *other != key.0 && *life == Life::Stopping
-            };
+            let later = |(other, (_, life)): (&u32, &(u64, Life))| *other != key.0 && *life == Life::Stopping;
             assert!(!self.lives.iter().any(later), "two stops at once in a group");
         }
         self.lives.insert(key.0, (generation, Life::Stopping));
@@ -251,28 +248,17 @@ impl Dice {
 
 fn shapes() -> impl Generator<Value = Vec<Shape>> {
     let shape = Just(Shape::Worker).prop_recursive(3, 24, 4, |inner| {
-        let strategy = prop_oneof![
-            Just(Strategy::OneForOne),
-            Just(Strategy::RestForOne),
-            Just(Strategy::OneForAll)
-        ];
-        (strategy, any::<bool>(), prop::collection::vec(inner, 1..5)).prop_map(
-            |(strategy, park, children)| Shape::Supervisor { strategy, park, children },
-        )
+        let strategy =
+            prop_oneof![Just(Strategy::OneForOne), Just(Strategy::RestForOne), Just(Strategy::OneForAll)];
+        (strategy, any::<bool>(), prop::collection::vec(inner, 1..5))
+            .prop_map(|(strategy, park, children)| Shape::Supervisor { strategy, park, children })
     });
     prop::collection::vec(shape, 1..5)
 }
 
-
 fn dice() -> impl Generator<Value = Dice> {
     (any::<u16>(), prop::bool::weighted(0.4), prop::bool::weighted(0.1), 0.0..1.0f64, 0..3_000u64)
-        .prop_map(|(child, fails, operator, roll, pause_ms)| Dice {
-            child,
-            fails,
-            operator,
-            roll,
-            pause_ms,
-        })
+        .prop_map(|(child, fails, operator, roll, pause_ms)| Dice { child, fails, operator, roll, pause_ms })
 }
 
 proptest! {

@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use crate::supervision::machine::{
-    ChildKey, ChildPolicy, Command, Event, Machine, Operation, Outcome, Policy, Refusal, Status,
-    Ticket, Tick,
+    ChildKey, ChildPolicy, Command, Event, Machine, Operation, Outcome, Policy, Refusal, Status, Tick, Ticket,
 };
-use crate::supervision::{
-    AutoShutdown, Backoff, ExitClass, Intensity, OnMeltdown, Restart, Strategy,
-};
+use crate::supervision::{AutoShutdown, Backoff, ExitClass, Intensity, OnMeltdown, Restart, Strategy};
 
 pub fn policy(strategy: Strategy, on_meltdown: OnMeltdown, max: u32) -> Policy {
     Policy {
@@ -21,12 +18,7 @@ pub fn policy(strategy: Strategy, on_meltdown: OnMeltdown, max: u32) -> Policy {
 }
 
 pub fn permanent() -> ChildPolicy {
-    ChildPolicy {
-        restart: Restart::Permanent,
-        significant: false,
-        backoff: Backoff::NONE,
-        disabled: false,
-    }
+    ChildPolicy { restart: Restart::Permanent, significant: false, backoff: Backoff::NONE, disabled: false }
 }
 
 pub fn at(seconds: u64) -> Tick {
@@ -152,11 +144,8 @@ fn a_child_that_fails_while_the_supervisor_closes_is_awaited_no_more() {
 #[test]
 fn every_ticket_is_settled_when_the_supervisor_goes() {
     let mut machine = running(policy(Strategy::OneForOne, OnMeltdown::Escalate, 9), 2);
-    let ask = |key, operation, ticket| Event::Control {
-        key: ChildKey(key),
-        operation,
-        ticket: Ticket(ticket),
-    };
+    let ask =
+        |key, operation, ticket| Event::Control { key: ChildKey(key), operation, ticket: Ticket(ticket) };
     assert_eq!(step(&mut machine, 1, ask(0, Operation::Restart, 1)), [stop(0, 1)]);
     let closing = Command::Settle { ticket: Ticket(1), result: Err(Refusal::Closing) };
     assert_eq!(step(&mut machine, 1, Event::Close), [stop(1, 1), closing]);
@@ -167,8 +156,7 @@ fn every_ticket_is_settled_when_the_supervisor_goes() {
 #[test]
 fn a_restart_is_no_failure_and_brings_back_a_temporary_child() {
     let temporary = ChildPolicy { restart: Restart::Temporary, ..permanent() };
-    let mut machine =
-        Machine::new(policy(Strategy::OneForOne, OnMeltdown::Escalate, 0), [temporary]);
+    let mut machine = Machine::new(policy(Strategy::OneForOne, OnMeltdown::Escalate, 0), [temporary]);
     step(&mut machine, 0, Event::Open);
     step(&mut machine, 0, started(0, 1));
     for generation in 1..5 {
@@ -184,8 +172,7 @@ fn a_restart_is_no_failure_and_brings_back_a_temporary_child() {
 #[test]
 fn a_disabled_child_is_shown_and_nothing_else() {
     let disabled = ChildPolicy { disabled: true, ..permanent() };
-    let mut machine =
-        Machine::new(policy(Strategy::OneForAll, OnMeltdown::Escalate, 3), [disabled]);
+    let mut machine = Machine::new(policy(Strategy::OneForAll, OnMeltdown::Escalate, 3), [disabled]);
     let show = Command::Show { key: ChildKey(0), status: Status::Disabled };
     assert_eq!(machine.step(at(0), Event::Open), [show, Command::Ready]);
 }

@@ -149,9 +149,8 @@ async fn a_root_that_can_bear_no_more_says_why() {
 async fn failures_far_apart_are_borne_for_ever() {
     let journal = Journal::default();
     let (a, a_spec) = probe("a", &journal);
-    let spec = SupervisorSpec::new("root", Strategy::OneForOne)
-        .intensity(1, Duration::from_secs(5))
-        .child(a_spec);
+    let spec =
+        SupervisorSpec::new("root", Strategy::OneForOne).intensity(1, Duration::from_secs(5)).child(a_spec);
     let tree = Tree::start(spec).await.unwrap();
     for restarts in 1..=20 {
         a.try_send(ProbeMessage::Fail).unwrap();

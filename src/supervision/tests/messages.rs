@@ -6,9 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::support::*;
-use crate::supervision::{
-    Address, CallError, ChildSpec, SendError, Status, Strategy, SupervisorSpec, Tree,
-};
+use crate::supervision::{Address, CallError, ChildSpec, SendError, Status, Strategy, SupervisorSpec, Tree};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -57,13 +55,12 @@ async fn what_was_queued_behind_a_crash_is_dropped_with_its_places() {
     let sender = a.clone();
     let waiting = tokio::spawn(async move { sender.send(ProbeMessage::Note("lost too")).await });
     let sender = a.clone();
-    let patient =
-        tokio::spawn(async move { sender.send_timeout(ProbeMessage::Note("kept"), SECOND).await });
+    let patient = tokio::spawn(async move { sender.send_timeout(ProbeMessage::Note("kept"), SECOND).await });
     tokio::task::yield_now().await;
     go_on.notify_one();
     until_restarted(&tree, "a", 1).await;
-    // The first place that came free went to the first who waited, and was lost with the crash.
-    assert!(waiting.await.unwrap().is_ok());
+    // Who waits for a place is told of the crash; who waits for a restart too gets through.
+    assert_eq!(waiting.await.unwrap(), Err(SendError::Restarting));
     assert_eq!(patient.await.unwrap(), Ok(()));
     assert_eq!(ask(&a).await, 2);
     assert_eq!(a.depth(), 0);
@@ -97,6 +94,7 @@ async fn a_question_is_answered_dropped_or_out_of_time() {
     let (a, child) = probe("a", &journal);
     let tree = one(child).await;
     assert_eq!(a.call(ProbeMessage::Ask, SECOND).await, Ok(1));
+    assert_eq!(a.call(ProbeMessage::Ask, Duration::MAX).await, Ok(1));
     assert_eq!(a.call(ProbeMessage::Drop, SECOND).await, Err(CallError::Dropped));
     let go_on = occupy(&a).await;
     assert_eq!(a.call(ProbeMessage::Ask, SECOND).await, Err(CallError::TimedOut));

@@ -65,9 +65,12 @@ async fn every_change_of_a_status_is_announced() {
     tree.shutdown(LONG).await;
 }
 
-/// Keeps the name and the parent's name of every new span.
+/// A span's name, and its parent's.
+type Lineage = (&'static str, Option<&'static str>);
+
+/// Keeps every new span.
 #[derive(Clone, Default)]
-struct Spans(Arc<Mutex<Vec<(&'static str, Option<&'static str>)>>>);
+struct Spans(Arc<Mutex<Vec<Lineage>>>);
 
 impl<S> tracing_subscriber::Layer<S> for Spans
 where

@@ -1,13 +1,14 @@
 //! Who is started again, when, and in which order.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::support::*;
 use crate::supervision::{
-    Address, AutoShutdown, Backoff, ChildSpec, Ended, ExitClass, Restart, SendError, Shutdown, Status,
-    Strategy, SupervisorSpec, Tree,
+    Actor, ActorError, Address, AutoShutdown, Backoff, ChildSpec, Context, Ended, ExitClass, Restart,
+    SendError, Shutdown, Status, Strategy, SupervisorSpec, Tree,
 };
 
 fn one(child: ChildSpec) -> SupervisorSpec {
@@ -64,9 +65,26 @@ async fn an_idle_worker_that_is_killed_is_gone_before_the_next_one_starts() {
     let journal = Journal::default();
     let (address, child) = probe("a", &journal);
     let tree = Tree::start(one(child)).await.unwrap();
-    address.try_send(ProbeMessage::Panic).unwrap();
+    address.call(ProbeMessage::Cell, LONG).await.unwrap().kill();
     until_restarted(&tree, "a", 1).await;
     assert_eq!(journal.lines(), ["start a", "gone a", "start a"]);
+    tree.shutdown(LONG).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_killed_supervisor_takes_its_children_with_it_and_comes_back_with_them() {
+    let journal = Journal::default();
+    let (address, child) = probe("a", &journal);
+    let inner = SupervisorSpec::new("inner", Strategy::OneForOne).child(child);
+    let inner = ChildSpec::supervisor(inner).backoff(Backoff::NONE);
+    let tree = Tree::start(one(inner)).await.unwrap();
+    tree.node.find("inner").unwrap().supervisor().unwrap().kill();
+    until_restarted(&tree, "inner", 1).await;
+    assert_eq!(ask(&address).await, 2);
+    assert_eq!(journal.lines(), ["start a", "gone a", "start a"]);
+    let root = tree.snapshot();
+    assert_eq!(at(&root, "inner").last_exit.as_ref().unwrap().class, ExitClass::Killed);
+    assert_eq!(at(&root, "inner/a").status, Status::Running);
     tree.shutdown(LONG).await;
 }
 
@@ -115,8 +133,7 @@ async fn one_for_one_leaves_the_siblings_alone() {
 async fn rest_for_one_keeps_dependants_down_during_the_backoff() {
     let journal = Journal::default();
     let wait = Duration::from_secs(30);
-    let (tree, [a, b, c]) =
-        trio(Strategy::RestForOne, &journal, |child| child.backoff(constant(wait))).await;
+    let (tree, [a, b, c]) = trio(Strategy::RestForOne, &journal, |child| child.backoff(constant(wait))).await;
     let before = Instant::now();
     b.try_send(ProbeMessage::Fail).unwrap();
     until_status(&tree, "b", Status::BackingOff).await;
@@ -134,15 +151,13 @@ async fn rest_for_one_keeps_dependants_down_during_the_backoff() {
 async fn one_for_all_waits_for_a_busy_sibling_and_ends_it_by_force() {
     let journal = Journal::default();
     let limit = Shutdown::Timeout(Duration::from_secs(4));
-    let (tree, [a, b, _]) =
-        trio(Strategy::OneForAll, &journal, |child| child.shutdown(limit)).await;
+    let (tree, [a, b, _]) = trio(Strategy::OneForAll, &journal, |child| child.shutdown(limit)).await;
     a.try_send(ProbeMessage::Hang).unwrap();
     let before = Instant::now();
     b.try_send(ProbeMessage::Fail).unwrap();
     until_restarted(&tree, "c", 1).await;
     assert_eq!(before.elapsed().as_secs(), 4);
-    let expected =
-        ["gone b", "stopping c", "gone c", "gone a", "start a", "start b", "start c"];
+    let expected = ["gone b", "stopping c", "gone c", "gone a", "start a", "start b", "start c"];
     assert_eq!(journal.lines(), expected);
     tree.shutdown(LONG).await;
 }
@@ -157,9 +172,7 @@ async fn two_that_fail_together_are_one_restart() {
     a.try_send(ProbeMessage::Fail).unwrap();
     b.try_send(ProbeMessage::Panic).unwrap();
     until(&tree, |root| {
-        ["a", "b"].iter().all(|path| {
-            at(root, path).restarts == 1 && at(root, path).status == Status::Running
-        })
+        ["a", "b"].iter().all(|path| at(root, path).restarts == 1 && at(root, path).status == Status::Running)
     })
     .await;
     assert_eq!((ask(&a).await, ask(&b).await), (2, 2));
@@ -167,17 +180,88 @@ async fn two_that_fail_together_are_one_restart() {
     tree.shutdown(LONG).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_two_threads_no_two_incarnations_overlap_and_calm_returns() {
+    let journal = Journal::default();
+    let mut spec = SupervisorSpec::new("root", Strategy::OneForAll).intensity(10_000, LONG);
+    let mut addresses = Vec::new();
+    for id in ["a", "b", "c"] {
+        let (address, child) = probe(id, &journal);
+        addresses.push(address);
+        spec = spec.child(child);
+    }
+    let tree = Tree::start(spec).await.unwrap();
+    for round in 0..300 {
+        let trouble = [ProbeMessage::Fail, ProbeMessage::Panic, ProbeMessage::Kill, ProbeMessage::Stop];
+        let trouble = trouble.into_iter().nth(round % 4).unwrap();
+        addresses[round % 3].send_timeout(trouble, LONG).await.unwrap();
+    }
+    // One that is stopped holds all others down, so this is the moment at which all trouble is over.
+    tree.stop("a").await.unwrap();
+    until(&tree, |root| root.children.iter().all(|child| child.status == Status::Stopped)).await;
+    tree.start_child("a").await.unwrap();
+    until_status(&tree, "c", Status::Running).await;
+    for address in &addresses {
+        ask(address).await;
+    }
+    tree.shutdown(LONG).await;
+    for id in ["a", "b", "c"] {
+        let (start, gone) = (format!("start {id}"), format!("gone {id}"));
+        let lives: Vec<_> =
+            journal.lines().into_iter().filter(|line| *line == start || *line == gone).collect();
+        assert!(lives.chunks(2).all(|life| life == [start.clone(), gone.clone()]), "{lives:?}");
+    }
+}
+
+/// An actor whose first incarnation takes its time to go.
+struct Sticky {
+    journal: Journal,
+    release: Option<std::sync::mpsc::Receiver<()>>,
+}
+
+impl Actor for Sticky {
+    type Message = ();
+
+    async fn handle(&mut self, (): ()) -> Result<(), ActorError> {
+        Err("told to fail".into())
+    }
+}
+
+impl Drop for Sticky {
+    fn drop(&mut self) {
+        if let Some(release) = &self.release {
+            // Lets the runtime know that this thread is blocked, or what it had next in hand would wait too.
+            tokio::task::block_in_place(|| release.recv()).unwrap();
+            self.journal.note("gone");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_incarnation_starts_only_when_the_one_before_has_been_dropped() {
+    let (let_go, release) = std::sync::mpsc::channel();
+    let (release, journal) = (Mutex::new(Some(release)), Journal::default());
+    let notes = journal.clone();
+    let (address, child) = ChildSpec::worker("sticky", move |_: Context<()>| {
+        let (journal, release) = (notes.clone(), release.lock().unwrap().take());
+        journal.note("start");
+        async move { Ok(Sticky { journal, release }) }
+    });
+    let tree = Tree::start(one(child.backoff(Backoff::NONE))).await.unwrap();
+    address.try_send(()).unwrap();
+    until_status(&tree, "sticky", Status::Starting).await;
+    assert_eq!(journal.lines(), ["start"]);
+    let_go.send(()).unwrap();
+    until_restarted(&tree, "sticky", 1).await;
+    assert_eq!(journal.lines(), ["start", "gone", "start"]);
+    tree.shutdown(LONG).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_week_of_backoff_passes_in_no_time() {
     let journal = Journal::default();
     let hour = Duration::from_secs(3_600);
-    let backoff = Backoff {
-        base: hour,
-        factor: 2.0,
-        cap: 24 * hour,
-        jitter: 0.0,
-        reset_after: 1_000 * hour,
-    };
+    let backoff = Backoff { base: hour, factor: 2.0, cap: 24 * hour, jitter: 0.0, reset_after: 1_000 * hour };
     let (address, child) = probe("a", &journal);
     let tree = Tree::start(one(child.backoff(backoff))).await.unwrap();
     let before = Instant::now();
@@ -195,13 +279,7 @@ async fn a_week_of_backoff_passes_in_no_time() {
 async fn a_child_that_stayed_up_long_enough_begins_its_backoff_anew() {
     let journal = Journal::default();
     let second = Duration::from_secs(1);
-    let backoff = Backoff {
-        base: second,
-        factor: 10.0,
-        cap: LONG,
-        jitter: 0.0,
-        reset_after: 100 * second,
-    };
+    let backoff = Backoff { base: second, factor: 10.0, cap: LONG, jitter: 0.0, reset_after: 100 * second };
     let (address, child) = probe("a", &journal);
     let tree = Tree::start(one(child.backoff(backoff))).await.unwrap();
     let mut waits = Vec::new();

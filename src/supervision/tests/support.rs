@@ -46,6 +46,8 @@ pub enum ProbeMessage {
     Panic,
     /// End as if killed from outside.
     Kill,
+    /// Answer with what can kill this incarnation.
+    Cell(Reply<ractor::ActorCell>),
     /// End normally.
     Stop,
     /// Be busy until told otherwise, after having said so.
@@ -75,6 +77,7 @@ impl Actor for Probe {
                 self.context.cell.kill();
                 pending::<()>().await;
             }
+            ProbeMessage::Cell(reply) => drop(reply.send(self.context.cell.clone())),
             ProbeMessage::Stop => self.context.stop(),
             ProbeMessage::Wait { begun, go_on } => {
                 begun.notify_one();
@@ -147,9 +150,13 @@ pub fn constant(wait: Duration) -> Backoff {
 pub async fn until(tree: &Tree, wished: impl Fn(&Node) -> bool) {
     let mut changes = tree.changes();
     while !wished(&tree.snapshot()) {
-        changes.changed().await.unwrap();
+        // On a paused clock this ends at once when nothing is left that could still happen.
+        let change = tokio::time::timeout(A_YEAR, changes.changed()).await;
+        change.expect("the tree has come to rest otherwise").unwrap();
     }
 }
+
+const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// Waits until the actor at `path` has this status.
 pub async fn until_status(tree: &Tree, path: &str, status: Status) {

@@ -1,0 +1,9 @@
+//! The workers, and how the house is put together from them.
+//!
+//! **Owns** the shape of the tree ([`tree`]). One file an actor; what an actor keeps is in memory only and may be lost.
+
+pub mod boleto_registrar;
+pub mod config;
+pub mod notifier;
+pub mod store_watcher;
+pub mod tree;

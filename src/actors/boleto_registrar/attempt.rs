@@ -1,0 +1,331 @@
+//! One attempt to have one boleto registered: look first when bytes may have left before, then ask, then write down.
+//!
+//! **Owns** its claim, in a guard. **Fails** never: whatever the bank does becomes a [`Change`]; a panic or a cut leaves
+//! the row to the guard. **Limits**: `registration.attempt_timeout`, and the lease: a process that may have been buried
+//! asks nobody anything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::America::Sao_Paulo;
+use tracing::{debug, info, warn};
+use uuid::Uuid;
+
+use super::{FreshBoleto, Means};
+use crate::connectors::banks::{
+    Agreement, Bank as _, BankError, LookUp, LookUpRequest, RegisterRequest, Registration, Title,
+};
+use crate::domain::bank_account::BankAccount;
+use crate::domain::boleto::status::Status;
+use crate::domain::boleto::{BankResponse, Boleto};
+use crate::domain::ids::{BankAccountId, BoletoId, EventId};
+use crate::domain::work::{Claim, WorkState};
+use crate::messages::bank_accounts::AccountKey;
+use crate::store::StoreError;
+use crate::store::boleto_settle::{Change, Settled, Settlement};
+use crate::work::ClaimGuard;
+
+/// Between two tries to write an outcome down while the store is away.
+const AWAY_WAIT: Duration = Duration::from_millis(250);
+/// The bank's words are kept up to this length.
+const MESSAGE_CHARS_MAX: usize = 500;
+
+/// An attempt about to be made.
+pub(super) struct Attempt {
+    pub means: Arc<Means>,
+    pub guard: ClaimGuard,
+    pub fresh: Option<FreshBoleto>,
+}
+
+/// What the attempt found out.
+enum Found {
+    Change(Change),
+    /// The row is no longer ours, or the store is away before anything was done: nothing to write down.
+    Nothing,
+}
+
+impl Attempt {
+    pub async fn run(mut self) {
+        let claim = self.guard.claim().clone();
+        let lease = self.means.claimer.lease.clone();
+        let fresh = self.fresh.take();
+        let is_fresh = fresh.is_some();
+        let (mut boleto, reply) = match fresh {
+            Some(FreshBoleto { boleto, reply }) => (Some(boleto), Some(reply)),
+            None => (None, None),
+        };
+        let timeout = self.means.config.attempt_timeout;
+        let found = tokio::select! {
+            biased;
+            () = lease.lost(claim.runner_id) => Some(Found::Nothing),
+            found = tokio::time::timeout(timeout, self.ask(&claim, is_fresh, &mut boleto)) => found.ok(),
+        };
+        let found = found.unwrap_or_else(|| {
+            let error = "no end within the attempt's time".to_owned();
+            Found::Change(self.later(&claim, None, true, error))
+        });
+        let Found::Change(change) = found else {
+            debug!("attempt dropped: the row is not ours any more");
+            return;
+        };
+        let settled = self.settle(claim, change.clone()).await;
+        if let (Some(reply), Some(boleto), Some(Settled::Done { version })) = (reply, boleto, settled) {
+            // The caller may have hung up; that changes nothing.
+            let _ = reply.send(after(boleto, &change, version));
+        }
+    }
+
+    async fn ask(&mut self, claim: &Claim, is_fresh: bool, boleto: &mut Option<Boleto>) -> Found {
+        if boleto.is_none() {
+            *boleto = match self.read(claim).await {
+                Ok(Some(boleto)) => Some(boleto),
+                Ok(None) => {
+                    let error = "the boleto of this work is gone".to_owned();
+                    return Found::Change(Change::GivenUp { error });
+                }
+                Err(error) => return self.store_trouble(claim, &error),
+            };
+        }
+        let Some(boleto) = boleto.as_ref() else { return Found::Nothing };
+        if !boleto.status.awaits_registration() {
+            return Found::Change(Change::Moot);
+        }
+        let account = match self.account(claim, boleto.bank_account_id).await {
+            Ok(Some(account)) => account,
+            Ok(None) => {
+                let error = "the bank account of this boleto is gone".to_owned();
+                return Found::Change(Change::GivenUp { error });
+            }
+            Err(error) => return self.store_trouble(claim, &error),
+        };
+        // From here on a crash may be this boleto's own doing, and counts.
+        self.guard.begin();
+        if !is_fresh {
+            if let Some(sent_at) = claim.sent_at
+                && let Some(change) = self.look_first(claim, &account, boleto, sent_at).await
+            {
+                return Found::Change(change);
+            }
+            match self.means.claimer.store.mark_sent(&[claim], Utc::now()).await {
+                Ok(held) if held.contains(&claim.id) => {}
+                Ok(_) => return Found::Nothing,
+                Err(error) => return self.store_trouble(claim, &error),
+            }
+        }
+        Found::Change(self.register(claim, &account, boleto).await)
+    }
+
+    async fn read(&self, claim: &Claim) -> Result<Option<Boleto>, StoreError> {
+        let stored = self.means.claimer.store.boleto(&claim.tenant_id, BoletoId(claim.subject_id)).await?;
+        Ok(stored.map(|stored| stored.boleto))
+    }
+
+    async fn account(
+        &self,
+        claim: &Claim,
+        id: BankAccountId,
+    ) -> Result<Option<Arc<BankAccount>>, StoreError> {
+        self.means.accounts.find(&claim.tenant_id, &AccountKey::Id(id)).await
+    }
+
+    /// Bytes left before, and nobody knows what came of it. Nothing: the bank has none on file, so it may be asked.
+    async fn look_first(
+        &self,
+        claim: &Claim,
+        account: &BankAccount,
+        boleto: &Boleto,
+        sent_at: DateTime<Utc>,
+    ) -> Option<Change> {
+        let settle_after = self.means.bank.capabilities().settle_after;
+        match self.look_up(account, boleto).await {
+            Ok(LookUp::OnFile(title)) => Some(on_file(*title)),
+            Ok(LookUp::NotFound) => {
+                let counts_from = sent_at + settle_after;
+                if Utc::now() >= counts_from {
+                    return None;
+                }
+                // What was sent may still arrive; "not found" proves nothing yet.
+                let error = "not on file yet; what was sent may still arrive".to_owned();
+                Some(Change::Open {
+                    run_at: counts_from,
+                    state: WorkState::Scheduled,
+                    error,
+                    attempt_counts: false,
+                })
+            }
+            Err(error) => Some(self.trouble(claim, error)),
+        }
+    }
+
+    async fn look_up(&self, account: &BankAccount, boleto: &Boleto) -> Result<LookUp, BankError> {
+        crate::failpoint::reached("bank.look_up.before");
+        let answer = self.means.bank.look_up(&LookUpRequest { account, boleto }).await;
+        crate::failpoint::reached("bank.look_up.after");
+        answer
+    }
+
+    async fn register(&self, claim: &Claim, account: &BankAccount, boleto: &Boleto) -> Change {
+        let attempt_key = format!("{}:{}", claim.id, claim.fence);
+        let request = RegisterRequest {
+            account,
+            boleto,
+            attempt_key: &attempt_key,
+            issue_date: boleto.created_at.with_timezone(&Sao_Paulo).date_naive(),
+        };
+        crate::failpoint::reached("bank.register.before");
+        let answer = self.means.bank.register(&request).await;
+        crate::failpoint::reached("bank.register.after");
+        match answer {
+            Ok(Registration { response, pix_emv, .. }) => {
+                Change::Decided { status: Status::Registered, response: Some(cut(response)), pix_emv }
+            }
+            Err(BankError::AlreadyOnFile { response }) => match self.look_up(account, boleto).await {
+                Ok(LookUp::OnFile(title)) => on_file(*title),
+                Ok(LookUp::NotFound) => {
+                    let error = format!("on file by {} and not found", response.code);
+                    self.later(claim, None, true, error)
+                }
+                Err(error) => self.trouble(claim, error),
+            },
+            Err(error) => self.trouble(claim, error),
+        }
+    }
+
+    /// What an error of the bank's means for the work.
+    fn trouble(&self, claim: &Claim, error: BankError) -> Change {
+        let words = error.to_string();
+        match error {
+            BankError::Refused { response } => {
+                Change::Decided { status: Status::Refused, response: Some(cut(response)), pix_emv: None }
+            }
+            BankError::Unsupported { reason } => Change::Decided {
+                status: Status::Refused,
+                response: Some(cut(BankResponse { code: "unsupported".to_owned(), message: reason })),
+                pix_emv: None,
+            },
+            BankError::OutcomeUnknown { .. } | BankError::AlreadyOnFile { .. } => {
+                self.later(claim, None, true, words)
+            }
+            // The bank was away, which is no fault of this boleto: it costs no attempt.
+            BankError::Unavailable { retry_after, .. } => self.later(claim, retry_after, false, words),
+            BankError::Misconfigured { .. } => {
+                warn!(bank_account = %claim.queue, error = %words, "bank connector misconfigured");
+                self.later(claim, Some(self.means.config.retry_cap), false, words)
+            }
+        }
+    }
+
+    fn later(&self, claim: &Claim, wait: Option<Duration>, attempt_counts: bool, error: String) -> Change {
+        if attempt_counts && !claim.has_attempts_left() {
+            return Change::GivenUp { error };
+        }
+        let backoff = self.means.claimer.returns.policy().wait_after(claim.attempt, rand::random());
+        let run_at = Utc::now() + wait.map_or(backoff, |wait| wait.max(backoff));
+        Change::Open { run_at, state: WorkState::Retryable, error, attempt_counts }
+    }
+
+    /// The store is away before anything was asked: the guard gives the row back when it can.
+    fn store_trouble(&self, claim: &Claim, error: &StoreError) -> Found {
+        warn!(work_id = %claim.id, %error, "attempt not made");
+        Found::Nothing
+    }
+
+    /// Writes the outcome down, however long the store is away, for as long as the lease holds.
+    async fn settle(self, claim: Claim, change: Change) -> Option<Settled> {
+        let Self { means, guard, .. } = self;
+        let settlement = Settlement {
+            claim: claim.clone(),
+            event_id: EventId(Uuid::now_v7()),
+            change,
+            delivery_attempts_max: means.delivery_attempts_max,
+            now: Utc::now(),
+        };
+        let mut may_be_committed = false;
+        let outcome = tokio::select! {
+            biased;
+            outcome = async {
+                loop {
+                    match means.settlements.run(settlement.clone()).await {
+                        Err(error) if error.is_transient() => {
+                            warn!(%error, "outcome not written down yet");
+                            may_be_committed = true;
+                            tokio::time::sleep(AWAY_WAIT).await;
+                        }
+                        Ok(Settled::LostLease) if may_be_committed => {
+                            match means.claimer.store.registration_ended_by(&claim).await {
+                                Ok(true) => break Ok(Settled::Done { version: None }),
+                                Ok(false) => break Ok(Settled::LostLease),
+                                Err(_) => tokio::time::sleep(AWAY_WAIT).await,
+                            }
+                        }
+                        outcome => break outcome,
+                    }
+                }
+            } => outcome,
+            () = means.claimer.lease.lost(claim.runner_id) => Ok(Settled::LostLease),
+        };
+        match outcome {
+            Ok(settled) => {
+                guard.settled();
+                report(&settlement, settled);
+                if matches!(settlement.change, Change::Decided { .. }) {
+                    means.hints.there_is_work("delivery/");
+                }
+                means.changes.send_modify(|count| *count += 1);
+                Some(settled)
+            }
+            Err(error) => {
+                // Poison: the guard puts the row back with its attempt counted, until it is a dead letter.
+                tracing::error!(work_id = %claim.id, %error, "outcome cannot be written down");
+                None
+            }
+        }
+    }
+}
+
+fn report(settlement: &Settlement, settled: Settled) {
+    let boleto_id = settlement.claim.subject_id;
+    match (settled, &settlement.change) {
+        (Settled::LostLease, _) => warn!(%boleto_id, "outcome dropped: the row had moved on"),
+        (_, Change::Decided { status, .. }) => info!(%boleto_id, status = status.as_str(), "boleto decided"),
+        (_, Change::Open { error, .. }) => warn!(%boleto_id, %error, "boleto left pending"),
+        (_, Change::GivenUp { error }) => warn!(%boleto_id, %error, "registration given up: a dead letter"),
+        (_, Change::Moot) => debug!(%boleto_id, "nothing left to register"),
+    }
+}
+
+/// What the bank has on file under our number decides; whether it is ours is said by what can be compared.
+fn on_file(title: Title) -> Change {
+    let status = match title.agreement {
+        Agreement::Agrees => Status::Registered,
+        Agreement::Differs(ref parts) => {
+            warn!(?parts, "the bank has another title under our number");
+            Status::NeedsReview
+        }
+    };
+    Change::Decided { status, response: Some(cut(title.response)), pix_emv: title.pix_emv }
+}
+
+fn cut(mut response: BankResponse) -> BankResponse {
+    if let Some((end, _)) = response.message.char_indices().nth(MESSAGE_CHARS_MAX) {
+        response.message.truncate(end);
+    }
+    response
+}
+
+/// The boleto as the store has it now, without reading it again.
+fn after(mut boleto: Boleto, change: &Change, version: Option<i64>) -> Boleto {
+    let Some(version) = version else { return boleto };
+    boleto.version = version;
+    match change {
+        Change::Decided { status, response, pix_emv } => {
+            boleto.status = *status;
+            boleto.bank_response = response.clone();
+            boleto.pix_emv = pix_emv.clone();
+        }
+        Change::Open { .. } | Change::GivenUp { .. } => boleto.status = Status::PendingRegistration,
+        Change::Moot => {}
+    }
+    boleto
+}

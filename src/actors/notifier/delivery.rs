@@ -1,0 +1,279 @@
+//! Sends what claimed deliveries owe, endpoint by endpoint, and writes down what came of it.
+//!
+//! **Owns** the claims, in their guards. **Fails** never: whatever the channel says becomes a [`DeliveryChange`]; a panic or
+//! a cut leaves the rows to their guards. **Limits**: `notification.attempt_timeout`, and the lease.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use serde::Serialize;
+use tokio::task::JoinSet;
+use tracing::{Instrument as _, debug, info_span, warn};
+
+use super::{Alarm, Means};
+use crate::connectors::channels::{Channel as _, ChannelError, Destination, Notice, Receipt};
+use crate::domain::ids::{EndpointId, EventId};
+use crate::domain::work::{Claim, WorkState};
+use crate::store::delivery::{DeliveryChange, DeliverySettlement, DueDelivery, DueEvent};
+use crate::work::{ClaimGuard, Place};
+
+/// Between two tries to write an outcome down while the store is away.
+const AWAY_WAIT: Duration = Duration::from_millis(250);
+
+/// One claimed delivery with what it has to send.
+struct Owed {
+    guard: ClaimGuard,
+    _place: Place,
+    due: DueDelivery,
+}
+
+/// The message that an owner gets.
+#[derive(Serialize)]
+struct Message<'a> {
+    boleto_id: String,
+    status: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference_id: Option<&'a str>,
+    event_id: String,
+    event_type: &'a str,
+    version: i64,
+    occurred_at: String,
+}
+
+/// Delivers a batch: one query for what is due, then every endpoint on its own.
+pub(super) async fn deliver(means: Arc<Means>, alarm: Alarm, claims: Vec<(ClaimGuard, Place)>) {
+    let rows: Vec<Claim> = claims.iter().map(|(guard, _)| guard.claim().clone()).collect();
+    let due = match means.claimer.store.due_deliveries(&rows).await {
+        Ok(due) => due,
+        Err(error) => {
+            warn!(%error, "deliveries not read");
+            return;
+        }
+    };
+    let mut by_endpoint: HashMap<EndpointId, Vec<Owed>> = HashMap::new();
+    for ((mut guard, place), due) in claims.into_iter().zip(due) {
+        // From here on a crash may be this delivery's own doing, and counts.
+        guard.begin();
+        match due {
+            Some(due) => {
+                by_endpoint.entry(due.endpoint_id).or_default().push(Owed { guard, _place: place, due })
+            }
+            None => warn!(work_id = %guard.claim().id, "the delivery of this work is gone"),
+        }
+    }
+    let mut endpoints = JoinSet::new();
+    for (endpoint_id, owed) in by_endpoint {
+        let span = info_span!("notification.deliver", %endpoint_id, deliveries = owed.len());
+        for (index, owed) in owed.iter().enumerate() {
+            if let Some(traceparent) = &owed.guard.claim().traceparent {
+                // One subject's trace goes through; of several, the others are linked.
+                if index == 0 {
+                    crate::telemetry::set_parent(&span, traceparent);
+                } else {
+                    crate::telemetry::add_link(&span, traceparent);
+                }
+            }
+        }
+        let (means, alarm) = (means.clone(), alarm.clone());
+        endpoints.spawn(
+            async move {
+                deliver_to_one(means, owed).await;
+                drop(alarm);
+            }
+            .instrument(span),
+        );
+    }
+    while let Some(ended) = endpoints.join_next().await {
+        if let Err(error) = ended
+            && let Ok(panic) = error.try_into_panic()
+        {
+            // The notifier hears of it by the alarm and finds the words here.
+            endpoints.detach_all();
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+async fn deliver_to_one(means: Arc<Means>, owed: Vec<Owed>) {
+    let Some(first) = owed.first() else { return };
+    let runner_id = first.guard.claim().runner_id;
+    let timeout = means.config.attempt_timeout;
+    let results = tokio::select! {
+        biased;
+        () = means.claimer.lease.lost(runner_id) => {
+            debug!("deliveries dropped: the rows are not ours any more");
+            return;
+        }
+        results = tokio::time::timeout(timeout, send(&means, &owed)) => results,
+    };
+    let results = results.unwrap_or_else(|_| {
+        let unknown =
+            || ChannelError::OutcomeUnknown { reason: "no end within the attempt's time".to_owned() };
+        owed.iter().map(|owed| owed.due.events.iter().map(|_| Err(unknown())).collect()).collect()
+    });
+    let disabled = results.iter().flatten().any(|result| matches!(result, Err(ChannelError::Disabled)));
+    if disabled {
+        let reason = "the destination said that it is gone";
+        if let Err(error) = means.claimer.store.disable_endpoint(first.due.endpoint_id, reason).await {
+            warn!(%error, "endpoint not disabled");
+        }
+    }
+    let mut settling = JoinSet::new();
+    for (owed, results) in owed.into_iter().zip(results) {
+        let settlement = settlement(&means, &owed, &results);
+        settling.spawn(settle(means.clone(), owed, settlement).in_current_span());
+    }
+    settling.join_all().await;
+}
+
+/// Sends all notices of one endpoint, and returns the results per delivery and event.
+async fn send(means: &Means, owed: &[Owed]) -> Vec<Vec<Result<Receipt, ChannelError>>> {
+    let each = |error: &ChannelError| {
+        owed.iter().map(|owed| owed.due.events.iter().map(|_| Err(error.clone())).collect()).collect()
+    };
+    if owed.iter().any(|owed| owed.due.disabled) {
+        return each(&ChannelError::Refused { reason: "endpoint disabled".to_owned() });
+    }
+    let destination: Destination = match serde_json::from_str(&owed[0].due.destination) {
+        Ok(destination) => destination,
+        Err(error) => return each(&ChannelError::Misconfigured { reason: error.to_string() }),
+    };
+    let bodies: Vec<(usize, &DueEvent, String, String)> = owed
+        .iter()
+        .enumerate()
+        .flat_map(|(index, owed)| {
+            owed.due.events.iter().map(move |event| {
+                let subject = owed.due.subject_id.to_string();
+                (index, event, body(&subject, event), subject)
+            })
+        })
+        .collect();
+    let notices: Vec<Notice<'_>> = bodies
+        .iter()
+        .map(|(index, event, body, subject)| {
+            let claim = owed[*index].guard.claim();
+            Notice {
+                tenant: &claim.tenant_id,
+                event_id: EventId(event.id),
+                event_type: &event.event_type,
+                subject,
+                version: event.version,
+                occurred_at: event.occurred_at,
+                body,
+                traceparent: claim.traceparent.as_deref(),
+            }
+        })
+        .collect();
+    crate::failpoint::reached("channel.deliver.before");
+    let answers =
+        if notices.is_empty() { vec![] } else { means.channel.deliver(&destination, &notices).await };
+    crate::failpoint::reached("channel.deliver.after");
+    let mut results: Vec<Vec<_>> = owed.iter().map(|_| Vec::new()).collect();
+    for ((index, ..), answer) in bodies.iter().zip(answers) {
+        results[*index].push(answer);
+    }
+    results
+}
+
+fn body(boleto_id: &str, event: &DueEvent) -> String {
+    let message = Message {
+        boleto_id: boleto_id.to_owned(),
+        status: &event.status,
+        reference_id: event.reference_id.as_deref(),
+        event_id: event.id.to_string(),
+        event_type: &event.event_type,
+        version: event.version,
+        occurred_at: event.occurred_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
+    };
+    serde_json::to_string(&message).expect("text and numbers are always JSON")
+}
+
+/// What the results of one delivery's events mean for its row: sent up to the first that was not taken.
+fn settlement(means: &Means, owed: &Owed, results: &[Result<Receipt, ChannelError>]) -> DeliverySettlement {
+    let claim = owed.guard.claim();
+    let taken = results.iter().take_while(|result| result.is_ok()).count();
+    let mut sent_version = taken.checked_sub(1).map_or(0, |last| owed.due.events[last].version);
+    let (change, answer) = match results.get(taken) {
+        None => {
+            // What the endpoint does not want counts as told, too.
+            sent_version = owed.due.wanted_version;
+            (DeliveryChange::Delivered, accepted(results.last()))
+        }
+        Some(Err(error)) => (after_error(means, claim, error), error.to_string()),
+        Some(Ok(_)) => unreachable!("counted as taken above"),
+    };
+    DeliverySettlement {
+        claim: claim.clone(),
+        endpoint_id: owed.due.endpoint_id,
+        sent_version,
+        answer,
+        change,
+        now: Utc::now(),
+    }
+}
+
+fn accepted(last: Option<&Result<Receipt, ChannelError>>) -> String {
+    match last {
+        Some(Ok(Receipt { status: Some(status), .. })) => format!("accepted with {status}"),
+        Some(_) => "accepted".to_owned(),
+        None => "nothing to send".to_owned(),
+    }
+}
+
+fn after_error(means: &Means, claim: &Claim, error: &ChannelError) -> DeliveryChange {
+    let policy = means.claimer.returns.policy();
+    let backoff = policy.wait_after(claim.attempt, rand::random());
+    let wait = match error {
+        ChannelError::Refused { .. } | ChannelError::Disabled => return DeliveryChange::GivenUp,
+        ChannelError::Unavailable { retry_after, .. } => {
+            retry_after.map_or(backoff, |wait| wait.max(backoff))
+        }
+        ChannelError::OutcomeUnknown { .. } => backoff,
+        ChannelError::Misconfigured { .. } => means.config.retry_cap,
+    };
+    if !claim.has_attempts_left() {
+        return DeliveryChange::GivenUp;
+    }
+    DeliveryChange::Later { run_at: Utc::now() + wait, state: WorkState::Retryable, attempt_counts: true }
+}
+
+/// Writes the outcome down, however long the store is away, for as long as the lease holds.
+async fn settle(means: Arc<Means>, owed: Owed, settlement: DeliverySettlement) {
+    let runner_id = settlement.claim.runner_id;
+    let outcome = tokio::select! {
+        biased;
+        outcome = async {
+            loop {
+                match means.settlements.run(settlement.clone()).await {
+                    Err(error) if error.is_transient() => {
+                        warn!(%error, "delivery not written down yet");
+                        tokio::time::sleep(AWAY_WAIT).await;
+                    }
+                    outcome => break outcome,
+                }
+            }
+        } => outcome,
+        () = means.claimer.lease.lost(runner_id) => Ok(false),
+    };
+    let (boleto_id, endpoint_id) = (settlement.claim.subject_id, settlement.endpoint_id);
+    match outcome {
+        Ok(_) => {
+            owed.guard.settled();
+            match settlement.change {
+                DeliveryChange::Delivered => debug!(%boleto_id, %endpoint_id, "owner told"),
+                DeliveryChange::Later { .. } => {
+                    warn!(%boleto_id, %endpoint_id, error = %settlement.answer, "owner not told yet");
+                }
+                DeliveryChange::GivenUp => {
+                    warn!(%boleto_id, %endpoint_id, error = %settlement.answer, "delivery given up: a dead letter");
+                }
+            }
+        }
+        Err(error) => {
+            // Poison: the guard puts the row back with its attempt counted, until it is a dead letter.
+            tracing::error!(work_id = %settlement.claim.id, %error, "delivery cannot be written down");
+        }
+    }
+}

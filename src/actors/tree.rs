@@ -1,0 +1,258 @@
+//! Puts the house together.
+//!
+//! ```text
+//! house              rest_for_one; past its intensity the process exits with code 70
+//! ├─ foundation      store, runner (lease keeper), reaper, archiver
+//! ├─ workers         one_for_one, a worker past its intensity is parked
+//! │   ├─ notifiers   one child a kind of channel
+//! │   ├─ registrars  one child a bank, with a queue per bank account inside it
+//! │   ├─ analysis, sync_batcher, payment_poller
+//! └─ ingress         transfer_listener
+//! ```
+//!
+//! **Owns** the shape. Stopping goes upwards: what comes in first, then the workers, the lease last.
+//! **Fails** when a connector's client cannot be made; then nothing has been started.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::boleto_registrar::{self, BoletoRegistrar};
+use super::notifier::{self, Notifier};
+use super::store_watcher::StoreWatcher;
+use crate::config::Config;
+use crate::connectors::banks::BankConnector;
+use crate::connectors::channels::{ChannelConnector, ChannelKind};
+use crate::connectors::http::{HttpClient, HttpClientError};
+use crate::domain::bank_account::Provider;
+use crate::domain::work::RetryPolicy;
+use crate::messages::house::Readiness;
+use crate::messages::{
+    BankAccounts, House, KnownQueues, Registrar, boleto_registrar as registrar_messages,
+    notifier as notifier_messages,
+};
+use crate::store::boleto_settle::{Settled, Settlement};
+use crate::store::delivery::DeliverySettlement;
+use crate::store::{Store, StoreKind};
+use crate::supervision::{Backoff, ChildSpec, OnMeltdown, Strategy, SupervisorSpec};
+use crate::work::archiver::Archiver;
+use crate::work::lease::LeaseKeeper;
+use crate::work::reaper::Reaper;
+use crate::work::{Claimer, Hints, Lane, Lease, Places, Returns};
+
+/// What every part of the house is made from.
+struct Builder<'a> {
+    config: &'a Config,
+    store: Store,
+    lease: Lease,
+    hints: Hints,
+    accounts: BankAccounts,
+    changes: watch::Sender<u64>,
+    /// Groups of one verb side by side: one where there is one writer.
+    lanes: usize,
+}
+
+/// The house on an open store: the handles that the faces need, and the tree to be started.
+///
+/// # Errors
+/// An HTTP client that cannot be made.
+pub fn build(
+    config: &Config,
+    store: Store,
+    readiness: Readiness,
+) -> Result<(Arc<House>, ChildSpec), HttpClientError> {
+    let lanes = match store.kind() {
+        StoreKind::Sqlite => 1,
+        StoreKind::PostgreSql => config.work.lanes,
+    };
+    let builder = Builder {
+        config,
+        lease: Lease::new(&config.work),
+        hints: Hints::default(),
+        accounts: BankAccounts::new(store.clone()),
+        changes: watch::channel(0).0,
+        store,
+        lanes,
+    };
+    let (registrars, registrar_specs) = builder.registrars()?;
+    let (channels, notifier_specs) = builder.notifiers()?;
+    let creating = builder.store.clone();
+    let house = House {
+        store: builder.store.clone(),
+        lease: builder.lease.clone(),
+        hints: builder.hints.clone(),
+        returns: builder.returns(registration_policy(config)),
+        accounts: builder.accounts.clone(),
+        queues: KnownQueues::default(),
+        creations: Lane::open("create_boletos", lanes, config.work.group_max, move |drafts| {
+            let store = creating.clone();
+            async move { store.create_boletos(&drafts).await }
+        }),
+        registrars,
+        channels,
+        readiness: readiness.clone(),
+        changes: builder.changes.clone(),
+        registration_attempts_max: i64::from(config.registration.attempts_max),
+    };
+    let spec = SupervisorSpec::new("house", Strategy::RestForOne)
+        .child(ChildSpec::supervisor(builder.foundation(readiness)))
+        .child(ChildSpec::supervisor(builder.workers(notifier_specs, registrar_specs)))
+        .child(ChildSpec::supervisor(builder.ingress()));
+    Ok((Arc::new(house), ChildSpec::supervisor(builder.bounded(spec, OnMeltdown::Escalate))))
+}
+
+impl Builder<'_> {
+    fn foundation(&self, readiness: Readiness) -> SupervisorSpec {
+        let work = &self.config.work;
+        let spec = SupervisorSpec::new("foundation", Strategy::RestForOne)
+            .child(self.patient(StoreWatcher::spec(self.accounts.clone(), readiness)))
+            .child(self.patient(LeaseKeeper::spec(self.store.clone(), self.lease.clone(), work)))
+            .child(self.patient(Reaper::spec(
+                self.store.clone(),
+                self.lease.clone(),
+                self.hints.clone(),
+                work,
+            )))
+            .child(self.patient(Archiver::spec(self.store.clone(), work)));
+        self.bounded(spec, OnMeltdown::Escalate)
+    }
+
+    fn workers(&self, notifiers: Vec<ChildSpec>, registrars: Vec<ChildSpec>) -> SupervisorSpec {
+        let shelf = |id: &str, specs: Vec<ChildSpec>| {
+            let spec = SupervisorSpec::new(id, Strategy::OneForOne);
+            let spec = specs.into_iter().fold(spec, SupervisorSpec::child);
+            ChildSpec::supervisor(self.bounded(spec, self.park()))
+        };
+        let spec = SupervisorSpec::new("workers", Strategy::OneForOne)
+            .child(shelf("notifiers", notifiers))
+            .child(shelf("registrars", registrars))
+            .child(ChildSpec::disabled("analysis", "not built yet"))
+            .child(ChildSpec::disabled("sync_batcher", "not built yet"))
+            .child(ChildSpec::disabled("payment_poller", "not built yet"));
+        self.bounded(spec, self.park())
+    }
+
+    fn ingress(&self) -> SupervisorSpec {
+        let spec = SupervisorSpec::new("ingress", Strategy::OneForOne)
+            .child(ChildSpec::disabled("transfer_listener", "not built yet"));
+        self.bounded(spec, self.park())
+    }
+
+    fn registrars(&self) -> Result<(BTreeMap<Provider, Registrar>, Vec<ChildSpec>), HttpClientError> {
+        let http = HttpClient::trusted(&self.config.http)?;
+        let config = &self.config.registration;
+        let settling = self.store.clone();
+        let settlements: Lane<Settlement, Settled> =
+            Lane::open("settle_registrations", self.lanes, self.config.work.group_max, move |items| {
+                let store = settling.clone();
+                async move { store.settle_registrations(&items).await }
+            });
+        let mut registrars = BTreeMap::new();
+        let mut specs = Vec::new();
+        for provider in Provider::ALL {
+            let connector = BankConnector::for_provider(provider, &self.config.banks, &http);
+            let prefix = registrar_messages::queue_prefix(provider.as_str());
+            let in_flight_max = config.in_flight_max as usize;
+            // Many accounts may share a bank; what bounds them all is the process, at sixteen full accounts.
+            let places = Places::new(in_flight_max, in_flight_max * 16, self.hints.listen(&prefix));
+            let means = boleto_registrar::Means {
+                claimer: self.claimer(prefix, places.clone(), registration_policy(self.config)),
+                bank: connector.clone(),
+                accounts: self.accounts.clone(),
+                settlements: settlements.clone(),
+                hints: self.hints.clone(),
+                changes: self.changes.clone(),
+                config: config.clone(),
+                delivery_attempts_max: i64::from(self.config.notification.attempts_max),
+                poll_interval: self.config.work.poll_interval,
+                drain_timeout: self.config.work.drain_timeout,
+            };
+            let (address, spec) = BoletoRegistrar::spec(provider.as_str(), means);
+            specs.push(self.patient(spec));
+            registrars.insert(provider, Registrar { address, places, connector });
+        }
+        Ok((registrars, specs))
+    }
+
+    fn notifiers(
+        &self,
+    ) -> Result<(BTreeMap<ChannelKind, ChannelConnector>, Vec<ChildSpec>), HttpClientError> {
+        let config = &self.config.notification;
+        let policy = RetryPolicy { base: config.retry_base, cap: config.retry_cap };
+        let settling = self.store.clone();
+        let settlements: Lane<DeliverySettlement, bool> =
+            Lane::open("settle_deliveries", self.lanes, self.config.work.group_max, move |items| {
+                let store = settling.clone();
+                async move { store.settle_deliveries(&items).await }
+            });
+        let mut channels = BTreeMap::new();
+        let mut specs = Vec::new();
+        for kind in ChannelKind::ALL {
+            let channel = ChannelConnector::for_kind(kind, &self.config.channels, &self.config.http)?;
+            channels.insert(kind, channel.clone());
+            if !config.enabled {
+                specs.push(ChildSpec::disabled(kind.as_str(), "notification.enabled is false"));
+                continue;
+            }
+            let prefix = notifier_messages::queue_prefix(kind.as_str());
+            let places = Places::new(
+                config.per_endpoint_max as usize,
+                config.in_flight_max as usize,
+                self.hints.listen(&prefix),
+            );
+            let means = notifier::Means {
+                claimer: self.claimer(prefix, places, policy),
+                channel,
+                settlements: settlements.clone(),
+                hints: self.hints.clone(),
+                config: config.clone(),
+                poll_interval: self.config.work.poll_interval,
+                drain_timeout: self.config.work.drain_timeout,
+            };
+            specs.push(self.patient(Notifier::spec(kind.as_str(), means)));
+        }
+        Ok((channels, specs))
+    }
+
+    fn claimer(&self, queue_prefix: String, places: Places, policy: RetryPolicy) -> Claimer {
+        Claimer {
+            store: self.store.clone(),
+            lease: self.lease.clone(),
+            returns: self.returns(policy),
+            places,
+            queue_prefix,
+            batch: self.config.work.claim_batch,
+        }
+    }
+
+    fn returns(&self, policy: RetryPolicy) -> Returns {
+        Returns::open(self.store.clone(), self.hints.clone(), policy)
+    }
+
+    /// A child with the configured back-off and mailbox.
+    fn patient(&self, spec: ChildSpec) -> ChildSpec {
+        let config = &self.config.supervision;
+        spec.mailbox(config.mailbox).backoff(Backoff {
+            base: config.backoff_base,
+            cap: config.backoff_cap,
+            ..Backoff::default()
+        })
+    }
+
+    fn bounded(&self, spec: SupervisorSpec, on_meltdown: OnMeltdown) -> SupervisorSpec {
+        let config = &self.config.supervision;
+        spec.intensity(config.restarts_max, config.restarts_within).on_meltdown(on_meltdown)
+    }
+
+    fn park(&self) -> OnMeltdown {
+        let config = &self.config.supervision;
+        OnMeltdown::Park {
+            retry: Backoff { base: config.park_retry_base, cap: config.park_retry_cap, ..Backoff::default() },
+        }
+    }
+}
+
+fn registration_policy(config: &Config) -> RetryPolicy {
+    RetryPolicy { base: config.registration.retry_base, cap: config.registration.retry_cap }
+}

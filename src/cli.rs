@@ -1,0 +1,185 @@
+//! The command line: arguments in, one command run, an exit code out.
+//!
+//! What it shows and does goes over the same gRPC as for everybody else; only `serve`, `sandbox` and `bench` open
+//! a house of their own, and `config` reads a configuration without opening anything.
+//!
+//! **Owns** nothing. **Fails** with one of the codes of [`Exit`], after saying on stderr why.
+//! **Limits**: an answer is waited for as long as `--timeout` says; a file that is read holds at most 1 MiB.
+//!
+//! Tour: one command is one file; `connection` reaches the service, `failure` and `exit` say what went wrong,
+//! `input` reads JSON, `render` writes it, `table` and `screen` are what a person sees.
+
+mod account;
+mod actor;
+pub mod args;
+pub mod bench;
+mod boleto;
+mod config;
+mod connection;
+mod drain;
+mod endpoint;
+mod exit;
+mod failure;
+pub mod house;
+mod info;
+mod input;
+mod paging;
+mod ps;
+mod render;
+pub mod sandbox;
+mod screen;
+pub mod serve;
+mod table;
+mod work;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use self::args::{SandboxArgs, ServeArgs};
+use self::connection::{Address, Connection};
+pub use self::exit::Exit;
+use self::failure::Failure;
+use self::screen::Screen;
+
+const GLOBAL: &str = "Options of every command";
+
+/// The arguments of the `bursar` program.
+#[derive(Parser)]
+#[command(
+    name = "bursar",
+    version,
+    about = "A supervised runtime for the payment back office",
+    after_help = exit::HELP,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Args)]
+struct Global {
+    /// Where the service listens
+    #[arg(
+        long,
+        global = true,
+        help_heading = GLOBAL,
+        env = "BURSAR_ADDRESS",
+        default_value = "http://127.0.0.1:7400",
+        value_name = "URL",
+        value_parser = Address::parse
+    )]
+    address: Address,
+    /// Print JSON, with the field names of the protocol
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    json: bool,
+    /// How long to wait for an answer, such as 500ms or 1min
+    #[arg(
+        long,
+        global = true,
+        help_heading = GLOBAL,
+        default_value = "10s",
+        value_name = "DURATION",
+        value_parser = humantime::parse_duration
+    )]
+    timeout: Duration,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Open the house and serve until a signal ends it
+    Serve(ServeArgs),
+    /// Open the house with the outside world in miniature beside it, for a first look
+    Sandbox(SandboxArgs),
+    /// The outside world in miniature, as the process that `sandbox` starts
+    #[command(hide = true)]
+    SandboxWorld(sandbox::WorldArgs),
+    /// Measure what this machine can do
+    Bench(bench::BenchArgs),
+    #[command(flatten)]
+    Client(ClientCommand),
+}
+
+/// The commands that end with what they have shown.
+#[derive(Subcommand)]
+enum ClientCommand {
+    /// Show the tree of supervisors and actors
+    Ps(ps::PsArgs),
+    /// Issue, find, follow and read boletos
+    #[command(subcommand)]
+    Boleto(boleto::BoletoCommand),
+    /// Keep the bank accounts under which boletos are issued
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// Keep the destinations that owners are told at
+    #[command(subcommand)]
+    Endpoint(endpoint::EndpointCommand),
+    /// See and steer what waits, runs or has ended in the durable engine
+    #[command(subcommand)]
+    Work(work::WorkCommand),
+    /// Restart, stop or start an actor, or a whole branch
+    #[command(subcommand)]
+    Actor(actor::ActorCommand),
+    /// Have the service refuse new work, finish what it has in hand, and end
+    Drain,
+    /// Show version, store and readiness of the service
+    Info,
+    /// Check or show a configuration without opening anything
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+}
+
+/// Runs one command and says how it went.
+///
+/// # Errors
+/// What `serve`, `sandbox` and `bench` fail with; the other commands say their failures themselves.
+pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Serve(args) => serve::run(args).await,
+        Command::Sandbox(args) => sandbox::run(SandboxArgs { json: global.json, ..args }).await,
+        Command::SandboxWorld(args) => sandbox::run_world(args).await,
+        Command::Bench(args) => bench::run(args).await,
+        Command::Client(command) => {
+            let mut screen = Screen::of_process(global.json);
+            let result = ask(&global, command, &mut screen).await;
+            Ok(conclude(result, &mut screen).into())
+        }
+    }
+}
+
+/// Runs a command that ends with what it has shown.
+async fn ask(global: &Global, command: ClientCommand, screen: &mut Screen) -> Result<(), Failure> {
+    // A configuration is read here and now; everything else is asked of the service.
+    let command = match command {
+        ClientCommand::Config(command) => return config::run(command, screen),
+        command => command,
+    };
+    let connection = Connection::open(&global.address, global.timeout).await?;
+    match command {
+        ClientCommand::Ps(args) => ps::run(args, &connection, screen).await,
+        ClientCommand::Boleto(command) => boleto::run(command, &connection, screen).await,
+        ClientCommand::Account(command) => account::run(command, &connection, screen).await,
+        ClientCommand::Endpoint(command) => endpoint::run(command, &connection, screen).await,
+        ClientCommand::Work(command) => work::run(command, &connection, screen).await,
+        ClientCommand::Actor(command) => actor::run(command, &connection, screen).await,
+        ClientCommand::Drain => drain::run(&connection, screen).await,
+        ClientCommand::Info => info::run(&connection, screen).await,
+        ClientCommand::Config(_) => unreachable!("a configuration was dealt with above"),
+    }
+}
+
+/// Says a failure and turns it into the exit code.
+fn conclude(result: Result<(), Failure>, screen: &mut Screen) -> Exit {
+    let Err(failure) = result else { return Exit::Success };
+    screen.failure(&failure);
+    failure.exit()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! `bursar boleto`: issues, finds, follows and reads boletos.
+
+mod create;
+mod get;
+mod list;
+mod parse;
+mod register;
+mod watch;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::connection::Connection;
+use super::failure::Failure;
+use super::render::boleto;
+use super::screen::Screen;
+use super::table;
+use crate::proto::boleto::v1::Boleto;
+
+#[derive(Subcommand)]
+pub(super) enum BoletoCommand {
+    /// Issue a boleto and have it registered with its bank
+    Create(Box<create::CreateArgs>),
+    /// Show one
+    Get { id: String },
+    /// List boletos, newest first
+    List(Box<list::ListArgs>),
+    /// Ask the bank again now instead of at the next attempt
+    Register { id: String },
+    /// Read and check a line or barcode of any bank
+    Parse(parse::ParseArgs),
+    /// Follow changes as they are committed, a line for each, until interrupted
+    Watch(watch::WatchArgs),
+}
+
+pub(super) async fn run(
+    command: BoletoCommand,
+    connection: &Connection,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    match command {
+        BoletoCommand::Create(args) => create::run(*args, connection, screen).await,
+        BoletoCommand::Get { id } => get::run(id, connection, screen).await,
+        BoletoCommand::List(args) => list::run(*args, connection, screen).await,
+        BoletoCommand::Register { id } => register::run(id, connection, screen).await,
+        BoletoCommand::Parse(args) => parse::run(args, connection, screen).await,
+        BoletoCommand::Watch(args) => watch::run(args, connection, screen).await,
+    }
+}
+
+/// Shows the one boleto of an answer.
+fn show(boleto: Option<Boleto>, screen: &mut Screen) -> Result<(), Failure> {
+    let boleto = boleto.ok_or_else(Failure::empty_answer)?;
+    let document = json!({ "boleto": boleto::boleto(&boleto) });
+    screen.show(&document, |document| table::detail(&boleto::DETAIL, &document["boleto"]))
+}

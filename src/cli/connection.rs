@@ -1,0 +1,132 @@
+//! The way to the service.
+//!
+//! **Owns** one HTTP/2 connection. **Fails** as unavailable when nobody answers there, and as too late when an
+//! answer takes longer than the caller wants to wait.
+//! **Limits**: an answer holds at most 64 MiB.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use http::Uri;
+use tokio::time::timeout;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Response, Status};
+
+use super::failure::Failure;
+use crate::proto::boleto::v1::bank_account_service_client::BankAccountServiceClient;
+use crate::proto::boleto::v1::boleto_service_client::BoletoServiceClient;
+use crate::proto::control::v1::control_service_client::ControlServiceClient;
+use crate::proto::notification::v1::endpoint_service_client::EndpointServiceClient;
+
+/// The largest page that a house may be configured to give fits in.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Where the service listens: `http://host:port`.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Address(Uri);
+
+impl Address {
+    /// Reads an address; without a scheme it is taken as `http`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+        let uri: Uri = whole.parse().map_err(|_| "expected http://HOST:PORT".to_owned())?;
+        match (uri.scheme_str(), uri.host()) {
+            (Some("http"), Some(_)) => Ok(Self(uri)),
+            (Some("https"), _) => Err("this program speaks plain http only".to_owned()),
+            _ => Err("expected http://HOST:PORT".to_owned()),
+        }
+    }
+
+    /// Where, without the credentials that somebody may have put into it.
+    fn shown(&self) -> String {
+        let host = self.0.host().unwrap_or_default();
+        self.0.port_u16().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown())
+    }
+}
+
+/// An open connection, with the patience of its caller.
+pub(super) struct Connection {
+    channel: Channel,
+    patience: Duration,
+}
+
+impl Connection {
+    /// Connects; says so at once when nobody listens there.
+    pub async fn open(address: &Address, patience: Duration) -> Result<Self, Failure> {
+        let endpoint = Endpoint::from(address.0.clone());
+        match timeout(patience, endpoint.connect()).await {
+            Ok(Ok(channel)) => Ok(Self { channel, patience }),
+            Ok(Err(error)) => {
+                let message = format!("no connection to {}: {}", address.shown(), root_cause(&error));
+                Err(Failure::found(Code::Unavailable, message))
+            }
+            Err(_) => {
+                let message = format!("no connection to {} within {patience:?}", address.shown());
+                Err(Failure::found(Code::DeadlineExceeded, message))
+            }
+        }
+    }
+
+    /// Waits for an answer, as long as the caller wants to.
+    pub async fn call<T>(
+        &self,
+        answer: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Failure> {
+        match timeout(self.patience, answer).await {
+            Ok(Ok(response)) => Ok(response.into_inner()),
+            Ok(Err(status)) => Err(status.into()),
+            Err(_) => {
+                let message =
+                    format!("no answer within {:?}; the service may still act on it", self.patience);
+                Err(Failure::found(Code::DeadlineExceeded, message))
+            }
+        }
+    }
+
+    pub fn boletos(&self) -> BoletoServiceClient<Channel> {
+        BoletoServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    pub fn bank_accounts(&self) -> BankAccountServiceClient<Channel> {
+        BankAccountServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    pub fn endpoints(&self) -> EndpointServiceClient<Channel> {
+        EndpointServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    pub fn control(&self) -> ControlServiceClient<Channel> {
+        ControlServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+}
+
+/// The innermost reason: the outer ones only say that there is one.
+fn root_cause(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_leave_out_the_scheme_and_nothing_else() {
+        assert_eq!(Address::parse("127.0.0.1:7400"), Address::parse("http://127.0.0.1:7400"));
+        assert_eq!(Address::parse("http://user:secret@host:1").map(|it| it.shown()), Ok("host:1".to_owned()));
+        for wrong in ["", "https://host:1", "ftp://host", "http://", "two words"] {
+            assert!(Address::parse(wrong).is_err(), "{wrong:?} was taken");
+        }
+    }
+}

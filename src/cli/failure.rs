@@ -1,0 +1,174 @@
+//! Why a command did not do what it was asked.
+//!
+//! **Owns** nothing. Reads the standard details of gRPC errors (`google.rpc`: `ErrorInfo`, `BadRequest`,
+//! `RetryInfo`), so that every violation is shown and not only the first.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use super::exit::{Exit, code_name};
+
+/// Why a command failed, sorted by whether anybody is still there to be told.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// There is something to say.
+    #[error("{0}")]
+    Told(Box<Report>),
+    /// What we print is not read any more, as after `| head`; nobody is told.
+    #[error("the output was closed")]
+    OutputClosed,
+    /// What we print cannot be written.
+    #[error("cannot write the output: {0}")]
+    Output(io::Error),
+}
+
+/// What went wrong, in the terms of gRPC, whether the service said so or we found it before asking.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub code: Code,
+    /// `google.rpc.ErrorInfo.reason`; absent for what did not come from the service.
+    pub reason: Option<String>,
+    pub message: String,
+    pub violations: Vec<Violation>,
+    /// When to ask again, if the service said.
+    pub retry_after: Option<Duration>,
+    /// Under which request id the same request may safely be sent again.
+    pub request_id: Option<String>,
+}
+
+/// One rule that the input breaks.
+#[derive(Debug)]
+pub(super) struct Violation {
+    pub field: String,
+    pub description: String,
+}
+
+impl Failure {
+    /// A failure that we found ourselves.
+    pub fn found(code: Code, message: impl Into<String>) -> Self {
+        Self::violated(code, message, Vec::new())
+    }
+
+    /// The input breaks rules that we know ourselves.
+    pub fn violated(code: Code, message: impl Into<String>, violations: Vec<Violation>) -> Self {
+        Self::Told(Box::new(Report {
+            code,
+            reason: None,
+            message: message.into(),
+            violations,
+            retry_after: None,
+            request_id: None,
+        }))
+    }
+
+    /// The service answered without the message that its answer is about.
+    pub fn empty_answer() -> Self {
+        Self::found(Code::Internal, "the service answered without content")
+    }
+
+    /// Adds under which id the request may be repeated.
+    pub fn with_request_id(mut self, request_id: &str) -> Self {
+        if let Self::Told(report) = &mut self {
+            report.request_id = Some(request_id.to_owned());
+        }
+        self
+    }
+
+    /// The exit code that tells a script what to do next.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Told(report) => Exit::of(report.code),
+            Self::OutputClosed => Exit::Success,
+            Self::Output(_) => Exit::Failure,
+        }
+    }
+
+    /// The failure as a JSON document; none when nobody is to be told.
+    pub fn to_json(&self) -> Option<Value> {
+        match self {
+            Self::Told(report) => Some(json!({ "error": report.to_json() })),
+            Self::OutputClosed => None,
+            Self::Output(_) => {
+                let report = json!({ "code": code_name(Code::Unknown), "message": self.to_string() });
+                Some(json!({ "error": report }))
+            }
+        }
+    }
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        let details = status.get_error_details();
+        let violations = details.bad_request().map_or_else(Vec::new, |bad_request| {
+            let violations = bad_request.field_violations.iter();
+            violations
+                .map(|one| Violation { field: one.field.clone(), description: one.description.clone() })
+                .collect()
+        });
+        Self::Told(Box::new(Report {
+            code: status.code(),
+            reason: details.error_info().map(|info| info.reason.clone()),
+            message: status.message().to_owned(),
+            violations,
+            retry_after: details.retry_info().and_then(|info| info.retry_delay),
+            request_id: None,
+        }))
+    }
+}
+
+impl From<io::Error> for Failure {
+    /// Only for writing to our own output.
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::OutputClosed,
+            _ => Self::Output(error),
+        }
+    }
+}
+
+impl Report {
+    fn to_json(&self) -> Value {
+        let violations: Vec<Value> = self
+            .violations
+            .iter()
+            .map(|one| json!({ "field": one.field, "description": one.description }))
+            .collect();
+        json!({
+            "code": code_name(self.code),
+            "reason": self.reason,
+            "message": self.message,
+            "violations": violations,
+            "retry_after": self.retry_after.map(|wait| humantime::format_duration(wait).to_string()),
+            "request_id": self.request_id,
+        })
+    }
+}
+
+impl fmt::Display for Report {
+    /// Several lines: the message, each violation, then what to do.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.message.is_empty() { "no message was given" } else { &self.message })?;
+        match &self.reason {
+            Some(reason) => write!(f, " ({}, {reason})", code_name(self.code))?,
+            None => write!(f, " ({})", code_name(self.code))?,
+        }
+        for Violation { field, description } in &self.violations {
+            match field.is_empty() {
+                true => write!(f, "\n  {description}")?,
+                false => write!(f, "\n  {field}: {description}")?,
+            }
+        }
+        if let Some(wait) = self.retry_after {
+            write!(f, "\nask again in {}", humantime::format_duration(wait))?;
+        }
+        if let Some(request_id) = &self.request_id {
+            write!(f, "\nto send the same request again safely, give --request-id {request_id}")?;
+        }
+        Ok(())
+    }
+}

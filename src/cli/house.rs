@@ -1,0 +1,124 @@
+//! Opens a whole house in this process: telemetry aside, everything from the configuration to the last actor.
+//!
+//! **Owns** the order: the server first, so that liveness holds from the start; the store as soon as it answers; the house
+//! on it; then the gate. Closing goes the other way, the server last.
+//! **Fails** at opening when the configuration cannot work, whatever time passes. A store that is away is waited for.
+//! **Limits**: closing takes `work.drain_timeout` and a few seconds for the rest.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::actors::tree;
+use crate::config::Config;
+use crate::grpc::api::Api;
+use crate::grpc::gate::Gate;
+use crate::messages::house::Readiness;
+use crate::store::connect::{OpenError, default_url};
+use crate::store::{Store, StoreConfig};
+use crate::supervision::{ControlError, Ended, ShutdownReport, Strategy, SupervisorSpec, Tree};
+
+/// Between two tries to open a store that is away.
+const STORE_WAIT: Duration = Duration::from_secs(1);
+/// What closing takes besides the draining of the workers.
+const CLOSING_PATIENCE: Duration = Duration::from_secs(10);
+
+/// An open house.
+pub struct OpenHouse {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its tree.
+    pub tree: Tree,
+    /// Whether it takes requests, and who wishes it to end.
+    pub readiness: Readiness,
+    store: Store,
+    drain_timeout: Duration,
+}
+
+/// How closing went.
+#[derive(Debug)]
+pub struct Closed {
+    /// Which actors overran, and whether all ended in time.
+    pub report: ShutdownReport,
+}
+
+/// Opens a house.
+///
+/// # Errors
+/// A port that is taken, a store that can never be opened as configured, or an HTTP client that cannot be made.
+pub async fn open(config: &Config) -> anyhow::Result<OpenHouse> {
+    crate::connectors::http::install_crypto_provider();
+    let readiness = Readiness::default();
+    let gate = Gate::new(readiness.clone(), config.limits.clone(), config.registration.inline_deadline);
+    let (bound, address) = watch::channel(None);
+    let supervision = &config.supervision;
+    let root = SupervisorSpec::new("root", Strategy::OneForOne)
+        .intensity(supervision.restarts_max, supervision.restarts_within)
+        .child(Api::spec(&config.api, &gate, bound));
+    let tree = Tree::start(root).await.context("cannot start the server")?;
+    gate.set_tree(tree.clone());
+    let address = address.borrow().context("the server started without an address")?;
+
+    let store = open_store(config).await?;
+    loop {
+        let (house, spec) = tree::build(config, store.clone(), readiness.clone())?;
+        match tree.add("root", spec).await {
+            Ok(_) => {
+                gate.open(house);
+                break;
+            }
+            // The store went away again between its opening and the house's.
+            Err(ControlError::Failed(reason)) => {
+                warn!(reason, "house not opened yet");
+                tokio::time::sleep(STORE_WAIT).await;
+            }
+            Err(error) => return Err(error).context("cannot open the house"),
+        }
+    }
+    info!(%address, "house open");
+    Ok(OpenHouse { address, tree, readiness, store, drain_timeout: config.work.drain_timeout })
+}
+
+async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    let mut settings: StoreConfig = config.store.clone();
+    if settings.url.is_empty() {
+        settings.url = default_url(&config.data_dir);
+    }
+    loop {
+        match Store::open(&settings).await {
+            Ok(store) => return Ok(store),
+            Err(OpenError::Store(error)) if error.is_transient() => {
+                warn!(%error, "store away; waiting for it");
+                tokio::time::sleep(STORE_WAIT).await;
+            }
+            Err(error) => return Err(error).context("cannot open the store"),
+        }
+    }
+}
+
+impl OpenHouse {
+    /// Waits until the tree has ended by itself, which it does only when it melted down.
+    pub async fn melted(&self) -> String {
+        match self.tree.ended().await {
+            Ended::Melted { reason } => reason,
+            Ended::Closed => "the root was closed".to_owned(),
+            Ended::Killed => "the root was killed".to_owned(),
+        }
+    }
+
+    /// Refuses changes, finishes what is in hand, and closes everything in order.
+    pub async fn close(self) -> Closed {
+        self.readiness.start_draining();
+        let report = self.tree.shutdown(self.drain_timeout + CLOSING_PATIENCE).await;
+        if let Err(error) = self.store.close().await {
+            warn!(%error, "store not closed in good order");
+        }
+        for path in &report.overran {
+            warn!(actor = %path, "did not end in time");
+        }
+        Closed { report }
+    }
+}

@@ -1,0 +1,105 @@
+//! The documents carry the protocol's names: every one, and no other.
+
+use std::collections::BTreeSet;
+
+use prost::Message;
+use prost_types::FileDescriptorSet;
+use serde_json::Value;
+
+use super::{bank_account, boleto, endpoint, node, parsed, work};
+use crate::proto::DESCRIPTOR_SET;
+
+/// The names of a message's fields, as the protocol has them.
+fn fields(package: &str, message: &str) -> BTreeSet<String> {
+    let set = FileDescriptorSet::decode(DESCRIPTOR_SET).unwrap();
+    let message = set
+        .file
+        .iter()
+        .filter(|file| file.package() == package)
+        .flat_map(|file| &file.message_type)
+        .find(|one| one.name() == message)
+        .unwrap_or_else(|| panic!("the protocol has no {package}.{message}"));
+    message.field.iter().map(|field| field.name().to_owned()).collect()
+}
+
+/// The short names of an enum's values, all but the unspecified one.
+fn values(package: &str, name: &str, prefix: &str) -> Vec<String> {
+    let set = FileDescriptorSet::decode(DESCRIPTOR_SET).unwrap();
+    let values: Vec<String> = set
+        .file
+        .iter()
+        .filter(|file| file.package() == package)
+        .flat_map(|file| &file.enum_type)
+        .filter(|one| one.name() == name)
+        .flat_map(|one| &one.value)
+        .map(|value| value.name().strip_prefix(prefix).unwrap().to_ascii_lowercase())
+        .collect();
+    values.into_iter().filter(|name| name != "unspecified").collect()
+}
+
+fn keys(document: &Value) -> BTreeSet<String> {
+    document.as_object().unwrap().keys().cloned().collect()
+}
+
+#[test]
+fn the_names_of_every_document_are_the_protocols() {
+    let boletos = "bursar.boleto.v1";
+    let control = "bursar.control.v1";
+    let notification = "bursar.notification.v1";
+    let documents = [
+        (boletos, "Boleto", boleto::boleto(&Default::default())),
+        (boletos, "BoletoChange", boleto::change(&Default::default())),
+        (boletos, "Payer", boleto::payer(&Default::default())),
+        (boletos, "Address", boleto::address(&Default::default())),
+        (boletos, "BankResponse", boleto::bank_response(&Default::default())),
+        (boletos, "ParseBoletoResponse", parsed::parsed(&Default::default())),
+        (boletos, "ParsedCobranca", parsed::cobranca(&Default::default())),
+        (boletos, "ParsedArrecadacao", parsed::arrecadacao(&Default::default())),
+        (boletos, "BankAccount", bank_account::bank_account(&Default::default())),
+        (boletos, "Beneficiary", bank_account::beneficiary(&Default::default())),
+        (boletos, "BancoDoBrasilIssuer", bank_account::banco_do_brasil(&Default::default())),
+        (boletos, "BradescoIssuer", bank_account::bradesco(&Default::default())),
+        (notification, "Endpoint", endpoint::endpoint(&Default::default())),
+        (notification, "SqsDestination", endpoint::sqs(&Default::default())),
+        (notification, "WebhookDestination", endpoint::webhook(&Default::default())),
+        (control, "Node", node::node(&Default::default())),
+        (control, "Exit", node::exit(&Default::default())),
+        (control, "GetInfoResponse", node::info(&Default::default())),
+        (control, "Work", work::work(&Default::default())),
+    ];
+    for (package, message, document) in documents {
+        assert_eq!(keys(&document), fields(package, message), "{package}.{message}");
+    }
+}
+
+#[test]
+fn enums_are_their_short_names() {
+    assert_eq!(values("bursar.boleto.v1", "BoletoStatus", "BOLETO_STATUS_"), boleto::STATUSES);
+    assert_eq!(values("bursar.control.v1", "WorkState", "WORK_STATE_"), work::STATES);
+    let numbered: Vec<String> = (1..=7).map(boleto::status).collect();
+    assert_eq!(numbered, boleto::STATUSES);
+    let numbered: Vec<String> = (1..=7).map(work::state).collect();
+    assert_eq!(numbered, work::STATES);
+    assert_eq!((node::kind(2), boleto::resolution(2)), ("supervisor".to_owned(), "external_id".to_owned()));
+}
+
+#[test]
+fn every_pointer_of_a_view_points_into_its_document() {
+    // A view that points past its document would silently show nothing for ever.
+    let views: [(&[crate::cli::table::Column], Value); 8] = [
+        (&boleto::DETAIL, boleto::boleto(&Default::default())),
+        (&boleto::ROW, boleto::boleto(&Default::default())),
+        (&bank_account::DETAIL, bank_account::bank_account(&Default::default())),
+        (&bank_account::ROW, bank_account::bank_account(&Default::default())),
+        (&endpoint::DETAIL, endpoint::endpoint(&Default::default())),
+        (&work::DETAIL, work::work(&Default::default())),
+        (&work::ROW, work::work(&Default::default())),
+        (&node::INFO, node::info(&Default::default())),
+    ];
+    for (columns, document) in views {
+        for column in columns {
+            let first = column.pointer.split('/').nth(1).unwrap();
+            assert!(document.get(first).is_some(), "{} points nowhere", column.pointer);
+        }
+    }
+}

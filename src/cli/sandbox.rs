@@ -1,0 +1,119 @@
+//! `bursar sandbox`: the whole house on an embedded store, with the outside world in miniature as a process beside it.
+//!
+//! **Owns** the world's process, which ends when this one does. **Fails** when a port is taken or the world does not open.
+//! **Limits**: loopback only; the world's bank forgets its titles when it ends, the ledger stays.
+
+mod demo;
+mod outside;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use serde_json::json;
+
+pub use self::outside::WorldArgs;
+use self::outside::{Outside, Secrets};
+use super::args::SandboxArgs;
+use super::exit::Exit;
+use super::house;
+use super::serve::{Signals, until_the_end};
+use crate::config::{Config, Sources};
+use crate::sandbox::Addresses;
+use crate::telemetry;
+
+/// Opens the world and the house, shows that it works, and serves until a signal.
+///
+/// # Errors
+/// What keeps either from opening.
+pub async fn run(args: SandboxArgs) -> anyhow::Result<ExitCode> {
+    std::fs::create_dir_all(&args.data_dir)
+        .with_context(|| format!("cannot make {}", args.data_dir.display()))?;
+    let data_dir = args.data_dir.canonicalize().context("cannot find the data directory")?;
+    let secrets = Secrets::prepare(&data_dir)?;
+    let mut signals = Signals::catch()?;
+    let mut outside = Outside::open(&data_dir, args.json).await?;
+    let config = match Config::load(&settings(&args, &data_dir, &outside.addresses, &secrets)) {
+        Ok(config) => config,
+        Err(errors) => {
+            eprintln!("{errors}");
+            return Ok(Exit::InvalidInput.into());
+        }
+    };
+    let telemetry = telemetry::init(&config.telemetry).context("cannot start telemetry")?;
+    let opened = tokio::select! {
+        opened = house::open(&config) => opened?,
+        () = signals.next() => return Ok(Exit::Success.into()),
+    };
+    let demo = demo::Demo::new(opened.address, &outside.addresses, &secrets);
+    let account = demo.furnish().await.context("cannot furnish the sandbox")?;
+    if args.json {
+        let document = json!({
+            "address": format!("http://{}", opened.address),
+            "bank_account_id": account,
+            "ledger": outside::ledger_path(&data_dir),
+            "outside": &outside.addresses,
+        });
+        println!("{document}");
+    }
+    if !args.no_demo {
+        let shown = demo.show().await.context("the first boleto did not come through")?;
+        if !args.json {
+            print!("{shown}");
+        }
+    }
+    if !args.json {
+        print!("{}", demo.greeting(&outside::ledger_path(&data_dir)));
+    }
+    let exit = until_the_end(opened, &mut signals).await;
+    outside.close().await;
+    telemetry.shutdown().await;
+    Ok(exit.into())
+}
+
+/// The world as a process of its own.
+///
+/// # Errors
+/// What keeps it from opening.
+pub async fn run_world(args: WorldArgs) -> anyhow::Result<ExitCode> {
+    outside::run(args).await?;
+    Ok(Exit::Success.into())
+}
+
+/// The settings of a house whose outside is the world: its addresses instead of the real ones, and loopback allowed.
+fn settings(
+    args: &SandboxArgs,
+    data_dir: &std::path::Path,
+    outside: &Addresses,
+    secrets: &Secrets,
+) -> Sources {
+    let loopback = r#"["127.0.0.1"]"#;
+    let mut sources = Sources::of_process(None)
+        .with("data_dir", data_dir.display().to_string())
+        .with("api.listen", args.listen.to_string())
+        .with("banks.banco_do_brasil.api_url", outside.bank_url.clone())
+        .with("banks.banco_do_brasil.token_url", outside.token_url.clone())
+        // The world's bank keeps or loses a title at once, so "not found" counts soon.
+        .with("banks.banco_do_brasil.settle_after", "2s")
+        .with("channels.sqs.endpoint", outside.sqs_url.clone())
+        .with("channels.sqs.region", "us-east-1")
+        .with("channels.sqs.credentials.access_key_id", secrets.sqs_key_id.to_string())
+        .with("channels.sqs.credentials.secret_access_key", secrets.sqs_key.to_string());
+    for channel in ["sqs", "webhook"] {
+        let key = |name: &str| format!("channels.{channel}.egress.{name}");
+        sources = sources
+            .with(&key("schemes"), r#"["http"]"#)
+            .with(&key("hosts"), loopback)
+            .with(&key("ports"), "[]")
+            .with(&key("allow_loopback"), "true");
+    }
+    if args.json {
+        sources = sources.with("telemetry.log_format", "json");
+    } else if std::env::var_os("BURSAR__TELEMETRY__LOG_LEVEL").is_none() {
+        // A person looks at the world's own lines; trouble is still said.
+        sources = sources.with("telemetry.log_level", "warn");
+    }
+    match &args.store_url {
+        Some(url) => sources.with("store.url", url.clone()),
+        None => sources,
+    }
+}

@@ -1,0 +1,215 @@
+//! What the sandbox shows when it opens: a bank account, a subscription, and one boleto from creation to its owner.
+//!
+//! Everything goes through ordinary gRPC calls over the socket, as anybody's would.
+//!
+//! **Owns** nothing. **Fails** when the first boleto does not come through in time. **Limits**: five seconds.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use chrono::{Days, Utc};
+use chrono_tz::America::Sao_Paulo;
+use serde::Deserialize;
+use tokio::time::Instant;
+use tonic::transport::Channel;
+
+use super::outside::Secrets;
+use crate::proto::boleto::v1 as boleto;
+use crate::proto::boleto::v1::bank_account_service_client::BankAccountServiceClient;
+use crate::proto::boleto::v1::boleto_service_client::BoletoServiceClient;
+use crate::proto::notification::v1 as notification;
+use crate::proto::notification::v1::endpoint_service_client::EndpointServiceClient;
+use crate::sandbox::Addresses;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// The demonstration.
+pub(super) struct Demo {
+    address: String,
+    outside: Addresses,
+    account: boleto::BankAccount,
+    webhook_secret: String,
+}
+
+/// A line of the world's ledger, as its control endpoint shows it.
+#[derive(Deserialize)]
+struct Effect {
+    kind: String,
+    key: String,
+}
+
+impl Demo {
+    pub fn new(address: SocketAddr, outside: &Addresses, secrets: &Secrets) -> Self {
+        let credentials = [
+            ("client_id", &secrets.client_id),
+            ("client_secret", &secrets.client_secret),
+            ("app_key", &secrets.app_key),
+        ];
+        let account = boleto::BankAccount {
+            external_id: "sandbox".to_owned(),
+            display_name: "Sandbox account".to_owned(),
+            beneficiary: Some(boleto::Beneficiary {
+                name: "Loja Exemplo Ltda".to_owned(),
+                tax_id: "11.222.333/0001-81".to_owned(),
+            }),
+            issuer: Some(boleto::bank_account::Issuer::BancoDoBrasil(boleto::BancoDoBrasilIssuer {
+                convenio: "3128557".to_owned(),
+                carteira: "17".to_owned(),
+                variacao: "35".to_owned(),
+                ..boleto::BancoDoBrasilIssuer::default()
+            })),
+            provider: "banco_do_brasil".to_owned(),
+            credentials: credentials.map(|(name, secret)| (name.to_owned(), secret.to_string())).into(),
+            is_default: true,
+            ..boleto::BankAccount::default()
+        };
+        Self {
+            address: format!("http://{address}"),
+            outside: outside.clone(),
+            account,
+            webhook_secret: secrets.webhook.to_string(),
+        }
+    }
+
+    async fn channel(&self) -> anyhow::Result<Channel> {
+        Ok(Channel::from_shared(self.address.clone())?.connect().await?)
+    }
+
+    /// Makes the bank account and the subscription, once per store. Returns the account's id.
+    pub async fn furnish(&self) -> anyhow::Result<String> {
+        let channel = self.channel().await?;
+        let endpoint = notification::Endpoint {
+            destination: Some(notification::endpoint::Destination::Webhook(
+                notification::WebhookDestination {
+                    url: self.outside.webhook_url.clone(),
+                    secrets: vec![self.webhook_secret.clone()],
+                },
+            )),
+            event_types: vec!["*".to_owned()],
+            ..notification::Endpoint::default()
+        };
+        let request = notification::CreateEndpointRequest { endpoint: Some(endpoint) };
+        EndpointServiceClient::new(channel.clone()).create_endpoint(request).await?;
+        let mut accounts = BankAccountServiceClient::new(channel);
+        let key = boleto::get_bank_account_request::Key::ExternalId(self.account.external_id.clone());
+        let known = accounts.get_bank_account(boleto::GetBankAccountRequest { key: Some(key) }).await;
+        let account = match known {
+            Ok(found) => found.into_inner().bank_account,
+            Err(status) if status.code() == tonic::Code::NotFound => {
+                let request = boleto::CreateBankAccountRequest {
+                    bank_account: Some(self.account.clone()),
+                    // The world's bank forgets its titles and this store does not, so numbers begin where they are new.
+                    first_sequence: Some(Utc::now().timestamp() % 1_000_000_000 + 1),
+                    request_id: String::new(),
+                };
+                accounts.create_bank_account(request).await?.into_inner().bank_account
+            }
+            Err(status) => return Err(status.into()),
+        };
+        Ok(account.context("the service answered without the account")?.id)
+    }
+
+    /// Makes a boleto and waits until its owner has been told. Returns what happened, for people.
+    pub async fn show(&self) -> anyhow::Result<String> {
+        let started = Instant::now();
+        let mut boletos = BoletoServiceClient::new(self.channel().await?);
+        let answer = boletos.create_boleto(self.request()).await?.into_inner();
+        let made = answer.boleto.context("the service answered without the boleto")?;
+        let effects = self.effects_of(&made).await?;
+        let status = made.status().as_str_name().trim_start_matches("BOLETO_STATUS_").to_lowercase();
+        let mut text = String::new();
+        let _ = writeln!(text, "A boleto, made by an ordinary gRPC CreateBoleto:");
+        let _ = writeln!(text, "  id               {}", made.id);
+        let _ = writeln!(text, "  status           {status}, payable: {}", made.payable);
+        let _ = writeln!(text, "  linha digitável  {}", made.linha_digitavel);
+        let _ = writeln!(text, "in the world's ledger, {} ms after the call:", started.elapsed().as_millis());
+        for effect in effects {
+            let _ = writeln!(text, "  {:<16} {}", effect.kind, effect.key);
+        }
+        Ok(text)
+    }
+
+    fn request(&self) -> boleto::CreateBoletoRequest {
+        let today = Utc::now().with_timezone(&Sao_Paulo).date_naive();
+        let due_date = today.checked_add_days(Days::new(10)).unwrap_or(today);
+        boleto::CreateBoletoRequest {
+            request_id: uuid::Uuid::new_v4().to_string(),
+            amount_cents: 12_590,
+            due_date: due_date.to_string(),
+            payer: Some(boleto::Payer {
+                name: "Maria Exemplo".to_owned(),
+                tax_id: "529.982.247-25".to_owned(),
+                address: Some(boleto::Address {
+                    street: "Rua das Flores".to_owned(),
+                    number: "308".to_owned(),
+                    complement: String::new(),
+                    district: "Centro".to_owned(),
+                    city: "São Paulo".to_owned(),
+                    state: "SP".to_owned(),
+                    postal_code: "01001-000".to_owned(),
+                }),
+            }),
+            reference_id: "first".to_owned(),
+            queue_url: self.outside.queue_url.clone(),
+            ..boleto::CreateBoletoRequest::default()
+        }
+    }
+
+    /// Waits until the bank has it and both of its owner's destinations have been told.
+    async fn effects_of(&self, made: &boleto::Boleto) -> anyhow::Result<Vec<Effect>> {
+        let deadline = Instant::now() + PATIENCE;
+        let client = reqwest::Client::new();
+        let url = format!("{}/effects", self.outside.control_url);
+        loop {
+            let text = client.get(&url).send().await?.text().await?;
+            let effects: Vec<Effect> = serde_json::from_str(&text).context("the ledger cannot be read")?;
+            let ours: Vec<Effect> = effects
+                .into_iter()
+                .filter(|effect| effect.key.contains(&made.nosso_numero) || effect.key.contains(&made.id))
+                .collect();
+            let told = ours.iter().filter(|effect| effect.kind.starts_with("owner.")).count();
+            if told >= 2 {
+                return Ok(ours);
+            }
+            if Instant::now() >= deadline {
+                bail!("its owner was not told within {PATIENCE:?}");
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Where everything is, and what to try.
+    pub fn greeting(&self, ledger: &Path) -> String {
+        let Self { address, outside, .. } = self;
+        let request = r#"{"amount_cents": 5000004, "due_date": "DATE", "queue_url": "QUEUE", "payer": {"name": "Maria Exemplo", "tax_id": "52998224725", "address": {"street": "Rua das Flores", "number": "308", "district": "Centro", "city": "Recife", "state": "PE", "postal_code": "50030230"}}}"#
+            .replace("DATE", &self.request().due_date)
+            .replace("QUEUE", &outside.queue_url);
+        let option = if address.ends_with(":7400") { String::new() } else { format!(" --address {address}") };
+        let plain = address.trim_start_matches("http://");
+        format!(
+            "
+The house is open.
+  gRPC        {address}
+  bank        {}
+  queue       {}
+  webhook     {}
+  ledger      {}
+
+Three commands to paste:
+  cargo run -q --{option} ps
+  echo '{request}' | cargo run -q --{option} boleto create --file -
+  grpcurl -plaintext {plain} bursar.boleto.v1.BoletoService/ListBoletos
+
+Magic amounts: 5000003 cents leaves the outcome unknown for a while, 5000004 is refused. Ctrl-C drains and ends.
+",
+            outside.bank_url,
+            outside.queue_url,
+            outside.webhook_url,
+            ledger.display(),
+        )
+    }
+}

@@ -1,0 +1,80 @@
+//! Where a command writes: JSON for programs, text for people.
+//!
+//! **Owns** the two output streams. **Fails** when they cannot be written; a stream that is not read any more
+//! (`| head`) is not a fault of ours and not told.
+//! **Limits**: colour only on a terminal, and never under `NO_COLOR`.
+
+use std::env;
+use std::io::{self, IsTerminal, Write};
+
+use serde_json::Value;
+
+use super::failure::Failure;
+use super::table::safe_lines;
+
+/// Both streams of the process, and how to write to them.
+pub(super) struct Screen {
+    out: Box<dyn Write + Send>,
+    err: Box<dyn Write + Send>,
+    json: bool,
+    colour: bool,
+}
+
+impl Screen {
+    /// The process's own streams.
+    pub fn of_process(json: bool) -> Self {
+        // https://no-color.org: set and not empty means no colour, whatever the value.
+        let wanted = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let able = env::var_os("TERM").is_none_or(|value| value != "dumb");
+        let colour = wanted && able && io::stdout().is_terminal();
+        Self::new(Box::new(io::stdout()), Box::new(io::stderr()), json, colour)
+    }
+
+    /// Streams of the caller's choice.
+    pub fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, json: bool, colour: bool) -> Self {
+        Self { out, err, json, colour }
+    }
+
+    /// Whether a person may see colours.
+    pub fn colour(&self) -> bool {
+        self.colour
+    }
+
+    /// Writes a result: the document, or what a person sees of it.
+    pub fn show(&mut self, document: &Value, text: impl FnOnce(&Value) -> String) -> Result<(), Failure> {
+        let text = if self.json { format!("{document:#}\n") } else { text(document) };
+        self.write(&text)
+    }
+
+    /// Writes one line of a stream of results: a compact document, or what a person sees of it.
+    pub fn show_line(
+        &mut self,
+        document: &Value,
+        text: impl FnOnce(&Value) -> String,
+    ) -> Result<(), Failure> {
+        let line = if self.json { document.to_string() } else { text(document) };
+        self.write(&format!("{line}\n"))
+    }
+
+    /// Tells a person something that is not part of the result.
+    pub fn remark(&mut self, text: &str) {
+        // A closed stderr leaves nobody to complain to.
+        let _ = writeln!(self.err, "{}", safe_lines(text));
+    }
+
+    /// Tells why the command failed, on stderr.
+    pub fn failure(&mut self, failure: &Failure) {
+        let Some(document) = failure.to_json() else { return };
+        match self.json {
+            true => self.remark(&document.to_string()),
+            false => self.remark(&format!("bursar: {failure}")),
+        }
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), Failure> {
+        self.out.write_all(text.as_bytes())?;
+        // A watcher behind a pipe wants each line now.
+        self.out.flush()?;
+        Ok(())
+    }
+}

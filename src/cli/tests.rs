@@ -1,0 +1,217 @@
+//! The command line as its users meet it: arguments, what is shown, exit codes.
+
+mod scripted;
+
+use clap::CommandFactory;
+use serde_json::{Value, json};
+use tonic::Code;
+
+use self::scripted::{Shown, house, nobody};
+use super::{Cli, Exit};
+
+/// Whether clap takes these arguments.
+fn taken(arguments: &[&str]) -> bool {
+    <Cli as clap::Parser>::try_parse_from([&["bursar"], arguments].concat()).is_ok()
+}
+
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"))
+}
+
+#[test]
+fn the_arguments_make_sense() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn arguments_that_exclude_each_other_are_refused() {
+    assert!(taken(&["boleto", "create", "--file", "-", "--request-id", "r"]));
+    assert!(taken(&["boleto", "create", "--amount-cents", "-1", "--payer-name", "Ana"]));
+    assert!(!taken(&["boleto", "create", "--file", "-", "--amount-cents", "1"]));
+    assert!(!taken(&["boleto", "create", "--file", "-", "--payer-name", "Ana"]));
+    assert!(!taken(&["boleto", "create", "--payer-file", "-", "--payer-name", "Ana"]));
+    assert!(taken(&["account", "create", "--file", "-"]));
+    assert!(taken(&["account", "create", "--issuer", "banco_do_brasil", "--convenio", "3128557"]));
+    assert!(!taken(&["account", "create"]));
+    assert!(!taken(&["account", "update", "a"]));
+    assert!(taken(&["account", "update", "a", "--is-default", "--display-name", "x"]));
+    assert!(!taken(&["account", "update", "a", "--file", "-", "--display-name", "x"]));
+    assert!(!taken(&["account", "get"]));
+    assert!(!taken(&["endpoint", "create", "--queue-url", "q", "--webhook-url", "w", "--event-type", "*"]));
+    assert!(!taken(&["work", "cancel", "w"]), "a reason is required");
+}
+
+#[test]
+fn filters_take_short_names_only() {
+    assert!(taken(&["boleto", "list", "--status", "registered,needs_review", "--status", "paid"]));
+    assert!(taken(&["work", "list", "--state", "discarded", "--json", "--timeout", "500ms"]));
+    assert!(!taken(&["boleto", "list", "--status", "REGISTERED"]));
+    assert!(!taken(&["boleto", "list", "--status", "unspecified"]));
+    assert!(taken(&["boleto", "list", "--create-time-from", "2026-11-22T00:00:00Z"]));
+    assert!(!taken(&["boleto", "list", "--create-time-from", "yesterday"]));
+}
+
+#[test]
+fn the_help_documents_the_exit_codes() {
+    let help = Cli::command().render_long_help().to_string();
+    assert!(help.contains("Exit codes:") && help.contains("70  the house melted"), "{help}");
+}
+
+#[tokio::test]
+async fn ps_shows_the_tree_to_people_and_to_programs() {
+    let house = house().await;
+    let Shown { exit, out, err } = house.shows(&["ps"]).await;
+    assert_eq!((exit, err.as_str()), (Exit::Success, ""));
+    assert!(out.starts_with("NAME ") && out.contains("\n  registrars  melted    11 "), "{out}");
+
+    let document = json_of(&house.shows(&["ps", "--json"]).await.out);
+    assert_eq!(document["root"]["children"][0]["status"], "melted");
+    assert_eq!(document["root"]["children"][0]["last_exit"]["kind"], "panic");
+    assert_eq!(document["root"]["uptime"], "3723.000000005s");
+}
+
+#[tokio::test]
+async fn an_actor_is_named_by_its_whole_path() {
+    let house = house().await;
+    let restarted = house.shows(&["actor", "restart", "root.house.notifiers", "--json"]).await;
+    assert_eq!(restarted.exit, Exit::Success);
+    assert_eq!(json_of(&restarted.out)["node"]["restarts"], 1);
+    assert_eq!(house.shows(&["actor", "restart", "notifiers"]).await.exit, Exit::NotFound);
+}
+
+#[tokio::test]
+async fn a_boleto_is_created_from_flags_under_a_request_id_that_is_shown() {
+    let house = house().await;
+    let arguments = ["boleto", "create", "--amount-cents", "12590", "--due-date", "2026-12-01"];
+    let payer = ["--payer-name", "Ana", "--payer-city", "Recife", "--queue-url", "q", "--request-id", "r-1"];
+    let Shown { exit, out, .. } = house.shows(&[&arguments[..], &payer, &["--json"]].concat()).await;
+    assert_eq!(exit, Exit::Success);
+    let document = json_of(&out);
+    assert_eq!(document["request_id"], "r-1");
+    assert_eq!(document["bank_account_resolution"], "default");
+    assert_eq!(document["boleto"]["amount_cents"], 12_590);
+    assert_eq!(document["boleto"]["status"], "registered");
+    assert_eq!(document["boleto"]["payer"]["address"]["city"], "Recife");
+
+    let without = house.shows(&arguments).await.out;
+    let shown = without.lines().find_map(|line| line.strip_prefix("request id")).unwrap().trim();
+    assert_eq!(shown.parse::<uuid::Uuid>().map(|id| id.get_version_num()), Ok(7), "{without}");
+    assert!(without.contains("R$ 125.90"), "{without}");
+}
+
+#[tokio::test]
+async fn invalid_input_shows_every_violation_and_the_way_to_repeat() {
+    let house = house().await;
+    let arguments = ["boleto", "create", "--amount-cents", "0", "--request-id", "r-2"];
+    let Shown { exit, out, err } = house.shows(&arguments).await;
+    assert_eq!((exit, out.as_str()), (Exit::InvalidInput, ""));
+    let golden = "\
+bursar: 2 fields are invalid (INVALID_ARGUMENT, INVALID_FIELDS)
+  amount_cents: must be positive
+  payer: is required
+to send the same request again safely, give --request-id r-2
+";
+    assert_eq!(err, golden);
+
+    let Shown { err, .. } = house.shows(&[&arguments[..], &["--json"]].concat()).await;
+    let golden = json!({ "error": {
+        "code": "INVALID_ARGUMENT",
+        "reason": "INVALID_FIELDS",
+        "message": "2 fields are invalid",
+        "violations": [
+            { "field": "amount_cents", "description": "must be positive" },
+            { "field": "payer", "description": "is required" },
+        ],
+        "retry_after": null,
+        "request_id": "r-2",
+    }});
+    assert_eq!(json_of(&err), golden);
+}
+
+#[tokio::test]
+async fn each_kind_of_failure_has_its_exit() {
+    let house = house().await;
+    let table = [
+        (Code::NotFound, Exit::NotFound),
+        (Code::FailedPrecondition, Exit::Conflict),
+        (Code::AlreadyExists, Exit::Conflict),
+        (Code::Unavailable, Exit::Unavailable),
+        (Code::ResourceExhausted, Exit::Exhausted),
+        (Code::Internal, Exit::Failure),
+    ];
+    for (code, exit) in table {
+        // The scripted service answers with the code whose number is asked for.
+        let id = i32::from(code).to_string();
+        assert_eq!(house.shows(&["boleto", "get", &id]).await.exit, exit, "{code:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_exhausted_limit_says_when_to_ask_again() {
+    let id = i32::from(Code::ResourceExhausted).to_string();
+    let err = house().await.shows(&["boleto", "get", &id]).await.err;
+    assert!(err.ends_with("\nask again in 2s\n"), "{err}");
+}
+
+#[tokio::test]
+async fn a_list_is_followed_page_by_page_only_when_asked() {
+    let house = house().await;
+    let one = json_of(&house.shows(&["boleto", "list", "--json"]).await.out);
+    assert_eq!((one["boletos"].as_array().unwrap().len(), &one["next_page_token"]), (1, &json!("2")));
+    let all = json_of(&house.shows(&["boleto", "list", "--all", "--json"]).await.out);
+    assert_eq!((all["boletos"].as_array().unwrap().len(), &all["next_page_token"]), (3, &json!("")));
+    let text = house.shows(&["boleto", "list", "--status", "registered"]).await.out;
+    assert!(text.ends_with("more: --page-token 2\n"), "{text}");
+}
+
+#[tokio::test]
+async fn a_watch_that_the_service_ends_says_where_to_go_on() {
+    let Shown { exit, out, err } = house().await.shows(&["boleto", "watch", "--json"]).await;
+    assert_eq!(exit, Exit::Unavailable);
+    let cursors: Vec<Value> = out.lines().map(|line| json_of(line)["cursor"].clone()).collect();
+    assert_eq!(cursors, ["7", "8"]);
+    assert!(err.starts_with("to go on from here, give --cursor 9\n"), "{err}");
+}
+
+#[tokio::test]
+async fn a_code_that_breaks_a_rule_is_shown_and_fails() {
+    let Shown { exit, out, err } = house().await.shows(&["boleto", "parse", "123"]).await;
+    assert_eq!(exit, Exit::InvalidInput);
+    assert!(out.contains("general_dv") && err.contains("code: breaks the rule general_dv"), "{out}{err}");
+}
+
+#[tokio::test]
+async fn an_answer_that_takes_too_long_is_not_waited_for() {
+    let Shown { exit, err, .. } = house().await.shows(&["info", "--timeout", "20ms"]).await;
+    assert_eq!(exit, Exit::Unavailable);
+    assert!(err.contains("no answer within 20ms") && err.contains("DEADLINE_EXCEEDED"), "{err}");
+}
+
+#[tokio::test]
+async fn where_nobody_listens_the_address_is_told() {
+    let nobody = nobody().await;
+    let Shown { exit, err, .. } = nobody.shows(&["ps"]).await;
+    assert_eq!(exit, Exit::Unavailable);
+    assert!(err.contains(&format!("no connection to {}", nobody.address)), "{err}");
+}
+
+#[tokio::test]
+async fn a_configuration_is_checked_without_a_service() {
+    let nobody = nobody().await;
+    let check = ["config", "check", "--set", "work.lanes=2"];
+    assert_eq!(nobody.shows(&check).await.exit, Exit::Success);
+    let wrong = ["config", "check", "--set", "work.lains=2", "--set", "api.listen=nowhere"];
+    let Shown { exit, err, .. } = nobody.shows(&wrong).await;
+    assert_eq!(exit, Exit::InvalidInput);
+    assert!(err.contains("work.lains") && err.contains("api.listen"), "both at once: {err}");
+}
+
+#[tokio::test]
+async fn a_configuration_is_shown_without_its_password() {
+    let nobody = nobody().await;
+    let show = ["config", "show", "--json", "--set", "store.url=postgres://bursar:hunter2@db/bursar"];
+    let Shown { exit, out, .. } = nobody.shows(&show).await;
+    assert_eq!(exit, Exit::Success);
+    assert!(json_of(&out)["store"]["url"].is_string());
+    assert!(!out.contains("hunter2"), "{out}");
+}

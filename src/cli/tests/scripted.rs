@@ -1,0 +1,228 @@
+//! A service on a real socket whose answers are scripted, and the command line run against it.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use clap::Parser;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_stream::Stream;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Code, Request, Response, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::cli::screen::Screen;
+use crate::cli::{Cli, Command, Exit, ask, conclude};
+use crate::proto::boleto::v1::boleto_service_server::{BoletoService, BoletoServiceServer};
+use crate::proto::boleto::v1::*;
+use crate::proto::control::v1::control_service_server::{ControlService, ControlServiceServer};
+use crate::proto::control::v1::*;
+
+/// A service, and where it listens.
+pub struct House {
+    pub address: SocketAddr,
+    server: Option<JoinHandle<()>>,
+}
+
+/// How a command ended and what it wrote.
+pub struct Shown {
+    pub exit: Exit,
+    pub out: String,
+    pub err: String,
+}
+
+/// Opens the scripted service.
+pub async fn house() -> House {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = Server::builder()
+        .add_service(BoletoServiceServer::new(Scripted))
+        .add_service(ControlServiceServer::new(Scripted))
+        .serve_with_incoming(TcpIncoming::from(listener));
+    let server = tokio::spawn(async move { serving.await.unwrap() });
+    House { address, server: Some(server) }
+}
+
+/// An address at which nobody listens any more.
+pub async fn nobody() -> House {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    House { address: listener.local_addr().unwrap(), server: None }
+}
+
+impl House {
+    /// Runs one command and keeps what it wrote.
+    pub async fn shows(&self, arguments: &[&str]) -> Shown {
+        let address = format!("http://{}", self.address);
+        let whole = [&["bursar", "--address", &address], arguments].concat();
+        let Cli { global, command } = Cli::try_parse_from(whole).unwrap_or_else(|error| panic!("{error}"));
+        let Command::Client(command) = command else { panic!("{arguments:?} opens a house") };
+        let (out, err) = (Kept::default(), Kept::default());
+        let mut screen = Screen::new(Box::new(out.clone()), Box::new(err.clone()), global.json, false);
+        let result = ask(&global, command, &mut screen).await;
+        let exit = conclude(result, &mut screen);
+        Shown { exit, out: out.text(), err: err.text() }
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if let Some(server) = &self.server {
+            server.abort();
+        }
+    }
+}
+
+/// A stream that keeps what is written to it.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Kept {
+    fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.bytes().clone()).unwrap()
+    }
+}
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+struct Scripted;
+
+fn unasked<T>() -> Answer<T> {
+    Err(Status::unimplemented("no test asks this"))
+}
+
+#[tonic::async_trait]
+impl BoletoService for Scripted {
+    type WatchBoletosStream = Pin<Box<dyn Stream<Item = Result<WatchBoletosResponse, Status>> + Send>>;
+
+    /// Gives back what was asked for, registered; without an amount it is refused with two violations.
+    async fn create_boleto(&self, request: Request<CreateBoletoRequest>) -> Answer<CreateBoletoResponse> {
+        let request = request.into_inner();
+        if request.amount_cents == 0 {
+            let mut details = ErrorDetails::with_error_info("INVALID_FIELDS", "bursar", []);
+            details.add_bad_request_violation("amount_cents", "must be positive");
+            details.add_bad_request_violation("payer", "is required");
+            let status = Status::with_error_details(Code::InvalidArgument, "2 fields are invalid", details);
+            return Err(status);
+        }
+        let boleto = Boleto {
+            id: "b".to_owned(),
+            status: BoletoStatus::Registered.into(),
+            amount_cents: request.amount_cents,
+            due_date: request.due_date,
+            payer: request.payer,
+            ..Boleto::default()
+        };
+        let bank_account_resolution = BankAccountResolution::Default.into();
+        Ok(Response::new(CreateBoletoResponse { boleto: Some(boleto), bank_account_resolution }))
+    }
+
+    /// Fails with the code whose number is asked for.
+    async fn get_boleto(&self, request: Request<GetBoletoRequest>) -> Answer<GetBoletoResponse> {
+        let code = Code::from_i32(request.into_inner().id.parse().unwrap());
+        let mut details = ErrorDetails::new();
+        if code == Code::ResourceExhausted {
+            details.set_retry_info(Some(std::time::Duration::from_secs(2)));
+        }
+        Err(Status::with_error_details(code, "scripted", details))
+    }
+
+    /// Three pages of one boleto each.
+    async fn list_boletos(&self, request: Request<ListBoletosRequest>) -> Answer<ListBoletosResponse> {
+        let next = match request.into_inner().page_token.as_str() {
+            "" => "2",
+            "2" => "3",
+            _ => "",
+        };
+        let boletos = vec![Boleto::default()];
+        Ok(Response::new(ListBoletosResponse { boletos, next_page_token: next.to_owned() }))
+    }
+
+    /// Two changes, then a cursor alone, then the end.
+    async fn watch_boletos(&self, _: Request<WatchBoletosRequest>) -> Answer<Self::WatchBoletosStream> {
+        let change = |cursor: &str| BoletoChange { cursor: cursor.to_owned(), ..BoletoChange::default() };
+        let answers = [
+            WatchBoletosResponse { changes: vec![change("7"), change("8")], cursor: "8".to_owned() },
+            WatchBoletosResponse { changes: Vec::new(), cursor: "9".to_owned() },
+        ];
+        Ok(Response::new(Box::pin(tokio_stream::iter(answers.map(Ok)))))
+    }
+
+    async fn register_boleto(&self, _: Request<RegisterBoletoRequest>) -> Answer<RegisterBoletoResponse> {
+        unasked()
+    }
+
+    /// Finds one rule broken.
+    async fn parse_boleto(&self, _: Request<ParseBoletoRequest>) -> Answer<ParseBoletoResponse> {
+        let errors = vec!["general_dv".to_owned()];
+        Ok(Response::new(ParseBoletoResponse { valid: false, errors, code: None }))
+    }
+}
+
+#[tonic::async_trait]
+impl ControlService for Scripted {
+    async fn get_tree(&self, _: Request<GetTreeRequest>) -> Answer<GetTreeResponse> {
+        let root = Some(crate::cli::render::node::tests::house());
+        Ok(Response::new(GetTreeResponse { root }))
+    }
+
+    /// Knows one actor.
+    async fn restart_actor(&self, request: Request<RestartActorRequest>) -> Answer<RestartActorResponse> {
+        match request.into_inner().path.as_str() {
+            path @ "root.house.notifiers" => {
+                let node = Node { path: path.to_owned(), restarts: 1, ..Node::default() };
+                Ok(Response::new(RestartActorResponse { node: Some(node) }))
+            }
+            _ => Err(Status::not_found("no such actor")),
+        }
+    }
+
+    async fn stop_actor(&self, _: Request<StopActorRequest>) -> Answer<StopActorResponse> {
+        unasked()
+    }
+
+    async fn start_actor(&self, _: Request<StartActorRequest>) -> Answer<StartActorResponse> {
+        unasked()
+    }
+
+    async fn list_work(&self, _: Request<ListWorkRequest>) -> Answer<ListWorkResponse> {
+        unasked()
+    }
+
+    async fn get_work(&self, _: Request<GetWorkRequest>) -> Answer<GetWorkResponse> {
+        unasked()
+    }
+
+    async fn retry_work(&self, _: Request<RetryWorkRequest>) -> Answer<RetryWorkResponse> {
+        unasked()
+    }
+
+    async fn cancel_work(&self, _: Request<CancelWorkRequest>) -> Answer<CancelWorkResponse> {
+        unasked()
+    }
+
+    async fn drain(&self, _: Request<DrainRequest>) -> Answer<DrainResponse> {
+        unasked()
+    }
+
+    /// Never answers.
+    async fn get_info(&self, _: Request<GetInfoRequest>) -> Answer<GetInfoResponse> {
+        std::future::pending().await
+    }
+}

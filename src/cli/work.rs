@@ -1,0 +1,98 @@
+//! `bursar work`: sees and steers what waits, runs or has ended in the durable engine.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::connection::Connection;
+use super::failure::Failure;
+use super::paging::{self, Page, PageArgs};
+use super::render::work;
+use super::screen::Screen;
+use super::table;
+use crate::proto::control::v1::{
+    CancelWorkRequest, GetWorkRequest, ListWorkRequest, RetryWorkRequest, Work, WorkState,
+};
+
+#[derive(Subcommand)]
+pub(super) enum WorkCommand {
+    /// List work, newest first: what lives, or what is in the states that are named
+    List(ListArgs),
+    /// Show one
+    Get { id: String },
+    /// Make waiting work due now, and a dead letter live again
+    Retry {
+        id: String,
+        /// Kept with the work
+        #[arg(long, default_value = "", hide_default_value = true)]
+        reason: String,
+    },
+    /// End work that nobody has in hand
+    Cancel {
+        id: String,
+        /// Kept with the work
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct ListArgs {
+    /// Any of these; may be repeated or joined by commas
+    #[arg(long = "state", value_name = "STATE", value_delimiter = ',', value_parser = work::state_parser())]
+    states: Vec<WorkState>,
+    /// Such as boleto.register
+    #[arg(long, default_value = "", hide_default_value = true)]
+    kind: String,
+    #[arg(long, default_value = "", hide_default_value = true)]
+    queue: String,
+    /// What it is about, such as a boleto's id
+    #[arg(long = "subject", value_name = "ID", default_value = "", hide_default_value = true)]
+    subject_id: String,
+    #[command(flatten)]
+    page: PageArgs,
+}
+
+pub(super) async fn run(
+    command: WorkCommand,
+    connection: &Connection,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    let mut control = connection.control();
+    let work = match command {
+        WorkCommand::List(args) => return list(args, connection, screen).await,
+        WorkCommand::Get { id } => connection.call(control.get_work(GetWorkRequest { id })).await?.work,
+        WorkCommand::Retry { id, reason } => {
+            connection.call(control.retry_work(RetryWorkRequest { id, reason })).await?.work
+        }
+        WorkCommand::Cancel { id, reason } => {
+            connection.call(control.cancel_work(CancelWorkRequest { id, reason })).await?.work
+        }
+    };
+    show(work, screen)
+}
+
+async fn list(args: ListArgs, connection: &Connection, screen: &mut Screen) -> Result<(), Failure> {
+    let page = paging::fetch(&args.page, async |page_token| {
+        let request = ListWorkRequest {
+            page_size: args.page.page_size,
+            page_token,
+            states: args.states.iter().map(|state| i32::from(*state)).collect(),
+            kind: args.kind.clone(),
+            queue: args.queue.clone(),
+            subject_id: args.subject_id.clone(),
+        };
+        let answer = connection.call(connection.control().list_work(request)).await?;
+        Ok(Page {
+            rows: answer.work.iter().map(work::work).collect(),
+            next_page_token: answer.next_page_token,
+        })
+    })
+    .await?;
+    paging::show(page, "work", &work::ROW, screen)
+}
+
+fn show(work: Option<Work>, screen: &mut Screen) -> Result<(), Failure> {
+    let work = work.ok_or_else(Failure::empty_answer)?;
+    let document = json!({ "work": work::work(&work) });
+    screen.show(&document, |document| table::detail(&work::DETAIL, &document["work"]))
+}

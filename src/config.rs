@@ -1,0 +1,121 @@
+//! What the house is told before it opens: the defaults, then a file, then the environment, then the command line.
+//!
+//! Each room owns its own settings and this one composes them. `config/default.toml` is the manual, the list of all
+//! keys, and part of the program.
+//!
+//! **Owns** nothing once it is loaded. **Fails** with all that is wrong at once, each problem with its key, where the
+//! key was set and what is needed there; values are never repeated, for they may be secrets.
+//! **Limits**: a configuration file holds at most 1 MiB.
+
+mod bounds;
+mod error;
+mod redact;
+mod schema;
+mod source;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+use crate::actors::config::{NotificationConfig, RegistrationConfig, SupervisionConfig};
+use crate::connectors::banks::BanksConfig;
+use crate::connectors::channels::ChannelsConfig;
+use crate::connectors::http::HttpConfig;
+use crate::grpc::config::{ApiConfig, LimitsConfig};
+use crate::store::StoreConfig;
+use crate::telemetry::TelemetryConfig;
+use crate::work::config::WorkConfig;
+
+pub use self::error::{ConfigErrors, Problem};
+use self::schema::Schema;
+pub use self::source::Sources;
+
+/// Every key with its default and what it means.
+pub const DEFAULT_TOML: &str = include_str!("../config/default.toml");
+
+/// All settings.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where what this process owns is kept, above all the embedded database.
+    pub data_dir: PathBuf,
+    pub api: ApiConfig,
+    pub limits: LimitsConfig,
+    pub store: StoreConfig,
+    pub work: WorkConfig,
+    pub registration: RegistrationConfig,
+    pub notification: NotificationConfig,
+    pub supervision: SupervisionConfig,
+    pub http: HttpConfig,
+    pub banks: BanksConfig,
+    pub channels: ChannelsConfig,
+    pub telemetry: TelemetryConfig,
+}
+
+impl Config {
+    /// Reads all sources, each going over the one before it.
+    ///
+    /// # Errors
+    /// Every unknown key and every value that is of the wrong kind, out of bounds or at odds with another.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigErrors> {
+        let schema = Schema::of_defaults();
+        let mut problems = Vec::new();
+        let mut merged = schema.defaults().clone();
+        for setting in sources.read(&schema, &mut problems) {
+            match schema.verdict(&setting) {
+                Ok(()) => schema::put(&mut merged, &setting.path, setting.value),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        bounds::check_relations(&merged, &mut problems);
+        bounds::check_reach(&merged, &mut problems);
+        schema::check_whole(&mut merged, &mut problems);
+        match schema::extract::<Self>(&merged) {
+            Ok(config) if problems.is_empty() => Ok(config),
+            Ok(_) => Err(ConfigErrors::new(problems)),
+            Err(error) => {
+                problems.push(Problem::bad(
+                    error.path.join("."),
+                    error::TOGETHER,
+                    schema::reason(&error.kind),
+                ));
+                Err(ConfigErrors::new(problems))
+            }
+        }
+    }
+
+    /// The settings in effect as TOML, every key, with passwords masked.
+    pub fn to_toml_redacted(&self) -> String {
+        let mut shown = Schema::of_defaults().defaults().clone();
+        let mut masked = self.clone();
+        masked.store.url = redact::url(&masked.store.url);
+        // TOML is UTF-8; a path that somebody set from elsewhere need not be.
+        masked.data_dir = masked.data_dir.to_string_lossy().into_owned().into();
+        let own = Table::try_from(&masked)
+            .expect("texts, numbers, lists and tables, which is all there is, can be written as TOML");
+        for (path, value) in schema::flatten(own) {
+            schema::put(&mut shown, &path, value);
+        }
+        toml::to_string(&shown).expect("a table that was put together from TOML can be written as TOML")
+    }
+}
+
+/// The defaults, as they stand in `config/default.toml`.
+impl Default for Config {
+    fn default() -> Self {
+        Self::load(&Sources::default())
+            .expect("a test reads config/default.toml, which is part of the program")
+    }
+}
+
+impl fmt::Debug for Config {
+    /// Masked, so that a password in the database's URL does not end up in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_toml_redacted())
+    }
+}
+
+#[cfg(test)]
+mod tests;

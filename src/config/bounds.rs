@@ -1,0 +1,282 @@
+//! Between what a number, a duration or a text must lie, and which settings must fit each other.
+//!
+//! **Owns** nothing: two tables, in the order of `config/default.toml`. A test holds that every number and every
+//! duration there has its line here.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use toml::{Table, Value};
+
+use super::error::{Problem, TOGETHER};
+use crate::telemetry;
+
+const MS: u64 = 1;
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+const KIB: i64 = 1_024;
+const MIB: i64 = 1_024 * KIB;
+
+/// What a key takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Rule {
+    /// A whole number, bounds included.
+    Count(i64, i64),
+    /// A duration, bounds included, in milliseconds.
+    Span(u64, u64),
+    /// A number, bounds included.
+    Share(f64, f64),
+    /// Numbers of ports.
+    Ports,
+    /// An address with a port.
+    Socket,
+    /// Text that may not be empty.
+    Text,
+    /// URL schemes that we speak.
+    Schemes,
+    /// An address that is called without TLS.
+    PlainHttp,
+    /// Levels of logging.
+    LogFilter,
+    /// Levels of tracing.
+    TraceFilter,
+}
+
+use Rule::{Count, LogFilter, PlainHttp, Ports, Schemes, Share, Socket, Span, Text, TraceFilter};
+
+const RULES: &[(&str, Rule)] = &[
+    ("data_dir", Text),
+    ("api.listen", Socket),
+    ("api.streams_max", Count(1, 65_536)),
+    ("api.streams_per_caller_max", Count(1, 65_536)),
+    ("api.requests_in_flight_max", Count(1, 65_536)),
+    ("api.message_bytes_max", Count(KIB, 64 * MIB)),
+    ("api.keepalive_interval", Span(SECOND, HOUR)),
+    ("api.keepalive_timeout", Span(100 * MS, 5 * MINUTE)),
+    ("limits.page_size_default", Count(1, 10_000)),
+    ("limits.page_size_max", Count(1, 10_000)),
+    ("limits.watch_poll", Span(10 * MS, MINUTE)),
+    ("store.connections_max", Count(1, 1_000)),
+    ("store.timeout", Span(10 * MS, 5 * MINUTE)),
+    ("work.poll_interval", Span(10 * MS, HOUR)),
+    ("work.heartbeat_interval", Span(10 * MS, 10 * MINUTE)),
+    ("work.fence_after", Span(10 * MS, HOUR)),
+    ("work.reap_after", Span(10 * MS, HOUR)),
+    ("work.drain_timeout", Span(0, HOUR)),
+    ("work.archive_retention", Span(MINUTE, 3_650 * DAY)),
+    ("work.claim_batch", Count(1, 1_000)),
+    ("work.group_max", Count(1, 64)),
+    ("work.lanes", Count(1, 64)),
+    ("registration.inline_deadline", Span(0, 5 * MINUTE)),
+    ("registration.in_flight_max", Count(1, 10_000)),
+    ("registration.attempts_max", Count(1, 10_000)),
+    ("registration.retry_base", Span(MS, HOUR)),
+    ("registration.retry_cap", Span(MS, DAY)),
+    ("registration.attempt_timeout", Span(100 * MS, HOUR)),
+    ("notification.in_flight_max", Count(1, 10_000)),
+    ("notification.per_endpoint_max", Count(1, 10_000)),
+    ("notification.retry_base", Span(MS, HOUR)),
+    ("notification.retry_cap", Span(MS, 7 * DAY)),
+    ("notification.attempts_max", Count(1, 10_000)),
+    ("notification.attempt_timeout", Span(100 * MS, HOUR)),
+    ("supervision.restarts_max", Count(1, 10_000)),
+    ("supervision.restarts_within", Span(SECOND, DAY)),
+    ("supervision.backoff_base", Span(0, MINUTE)),
+    ("supervision.backoff_cap", Span(0, HOUR)),
+    ("supervision.park_retry_base", Span(10 * MS, HOUR)),
+    ("supervision.park_retry_cap", Span(10 * MS, DAY)),
+    ("supervision.mailbox", Count(1, 1_000_000)),
+    ("http.connect_timeout", Span(10 * MS, 5 * MINUTE)),
+    ("http.timeout", Span(10 * MS, 10 * MINUTE)),
+    ("http.pool_idle_timeout", Span(0, HOUR)),
+    ("http.pool_idle_max", Count(0, 10_000)),
+    ("http.body_max_bytes", Count(KIB, 64 * MIB)),
+    ("banks.banco_do_brasil.app_key_parameter", Text),
+    ("banks.banco_do_brasil.scope", Text),
+    ("banks.banco_do_brasil.timeout", Span(10 * MS, 10 * MINUTE)),
+    ("banks.banco_do_brasil.token_timeout", Span(10 * MS, 10 * MINUTE)),
+    ("banks.banco_do_brasil.token_leeway", Span(0, HOUR)),
+    ("banks.banco_do_brasil.settle_after", Span(0, DAY)),
+    ("channels.sqs.timeout", Span(10 * MS, 10 * MINUTE)),
+    ("channels.sqs.message_max_bytes", Count(KIB, MIB)),
+    ("channels.sqs.egress.schemes", Schemes),
+    ("channels.sqs.egress.ports", Ports),
+    ("channels.webhook.timeout", Span(10 * MS, 10 * MINUTE)),
+    ("channels.webhook.in_flight_max", Count(1, 10_000)),
+    ("channels.webhook.body_read_bytes", Count(0, MIB)),
+    ("channels.webhook.egress.schemes", Schemes),
+    ("channels.webhook.egress.ports", Ports),
+    ("telemetry.log_level", LogFilter),
+    ("telemetry.trace_filter", TraceFilter),
+    ("telemetry.otlp_endpoint", PlainHttp),
+    ("telemetry.service_name", Text),
+    ("telemetry.sample_ratio", Share(0.0, 1.0)),
+    ("telemetry.export_queue_max", Count(1, 1_000_000)),
+    ("telemetry.export_batch_max", Count(1, 1_000_000)),
+    ("telemetry.export_interval", Span(10 * MS, 5 * MINUTE)),
+    ("telemetry.export_timeout", Span(10 * MS, 5 * MINUTE)),
+    ("telemetry.shutdown_timeout", Span(10 * MS, 5 * MINUTE)),
+];
+
+/// The rule of a key, where its type alone does not say enough.
+pub(super) fn rule(key: &str) -> Option<Rule> {
+    RULES.iter().find(|(known, _)| *known == key).map(|(_, rule)| *rule)
+}
+
+/// How one setting must stand to another.
+#[derive(Debug, Clone, Copy)]
+enum Order {
+    Below,
+    AtMost,
+}
+
+use Order::{AtMost, Below};
+
+const RELATIONS: &[(&str, Order, &str, &str)] = &[
+    ("api.streams_per_caller_max", AtMost, "api.streams_max", "one caller cannot have more than all have"),
+    ("limits.page_size_default", AtMost, "limits.page_size_max", "a page is never larger than that"),
+    ("store.timeout", Below, "work.fence_after", "a heartbeat that hangs must fail before the lease is lost"),
+    ("work.heartbeat_interval", Below, "work.fence_after", "a lease must be renewed before it is lost"),
+    ("work.fence_after", Below, "work.reap_after", "a process must stop before others take its rows"),
+    (
+        "registration.inline_deadline",
+        Below,
+        "registration.attempt_timeout",
+        "the attempt goes on after the answer",
+    ),
+    ("registration.retry_base", AtMost, "registration.retry_cap", "waits grow from the one to the other"),
+    (
+        "banks.banco_do_brasil.timeout",
+        Below,
+        "registration.attempt_timeout",
+        "a call is a part of an attempt",
+    ),
+    ("notification.per_endpoint_max", AtMost, "notification.in_flight_max", "one endpoint is one of all"),
+    ("notification.retry_base", AtMost, "notification.retry_cap", "waits grow from the one to the other"),
+    ("channels.sqs.timeout", Below, "notification.attempt_timeout", "a call is a part of an attempt"),
+    ("channels.webhook.timeout", Below, "notification.attempt_timeout", "a call is a part of an attempt"),
+    ("supervision.backoff_base", AtMost, "supervision.backoff_cap", "waits grow from the one to the other"),
+    (
+        "supervision.park_retry_base",
+        AtMost,
+        "supervision.park_retry_cap",
+        "waits grow from the one to the other",
+    ),
+    ("http.connect_timeout", AtMost, "http.timeout", "connecting is a part of a call"),
+    ("telemetry.export_batch_max", AtMost, "telemetry.export_queue_max", "a batch is taken from the queue"),
+];
+
+/// Holds settings against each other, but for those that are already known to be wrong.
+pub(super) fn check_relations(merged: &Table, problems: &mut Vec<Problem>) {
+    for (key, order, other, why) in RELATIONS {
+        let known = |key: &str| problems.iter().any(|problem| problem.key() == Some(key));
+        let (Some(left), Some(right)) = (find(merged, key), find(merged, other)) else { continue };
+        let (holds, wanted) = match order {
+            Below => (magnitude(left) < magnitude(right), "below"),
+            AtMost => (magnitude(left) <= magnitude(right), "at most"),
+        };
+        if !holds && !known(key) && !known(other) {
+            // Both have passed their rules: they are numbers or durations, and tell no secret.
+            let reason = format!("is {left} and must be {wanted} {other}, which is {right}: {why}");
+            problems.push(Problem::bad(*key, TOGETHER, reason));
+        }
+    }
+}
+
+/// Keeps an address that other machines can reach from being served by mistake.
+pub(super) fn check_reach(merged: &Table, problems: &mut Vec<Problem>) {
+    let listen =
+        find(merged, "api.listen").and_then(Value::as_str).and_then(|text| text.parse::<SocketAddr>().ok());
+    let allowed = find(merged, "api.bind_beyond_loopback").and_then(Value::as_bool);
+    if listen.is_some_and(|listen| !listen.ip().is_loopback()) && allowed == Some(false) {
+        let reason = "must be a loopback address unless api.bind_beyond_loopback is true";
+        problems.push(Problem::bad("api.listen", TOGETHER, reason));
+    }
+}
+
+fn find<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
+    let (front, last) = key.rsplit_once('.')?;
+    front.split('.').try_fold(table, |table, name| table.get(name)?.as_table())?.get(last)
+}
+
+fn magnitude(value: &Value) -> Option<Duration> {
+    match value {
+        // A count is compared with counts only; seconds are as good a unit as any.
+        Value::Integer(count) => u64::try_from(*count).ok().map(Duration::from_secs),
+        Value::String(text) => humantime::parse_duration(text).ok(),
+        _ => None,
+    }
+}
+
+impl Rule {
+    /// Whether the key takes the value.
+    pub(super) fn admits(self, value: &Value) -> bool {
+        match (self, value) {
+            (Count(least, most), Value::Integer(count)) => (least..=most).contains(count),
+            (Span(least_ms, most_ms), Value::String(text)) => {
+                humantime::parse_duration(text).is_ok_and(|span| {
+                    (Duration::from_millis(least_ms)..=Duration::from_millis(most_ms)).contains(&span)
+                })
+            }
+            (Share(least, most), Value::Float(share)) => (least..=most).contains(share),
+            (Share(least, most), Value::Integer(whole)) => {
+                i32::try_from(*whole).is_ok_and(|whole| (least..=most).contains(&f64::from(whole)))
+            }
+            (Ports, Value::Array(ports)) => ports.iter().all(|port| Count(1, 65_535).admits(port)),
+            (Socket, Value::String(text)) => text.parse::<SocketAddr>().is_ok(),
+            (Text, Value::String(text)) => !text.trim().is_empty(),
+            (Schemes, Value::Array(schemes)) => {
+                !schemes.is_empty()
+                    && schemes.iter().all(|scheme| matches!(scheme.as_str(), Some("http" | "https")))
+            }
+            (PlainHttp, Value::String(text)) => is_plain_http(text),
+            (LogFilter, Value::String(text)) => telemetry::log_filter(text).is_some(),
+            (TraceFilter, Value::String(text)) => telemetry::trace_filter(text).is_some(),
+            _ => false,
+        }
+    }
+}
+
+fn is_plain_http(text: &str) -> bool {
+    text.parse::<tonic::codegen::http::Uri>().is_ok_and(|uri| {
+        let named = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+        uri.scheme_str() == Some("http") && named
+    })
+}
+
+/// What is needed, as the end of a sentence that begins with "must be".
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Count(least, most) => write!(f, "a whole number from {least} to {most}"),
+            Span(least_ms, most_ms) => {
+                let bound =
+                    |ms| humantime::format_duration(Duration::from_millis(ms)).to_string().replace(' ', "");
+                write!(
+                    f,
+                    "a duration with its unit, such as 30s, from {} to {}",
+                    bound(least_ms),
+                    bound(most_ms)
+                )
+            }
+            Share(least, most) => write!(f, "a number from {least:.1} to {most:.1}"),
+            Ports => f.write_str("a list of port numbers from 1 to 65535"),
+            Socket => f.write_str("an IP address with a port, such as 127.0.0.1:7400"),
+            Text => f.write_str("a text that is not empty"),
+            Schemes => f.write_str("a list of http, https or both"),
+            PlainHttp => f.write_str("an address without TLS, such as http://127.0.0.1:4317"),
+            LogFilter => f.write_str("levels of logging, such as info,bursar::store=debug"),
+            TraceFilter => f.write_str("levels of tracing by module, such as bursar=info"),
+        }
+    }
+}
+
+/// The keys that have a rule or a relation, for the test that holds them against the defaults.
+#[cfg(test)]
+pub(super) fn keys() -> impl Iterator<Item = (&'static str, bool)> {
+    let related = RELATIONS.iter().flat_map(|(key, _, other, _)| [*key, *other]);
+    RULES.iter().map(|(key, _)| (*key, true)).chain(related.map(|key| (key, false)))
+}

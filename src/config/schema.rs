@@ -1,0 +1,214 @@
+//! Which keys there are and what each takes, learnt from `config/default.toml` and from the rooms' own types.
+//!
+//! **Owns** the table of defaults. **Fails** with a [`Problem`] per key, so that all can be told at once: each setting is
+//! tried alone upon the defaults, which are known to be good.
+
+use std::slice;
+
+use figment::error::Kind;
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+use super::error::{Problem, TOGETHER};
+use super::source::Setting;
+use super::{Config, DEFAULT_TOML, bounds};
+
+/// Keys whose empty text stands for "not set".
+const UNSET_IF_EMPTY: &[&[&str]] = &[
+    &["http", "user_agent"],
+    &["channels", "sqs", "endpoint"],
+    &["channels", "sqs", "region"],
+    &["channels", "sqs", "credentials", "access_key_id"],
+    &["channels", "sqs", "credentials", "secret_access_key"],
+    &["channels", "sqs", "credentials", "session_token"],
+    &["telemetry", "otlp_endpoint"],
+];
+/// A table whose keys are names of the operator's own, and the table whose keys each of its entries has.
+const BY_NAME: (&[&str], &[&str]) = (&["channels", "sqs", "tenants"], &["channels", "sqs", "queues"]);
+/// Keys less alike than this are not offered as what was meant.
+const LIKENESS_MIN: f64 = 0.5;
+
+/// Every key there is.
+pub(super) struct Schema {
+    defaults: Table,
+}
+
+impl Schema {
+    pub(super) fn of_defaults() -> Self {
+        let defaults =
+            DEFAULT_TOML.parse().expect("a test reads config/default.toml, which is part of the program");
+        Self { defaults }
+    }
+
+    pub(super) fn defaults(&self) -> &Table {
+        &self.defaults
+    }
+
+    /// The default of a key, or the table of that name.
+    pub(super) fn find(&self, path: &[String]) -> Option<&Value> {
+        get(&self.defaults, &canonical(path))
+    }
+
+    /// The known key that looks most like this one.
+    pub(super) fn nearest(&self, path: &[String]) -> Option<String> {
+        let wanted = canonical(path);
+        let by_name = wanted != path;
+        let wanted = wanted.join(".");
+        let (likeness, nearest) = flatten(self.defaults.clone())
+            .into_iter()
+            .map(|(known, _)| (strsim::normalized_damerau_levenshtein(&known.join("."), &wanted), known))
+            .max_by(|(one, _), (other, _)| one.total_cmp(other))?;
+        if likeness < LIKENESS_MIN {
+            return None;
+        }
+        let (table, entry) = BY_NAME;
+        match nearest.strip_prefix(to_owned(entry).as_slice()) {
+            // What was looked up among the keys of every entry is told as a key of this one.
+            Some(rest) if by_name => Some([&path[..=table.len()], rest].concat().join(".")),
+            _ => Some(nearest.join(".")),
+        }
+    }
+
+    /// What is wrong with a setting of a known key, looked at alone.
+    pub(super) fn verdict(&self, setting: &Setting) -> Result<(), Problem> {
+        let refuse = |reason: String| Err(Problem::bad(setting.key(), &setting.origin, reason));
+        let canonical = canonical(&setting.path);
+        if get(&self.defaults, &canonical).is_some_and(Value::is_table) {
+            return if setting.value.is_table() { Ok(()) } else { refuse("must be a table".to_owned()) };
+        }
+        if let Some(rule) = bounds::rule(&canonical.join(".")) {
+            let unset = setting.value.as_str() == Some("") && is_unset_if_empty(&setting.path);
+            return if unset || rule.admits(&setting.value) {
+                Ok(())
+            } else {
+                refuse(format!("must be {rule}"))
+            };
+        }
+        let mut table = self.defaults.clone();
+        put(&mut table, &setting.path, setting.value.clone());
+        match extract::<Config>(&table) {
+            // Another key of the same table may give what is missing; the whole is looked at later.
+            Err(error) if !error.missing() => refuse(reason(&error.kind)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Looks at what no setting alone can show: access keys must be whole. They are taken out if they are not, so that
+/// the rest can still be looked at.
+pub(super) fn check_whole(merged: &mut Table, problems: &mut Vec<Problem>) {
+    let sqs =
+        merged.get_mut("channels").and_then(|channels| channels.get_mut("sqs")).and_then(Value::as_table_mut);
+    let sqs = sqs.expect("the defaults have this table, and no setting but a table replaces a table");
+    let set = |name: &str| sqs["credentials"][name].as_str() != Some("");
+    let (id, secret, token) = (set("access_key_id"), set("secret_access_key"), set("session_token"));
+    if (id && secret) || !(id || secret || token) {
+        return;
+    }
+    for (name, _) in
+        [("access_key_id", id), ("secret_access_key", secret)].into_iter().filter(|(_, set)| !set)
+    {
+        let key = format!("channels.sqs.credentials.{name}");
+        problems.push(Problem::bad(key, TOGETHER, "must be set if another key of its table is"));
+    }
+    sqs.remove("credentials");
+}
+
+/// Reads a table that has every key.
+pub(super) fn extract<T: DeserializeOwned>(table: &Table) -> Result<T, Box<figment::Error>> {
+    let mut table = table.clone();
+    UNSET_IF_EMPTY.iter().for_each(|path| unset(&mut table, path));
+    let value = figment::value::Value::serialize(&table).map_err(Box::new)?;
+    value.deserialize().map_err(Box::new)
+}
+
+/// What was wanted where an error arose, without what was found there.
+pub(super) fn reason(kind: &Kind) -> String {
+    match kind {
+        Kind::InvalidType(_, expected)
+        | Kind::InvalidValue(_, expected)
+        | Kind::InvalidLength(_, expected) => {
+            format!("must be {expected}")
+        }
+        Kind::UnknownVariant(_, known) => format!("must be one of {}", known.join(", ")),
+        // Said by our own types, which promise not to repeat the text, and by the standard library, which does not.
+        Kind::Message(text) => text.clone(),
+        Kind::MissingField(name) => format!("{name} is missing"),
+        _ => "must be of another kind".to_owned(),
+    }
+}
+
+/// Every key with its value; a table without keys counts as a value.
+pub(super) fn flatten(table: Table) -> Vec<(Vec<String>, Value)> {
+    let mut found = Vec::new();
+    for (key, value) in table {
+        match value {
+            Value::Table(inner) if !inner.is_empty() => {
+                let deeper = flatten(inner).into_iter();
+                found.extend(
+                    deeper.map(|(path, value)| ([slice::from_ref(&key), path.as_slice()].concat(), value)),
+                );
+            }
+            value => found.push((vec![key], value)),
+        }
+    }
+    found
+}
+
+/// Sets one key, making the tables on its way. An empty table goes over nothing but a value.
+pub(super) fn put(table: &mut Table, path: &[String], value: Value) {
+    match path {
+        [] => {}
+        [key]
+            if value.as_table().is_some_and(Table::is_empty)
+                && table.get(key).is_some_and(Value::is_table) => {}
+        [key] => {
+            table.insert(key.clone(), value);
+        }
+        [key, rest @ ..] => {
+            let inner = table.entry(key.clone()).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(inner) = inner {
+                put(inner, rest, value);
+            }
+        }
+    }
+}
+
+fn get<'a>(table: &'a Table, path: &[String]) -> Option<&'a Value> {
+    let (last, front) = path.split_last()?;
+    front.iter().try_fold(table, |table, key| table.get(key)?.as_table())?.get(last)
+}
+
+/// Takes an empty text out, and the table around it once nothing is left there.
+fn unset(table: &mut Table, path: &[&str]) {
+    match path {
+        [key] if table.get(*key).and_then(Value::as_str) == Some("") => {
+            table.remove(*key);
+        }
+        [key, rest @ ..] if !rest.is_empty() => {
+            let Some(Value::Table(inner)) = table.get_mut(*key) else { return };
+            unset(inner, rest);
+            if inner.is_empty() {
+                table.remove(*key);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_unset_if_empty(path: &[String]) -> bool {
+    UNSET_IF_EMPTY.iter().any(|known| path == to_owned(known))
+}
+
+/// Where a key is described: that of an entry with a name of the operator's own, in the table that shows its keys.
+fn canonical(path: &[String]) -> Vec<String> {
+    let (table, entry) = BY_NAME;
+    match path.strip_prefix(to_owned(table).as_slice()) {
+        Some([_, rest @ ..]) => [to_owned(entry).as_slice(), rest].concat(),
+        _ => path.to_vec(),
+    }
+}
+
+fn to_owned(path: &[&str]) -> Vec<String> {
+    path.iter().map(|&key| key.to_owned()).collect()
+}

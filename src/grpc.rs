@@ -1,0 +1,23 @@
+//! The gRPC face: what other systems and the command line talk to.
+//!
+//! A handler checks its input, asks the store, and tells an actor; it never reads through one. Whatever goes wrong passes
+//! through [`status`], the one table from errors to codes, so that every error carries a reason that programs can read.
+//!
+//! **Owns** the server ([`api`]). **Fails** per call; `UNAVAILABLE` with a reason until the house is ready.
+//! **Limits**: `[api]` and `[limits]` in the configuration; past one, `RESOURCE_EXHAUSTED` with a time to wait.
+
+pub mod api;
+mod bank_account_service;
+mod boleto_create;
+mod boleto_service;
+mod boleto_watch;
+pub mod config;
+mod control_service;
+mod convert;
+mod endpoint_service;
+pub mod gate;
+mod layer;
+mod page_token;
+mod request;
+pub mod status;
+mod streams;

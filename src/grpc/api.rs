@@ -1,0 +1,184 @@
+//! The server, as the first child of the root: first to start, last to stop.
+//!
+//! It serves gRPC with reflection (both versions that clients ask for) and health. Health tells two things apart: the
+//! service `liveness` holds while the process lives, every other name follows the house's readiness.
+//!
+//! **Owns** the listener and the task that serves it. **Fails** by ending when the task does; a port that is taken is a
+//! start failure. **Limits**: `[api]`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio_stream::StreamExt as _;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use tracing::{error, info};
+
+use super::bank_account_service::BankAccounts;
+use super::boleto_service::Boletos;
+use super::config::ApiConfig;
+use super::control_service::Control;
+use super::endpoint_service::Endpoints;
+use super::gate::Gate;
+use super::layer;
+use super::streams::Streams;
+use crate::proto;
+use crate::proto::boleto::v1::bank_account_service_server::BankAccountServiceServer;
+use crate::proto::boleto::v1::boleto_service_server::BoletoServiceServer;
+use crate::proto::control::v1::control_service_server::ControlServiceServer;
+use crate::proto::notification::v1::endpoint_service_server::EndpointServiceServer;
+use crate::supervision::{Actor, ActorError, ChildSpec, Context, Shutdown};
+
+/// Open calls get so long to end when the server stops; streams that are still open then are cut.
+const CLOSING_PATIENCE: Duration = Duration::from_secs(3);
+/// The name under which health tells that the process lives.
+pub const LIVENESS: &str = "liveness";
+/// The services whose health follows readiness.
+const SERVICES: [&str; 5] = [
+    "",
+    "bursar.boleto.v1.BoletoService",
+    "bursar.boleto.v1.BankAccountService",
+    "bursar.control.v1.ControlService",
+    "bursar.notification.v1.EndpointService",
+];
+
+/// What the server is told.
+pub enum ApiMessage {
+    /// The task that serves has ended by itself.
+    Ended(String),
+}
+
+/// The server.
+pub struct Api {
+    close: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<()>,
+    health: JoinHandle<()>,
+}
+
+impl Api {
+    /// The server as a child of the root. `bound` is told the address that it listens on.
+    pub fn spec(config: &ApiConfig, gate: &Gate, bound: watch::Sender<Option<SocketAddr>>) -> ChildSpec {
+        let (config, gate) = (config.clone(), gate.clone());
+        let (_, spec) = ChildSpec::worker("api", move |context: Context<ApiMessage>| {
+            let (config, gate, bound) = (config.clone(), gate.clone(), bound.clone());
+            async move {
+                // A port that was free at first stays the port over every restart.
+                let wanted = bound.borrow().unwrap_or(config.listen);
+                let listener = TcpListener::bind(wanted)
+                    .await
+                    .map_err(|error| format!("cannot listen on {wanted}: {error}"))?;
+                let address = listener.local_addr()?;
+                let (reporter, health_service) = tonic_health::server::health_reporter();
+                let routes = routes(&config, &gate, health_service)?;
+                let (close, closed) = oneshot::channel();
+                let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+                let server = Server::builder()
+                    .http2_keepalive_interval(Some(config.keepalive_interval))
+                    .http2_keepalive_timeout(Some(config.keepalive_timeout))
+                    .max_concurrent_streams(Some(config.requests_in_flight_max + config.streams_max))
+                    .add_routes(routes)
+                    .serve_with_incoming_shutdown(incoming, async {
+                        // A sender that was dropped closes as well.
+                        let _ = closed.await;
+                    });
+                let myself = context.myself;
+                let serving = tokio::spawn(async move {
+                    if let Err(error) = server.await {
+                        let _ = myself.send(ApiMessage::Ended(error.to_string())).await;
+                    }
+                });
+                let health = tokio::spawn(follow_readiness(reporter, gate));
+                info!(%address, "listening");
+                bound.send_replace(Some(address));
+                Ok(Self { close: Some(close), serving, health })
+            }
+        });
+        spec.shutdown(Shutdown::Timeout(CLOSING_PATIENCE * 2))
+    }
+}
+
+fn routes(
+    config: &ApiConfig,
+    gate: &Gate,
+    health: tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health>,
+) -> Result<Routes, tonic_reflection::server::Error> {
+    let streams = Streams::new(config.streams_max, config.streams_per_caller_max);
+    let bytes_max = config.message_bytes_max;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let boletos = Boletos { gate: gate.clone(), streams };
+    let mut routes = Routes::builder();
+    routes
+        .add_service(BoletoServiceServer::new(boletos).max_decoding_message_size(bytes_max))
+        .add_service(
+            BankAccountServiceServer::new(BankAccounts { gate: gate.clone() })
+                .max_decoding_message_size(bytes_max),
+        )
+        .add_service(
+            ControlServiceServer::new(Control { gate: gate.clone() }).max_decoding_message_size(bytes_max),
+        )
+        .add_service(
+            EndpointServiceServer::new(Endpoints { gate: gate.clone() }).max_decoding_message_size(bytes_max),
+        )
+        .add_service(health)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?);
+    let in_flight = Arc::new(Semaphore::new(config.requests_in_flight_max as usize));
+    let router = routes
+        .routes()
+        .into_axum_router()
+        .layer(axum::middleware::from_fn_with_state(in_flight, layer::around));
+    Ok(Routes::from(router))
+}
+
+async fn follow_readiness(reporter: HealthReporter, gate: Gate) {
+    reporter.set_service_status(LIVENESS, ServingStatus::Serving).await;
+    let mut changes = tokio_stream::wrappers::WatchStream::new(gate.readiness().changes());
+    while changes.next().await.is_some() {
+        let status = match gate.ready() {
+            Ok(()) => ServingStatus::Serving,
+            Err(_) => ServingStatus::NotServing,
+        };
+        for service in SERVICES {
+            reporter.set_service_status(service, status).await;
+        }
+    }
+}
+
+impl Actor for Api {
+    type Message = ApiMessage;
+
+    async fn handle(&mut self, message: ApiMessage) -> Result<(), ActorError> {
+        match message {
+            ApiMessage::Ended(why) => {
+                error!(error = %why, "server ended");
+                Err(why.into())
+            }
+        }
+    }
+
+    async fn stopping(&mut self) {
+        if let Some(close) = self.close.take() {
+            // The task may have ended by itself.
+            let _ = close.send(());
+        }
+        let _ = tokio::time::timeout(CLOSING_PATIENCE, &mut self.serving).await;
+    }
+}
+
+impl Drop for Api {
+    fn drop(&mut self) {
+        self.serving.abort();
+        self.health.abort();
+    }
+}

@@ -1,0 +1,112 @@
+//! The gate between the server, which is up first, and the house, which is ready later.
+//!
+//! **Owns** the handles once they are there. **Fails** with `UNAVAILABLE` until then, while draining, and while the store
+//! is away for calls that would change something.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use super::config::LimitsConfig;
+use super::status::ApiError;
+use crate::domain::ids::TenantId;
+use crate::messages::House;
+use crate::messages::house::Readiness;
+use crate::supervision::Tree;
+
+/// What every service stands on; clones are the same gate.
+#[derive(Clone)]
+pub struct Gate {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    house: OnceLock<Arc<House>>,
+    tree: OnceLock<Tree>,
+    readiness: Readiness,
+    limits: LimitsConfig,
+    inline_deadline: Duration,
+    started: Instant,
+}
+
+impl Gate {
+    /// A closed gate.
+    pub fn new(readiness: Readiness, limits: LimitsConfig, inline_deadline: Duration) -> Self {
+        let inner = Inner {
+            house: OnceLock::new(),
+            tree: OnceLock::new(),
+            readiness,
+            limits,
+            inline_deadline,
+            started: Instant::now(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Shows the tree to the control service.
+    pub fn set_tree(&self, tree: Tree) {
+        // Set once by whoever starts the tree; a second time would be the same tree.
+        let _ = self.inner.tree.set(tree);
+    }
+
+    /// Lets calls in.
+    pub fn open(&self, house: Arc<House>) {
+        let _ = self.inner.house.set(house);
+        self.inner.readiness.announce();
+    }
+
+    /// Whether calls are taken, and if not, why.
+    pub(super) fn ready(&self) -> Result<(), String> {
+        if self.inner.house.get().is_none() {
+            return Err("starting".to_owned());
+        }
+        self.inner.readiness.get()
+    }
+
+    /// The house, for calls that only read.
+    pub(super) fn house(&self) -> Result<&Arc<House>, ApiError> {
+        self.inner.house.get().ok_or_else(|| ApiError::NotReady("starting".to_owned()))
+    }
+
+    /// The house, for calls that change something: refused while draining.
+    pub(super) fn house_for_change(&self) -> Result<&Arc<House>, ApiError> {
+        if self.inner.readiness.is_draining() {
+            return Err(ApiError::Draining);
+        }
+        self.house()
+    }
+
+    pub(super) fn tree(&self) -> Result<&Tree, ApiError> {
+        self.inner.tree.get().ok_or_else(|| ApiError::NotReady("starting".to_owned()))
+    }
+
+    /// Whose rows a call is about. One tenant until callers are told apart.
+    pub(super) fn tenant(&self) -> TenantId {
+        TenantId::default()
+    }
+
+    pub(super) fn readiness(&self) -> &Readiness {
+        &self.inner.readiness
+    }
+
+    pub(super) fn limits(&self) -> &LimitsConfig {
+        &self.inner.limits
+    }
+
+    pub(super) fn inline_deadline(&self) -> Duration {
+        self.inner.inline_deadline
+    }
+
+    pub(super) fn uptime(&self) -> Duration {
+        self.inner.started.elapsed()
+    }
+
+    /// Rows of a page, as asked for and as allowed.
+    pub(super) fn page_size(&self, asked: i32) -> Result<u64, ApiError> {
+        let limits = self.limits();
+        match u32::try_from(asked) {
+            Err(_) => Err(ApiError::field("page_size", "must not be negative")),
+            Ok(0) => Ok(u64::from(limits.page_size_default)),
+            Ok(asked) => Ok(u64::from(asked.min(limits.page_size_max))),
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The one table from errors to gRPC codes. Every error carries `google.rpc.ErrorInfo`: domain `bursar`, one of the
+//! reasons below, and for our own faults the trace id under which the logs tell more.
+//!
+//! | reason | code | what the caller does |
+//! |---|---|---|
+//! | `INVALID_FIELDS` | INVALID_ARGUMENT | correct every field of `BadRequest` |
+//! | `BOLETO_NOT_FOUND`, `BANK_ACCOUNT_NOT_FOUND`, `ENDPOINT_NOT_FOUND`, `WORK_NOT_FOUND`, `ACTOR_NOT_FOUND` | NOT_FOUND | look for another |
+//! | `REQUEST_ID_REUSED` | ALREADY_EXISTS | take another `request_id`, or send the first body |
+//! | `EXTERNAL_ID_TAKEN` | ALREADY_EXISTS | take another name |
+//! | `VERSION_CHANGED` | ABORTED | read again, then update |
+//! | `NUMBERS_EXHAUSTED` | FAILED_PRECONDITION | give the account another agreement |
+//! | `REGISTRATION_NOT_OPEN` | FAILED_PRECONDITION | nothing: the bank has decided |
+//! | `WORK_RUNNING`, `WORK_ENDED`, `WORK_SUPERSEDED` | FAILED_PRECONDITION | look at the work first |
+//! | `ACTOR_NOT_CONTROLLABLE` | FAILED_PRECONDITION | look at the tree first |
+//! | `TOO_MANY_REQUESTS`, `TOO_MANY_STREAMS` | RESOURCE_EXHAUSTED | wait as `RetryInfo` says |
+//! | `NOT_READY`, `DRAINING`, `STORE_UNAVAILABLE` | UNAVAILABLE | wait as `RetryInfo` says, then try again |
+//! | `INTERNAL` | INTERNAL | report the trace id; our bug |
+//! | `PROTOCOL` | as the transport said | correct the call itself (unknown method, message too long) |
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+use tracing::error;
+
+use crate::domain::boleto::issuer::IssueError;
+use crate::domain::boleto::status::Status as BoletoStatus;
+use crate::domain::violation::Violation;
+use crate::domain::work::WorkState;
+use crate::store::StoreError;
+use crate::store::work_steer::Steered;
+use crate::supervision::ControlError;
+
+/// Under whose reasons these are.
+pub const DOMAIN: &str = "bursar";
+/// What a caller is told to wait when a limit is met or the store is away.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Why a call failed, cut by what the caller does next.
+#[derive(Debug)]
+pub enum ApiError {
+    Invalid(Vec<Violation>),
+    NotFound(&'static str),
+    RequestIdReused,
+    ExternalIdTaken,
+    VersionChanged { version: i64 },
+    NotIssued(IssueError),
+    RegistrationNotOpen(BoletoStatus),
+    WorkRunning,
+    WorkEnded(WorkState),
+    WorkSuperseded,
+    Control(ControlError),
+    TooManyRequests,
+    TooManyStreams,
+    NotReady(String),
+    Draining,
+    Store(StoreError),
+    Internal(String),
+}
+
+impl ApiError {
+    /// One field that breaks a rule.
+    pub fn field(field: &str, description: &str) -> Self {
+        Self::Invalid(vec![Violation::new(field, description)])
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<ControlError> for ApiError {
+    fn from(error: ControlError) -> Self {
+        Self::Control(error)
+    }
+}
+
+impl TryFrom<Steered> for () {
+    type Error = ApiError;
+
+    fn try_from(steered: Steered) -> Result<(), ApiError> {
+        match steered {
+            Steered::Done => Ok(()),
+            Steered::NotFound => Err(ApiError::NotFound("WORK")),
+            Steered::Running => Err(ApiError::WorkRunning),
+            Steered::Ended(state) => Err(ApiError::WorkEnded(state)),
+            Steered::Superseded => Err(ApiError::WorkSuperseded),
+        }
+    }
+}
+
+impl From<ApiError> for Status {
+    fn from(error: ApiError) -> Self {
+        match error {
+            ApiError::Invalid(violations) => invalid(violations),
+            ApiError::NotFound(what) => {
+                let words = format!("{} not found", what.to_lowercase().replace('_', " "));
+                status(Code::NotFound, &format!("{what}_NOT_FOUND"), words)
+            }
+            ApiError::RequestIdReused => {
+                let words = "this request_id was used for another request body";
+                status(Code::AlreadyExists, "REQUEST_ID_REUSED", words)
+            }
+            ApiError::ExternalIdTaken => {
+                status(Code::AlreadyExists, "EXTERNAL_ID_TAKEN", "another bank account has this external_id")
+            }
+            ApiError::VersionChanged { version } => {
+                let words = format!("it changed since it was read; its version is {version} now");
+                status(Code::Aborted, "VERSION_CHANGED", words)
+            }
+            ApiError::NotIssued(IssueError::Sequence { .. }) => {
+                let words = "the bank account's agreement has no number left";
+                status(Code::FailedPrecondition, "NUMBERS_EXHAUSTED", words)
+            }
+            ApiError::NotIssued(error) => internal(&error.to_string()),
+            ApiError::RegistrationNotOpen(known) => {
+                let words = format!("the boleto is {}; its registration is not open", known.as_str());
+                status(Code::FailedPrecondition, "REGISTRATION_NOT_OPEN", words)
+            }
+            ApiError::WorkRunning => {
+                status(Code::FailedPrecondition, "WORK_RUNNING", "somebody has this work in hand")
+            }
+            ApiError::WorkEnded(state) => {
+                let words = format!("this work has ended: {}", state.as_str());
+                status(Code::FailedPrecondition, "WORK_ENDED", words)
+            }
+            ApiError::WorkSuperseded => status(
+                Code::FailedPrecondition,
+                "WORK_SUPERSEDED",
+                "other work for the same subject lives already",
+            ),
+            ApiError::Control(ControlError::NotFound(path)) => {
+                status(Code::NotFound, "ACTOR_NOT_FOUND", format!("no actor at {path}"))
+            }
+            ApiError::Control(error) => {
+                status(Code::FailedPrecondition, "ACTOR_NOT_CONTROLLABLE", error.to_string())
+            }
+            ApiError::TooManyRequests => {
+                wait(Code::ResourceExhausted, "TOO_MANY_REQUESTS", "too many requests in flight")
+            }
+            ApiError::TooManyStreams => {
+                wait(Code::ResourceExhausted, "TOO_MANY_STREAMS", "too many open streams")
+            }
+            ApiError::NotReady(why) => wait(Code::Unavailable, "NOT_READY", format!("not ready: {why}")),
+            ApiError::Draining => wait(Code::Unavailable, "DRAINING", "this process is about to end"),
+            ApiError::Store(error) if error.is_transient() => {
+                // What the database said may tell more than a caller should know; the logs have it.
+                tracing::warn!(%error, "call failed: store away");
+                wait(Code::Unavailable, "STORE_UNAVAILABLE", "the store does not answer")
+            }
+            ApiError::Store(error) => internal(&error.to_string()),
+            ApiError::Internal(why) => internal(&why),
+        }
+    }
+}
+
+fn details(reason: &str) -> ErrorDetails {
+    let mut details = ErrorDetails::new();
+    details.set_error_info(reason, DOMAIN, HashMap::<String, String>::new());
+    details
+}
+
+fn status(code: Code, reason: &str, words: impl Into<String>) -> Status {
+    Status::with_error_details(code, words, details(reason))
+}
+
+fn wait(code: Code, reason: &str, words: impl Into<String>) -> Status {
+    let mut details = details(reason);
+    details.set_retry_info(Some(RETRY_AFTER));
+    Status::with_error_details(code, words, details)
+}
+
+fn invalid(violations: Vec<Violation>) -> Status {
+    let mut details = details("INVALID_FIELDS");
+    let words: Vec<String> = violations.iter().map(Violation::to_string).collect();
+    for violation in violations {
+        details.add_bad_request_violation(violation.field, violation.description);
+    }
+    Status::with_error_details(Code::InvalidArgument, words.join("; "), details)
+}
+
+fn internal(why: &str) -> Status {
+    error!(error = %why, "call failed: our fault");
+    let mut metadata = HashMap::new();
+    if let Some(traceparent) = crate::telemetry::traceparent() {
+        metadata.insert("traceparent".to_owned(), traceparent);
+    }
+    let mut details = ErrorDetails::new();
+    details.set_error_info("INTERNAL", DOMAIN, metadata);
+    Status::with_error_details(Code::Internal, "internal error; the trace id leads to the logs", details)
+}
+
+/// The details of an error that the transport itself made.
+pub(super) fn protocol_details(code: Code, message: &str) -> Status {
+    status(code, "PROTOCOL", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_violation_is_named_at_once() {
+        let violations =
+            vec![Violation::new("amount_cents", "too small"), Violation::new("payer.name", "empty")];
+        let status = Status::from(ApiError::Invalid(violations));
+        assert_eq!(status.code(), Code::InvalidArgument);
+        let details = status.get_error_details();
+        let fields: Vec<&str> = details
+            .bad_request()
+            .expect("a bad request")
+            .field_violations
+            .iter()
+            .map(|violation| violation.field.as_str())
+            .collect();
+        assert_eq!(fields, ["amount_cents", "payer.name"]);
+        assert_eq!(details.error_info().expect("info").reason, "INVALID_FIELDS");
+    }
+
+    #[test]
+    fn trouble_with_the_store_says_when_to_come_back_and_nothing_of_the_store() {
+        let status = Status::from(ApiError::Store(StoreError::Unavailable("host db-7 refused".to_owned())));
+        assert_eq!(status.code(), Code::Unavailable);
+        assert!(!status.message().contains("db-7"));
+        let details = status.get_error_details();
+        assert_eq!(details.retry_info().expect("a time").retry_delay, Some(RETRY_AFTER));
+    }
+}

@@ -1,0 +1,18 @@
+//! What the faces and the workers say to each other, and where they meet.
+//!
+//! gRPC and actors do not know each other; both know this room. A message carries ids, or says that there is work:
+//! whatever must survive is a row, so a message may be lost with the incarnation that had it.
+//!
+//! **Owns** the [`House`]: the handles that both sides share.
+
+pub mod bank_accounts;
+pub mod boleto_registrar;
+pub mod house;
+pub mod known_queues;
+pub mod notifier;
+
+pub use self::bank_accounts::BankAccounts;
+pub use self::boleto_registrar::{BoletoRegistrarMessage, FreshRegistration};
+pub use self::house::{House, Registrar};
+pub use self::known_queues::KnownQueues;
+pub use self::notifier::NotifierMessage;

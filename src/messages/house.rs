@@ -1,0 +1,111 @@
+//! The handles that faces and workers share.
+//!
+//! **Owns** nothing that a crash may lose. A face asks the store and tells the actor; it never reads through an actor.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::watch;
+
+use super::bank_accounts::BankAccounts;
+use super::boleto_registrar::BoletoRegistrarMessage;
+use super::known_queues::KnownQueues;
+use crate::connectors::banks::BankConnector;
+use crate::connectors::channels::{ChannelConnector, ChannelKind};
+use crate::domain::bank_account::Provider;
+use crate::store::Store;
+use crate::store::boleto::{BoletoDraft, Created};
+use crate::supervision::Address;
+use crate::work::{Hints, Lane, Lease, Places, Returns};
+
+/// What everybody in the house may use.
+pub struct House {
+    pub store: Store,
+    pub lease: Lease,
+    pub hints: Hints,
+    pub returns: Returns,
+    pub accounts: BankAccounts,
+    pub queues: KnownQueues,
+    pub creations: Lane<BoletoDraft, Created>,
+    pub registrars: BTreeMap<Provider, Registrar>,
+    pub channels: BTreeMap<ChannelKind, ChannelConnector>,
+    pub readiness: Readiness,
+    /// Grows whenever this process has changed a boleto, for those who wait for one.
+    pub changes: watch::Sender<u64>,
+    /// Attempts of a registration at most.
+    pub registration_attempts_max: i64,
+}
+
+/// How to reach the registrar of one bank, and what it may have in hand.
+#[derive(Clone)]
+pub struct Registrar {
+    pub address: Address<BoletoRegistrarMessage>,
+    pub places: Places,
+    pub connector: BankConnector,
+}
+
+/// Whether the house takes requests; clones are the same.
+#[derive(Clone)]
+pub struct Readiness {
+    state: watch::Sender<Result<(), String>>,
+    draining: Arc<AtomicBool>,
+    /// Set by whoever asks the process to drain; heard by whoever runs it.
+    drain_wish: watch::Sender<bool>,
+}
+
+impl Default for Readiness {
+    fn default() -> Self {
+        let (state, _) = watch::channel(Err("starting".to_owned()));
+        let (drain_wish, _) = watch::channel(false);
+        Self { state, draining: Arc::default(), drain_wish }
+    }
+}
+
+impl Readiness {
+    /// Says that requests are taken, or why they are not.
+    pub fn set(&self, state: Result<(), String>) {
+        self.state.send_if_modified(|known| {
+            let changed = *known != state;
+            *known = state;
+            changed
+        });
+    }
+
+    /// Whether requests are taken, and if not, why.
+    pub fn get(&self) -> Result<(), String> {
+        if self.is_draining() { Err("draining".to_owned()) } else { self.state.borrow().clone() }
+    }
+
+    /// Changes of the state.
+    pub fn changes(&self) -> watch::Receiver<Result<(), String>> {
+        self.state.subscribe()
+    }
+
+    /// Has everybody who follows the state look again.
+    pub fn announce(&self) {
+        self.state.send_modify(|_| ());
+    }
+
+    /// From here on changes are refused; there is no way back.
+    pub fn start_draining(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+        self.set(Err("draining".to_owned()));
+    }
+
+    /// Whether changes are refused because the process is about to end.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
+    /// Asks the process to drain and end.
+    pub fn wish_to_drain(&self) {
+        self.drain_wish.send_replace(true);
+    }
+
+    /// Waits until somebody asks the process to drain and end.
+    pub async fn drain_wished(&self) {
+        // The sender lives as long as this handle does, so the wait ends with a wish only.
+        let _ = self.drain_wish.subscribe().wait_for(|wished| *wished).await;
+    }
+}

@@ -1,0 +1,27 @@
+//! The durable engine's policy: who holds what, for how long, and what becomes of it.
+//!
+//! The rows are the store's; here is what a process does about them. It holds a [`lease`] that it beats, claims under it,
+//! keeps each claim in a [`guard`] that gives the row back when it is dropped, and settles in groups through a [`lane`].
+//! The [`reaper`] returns what dead processes held and makes due what has waited; [`hints`] wake who may find work.
+//!
+//! **Owns** the process's identity and what it has claimed under it. **Fails** softly: a row that cannot be given back is
+//! given back by whoever buries this process. **Limits**: `[work]` in the configuration.
+
+pub mod archiver;
+pub mod claimer;
+pub mod config;
+pub mod guard;
+pub mod hints;
+pub mod lane;
+pub mod lease;
+pub mod places;
+pub mod reaper;
+pub mod ticker;
+
+pub use self::claimer::Claimer;
+pub use self::config::WorkConfig;
+pub use self::guard::{ClaimGuard, Returns};
+pub use self::hints::Hints;
+pub use self::lane::Lane;
+pub use self::lease::Lease;
+pub use self::places::{Place, Places};

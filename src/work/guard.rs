@@ -1,0 +1,146 @@
+//! A claim in hand. Dropping it gives the row back, by its fence, whatever the reason: a panic, a kill, a cancelled task,
+//! a caller that hung up. So no row is ever orphaned under a live process.
+//!
+//! **Owns** the claim and the queue of those to be given back. **Fails** softly: what cannot be given back while the store
+//! is away is tried again until it can, or until this process is buried and everything returns at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio::sync::mpsc;
+use tracing::{debug, warn};
+
+use super::hints::Hints;
+use crate::domain::work::{Claim, RetryPolicy, WorkState};
+use crate::store::Store;
+use crate::store::work::{Ending, PutBack};
+
+/// Rows given back in one statement at most.
+const GROUP_MAX: usize = 64;
+/// Between two tries while the store is away.
+const AWAY_WAIT: Duration = Duration::from_millis(500);
+
+/// What becomes of a row whose attempt had begun and was dropped, beside its attempt counting.
+const DROPPED: &str = "the attempt was cut off";
+
+/// Where guards leave what they held; clones are the same place.
+#[derive(Clone)]
+pub struct Returns {
+    entry: mpsc::UnboundedSender<Returned>,
+    policy: Arc<RetryPolicy>,
+}
+
+struct Returned {
+    claim: Claim,
+    begun: bool,
+}
+
+impl Returns {
+    /// Opens the place and the task that empties it; the task ends with the last guard and handle.
+    pub fn open(store: Store, hints: Hints, policy: RetryPolicy) -> Self {
+        let (entry, exit) = mpsc::unbounded_channel();
+        let policy = Arc::new(policy);
+        tokio::spawn(give_back_all(store, hints, policy.clone(), exit));
+        Self { entry, policy }
+    }
+
+    /// Takes a claim in hand.
+    pub fn guard(&self, claim: Claim) -> ClaimGuard {
+        ClaimGuard { held: Some(claim), begun: false, returns: self.clone() }
+    }
+
+    /// How failed attempts are spaced.
+    pub fn policy(&self) -> &RetryPolicy {
+        &self.policy
+    }
+}
+
+/// A claim in hand.
+pub struct ClaimGuard {
+    held: Option<Claim>,
+    begun: bool,
+    returns: Returns,
+}
+
+impl ClaimGuard {
+    /// The row.
+    pub fn claim(&self) -> &Claim {
+        self.held.as_ref().expect("only `settled` takes the claim out, and it consumes the guard")
+    }
+
+    /// From here on a drop counts as an attempt: whatever cut it off may do so again.
+    pub fn begin(&mut self) {
+        self.begun = true;
+    }
+
+    /// The row's end, or its next attempt, has been written down: there is nothing to give back.
+    pub fn settled(mut self) -> Claim {
+        self.held.take().expect("only `settled` takes the claim out, and it consumes the guard")
+    }
+}
+
+impl Drop for ClaimGuard {
+    fn drop(&mut self) {
+        if let Some(claim) = self.held.take() {
+            // The receiver ends only with the runtime.
+            let _ = self.returns.entry.send(Returned { claim, begun: self.begun });
+        }
+    }
+}
+
+async fn give_back_all(
+    store: Store,
+    hints: Hints,
+    policy: Arc<RetryPolicy>,
+    mut exit: mpsc::UnboundedReceiver<Returned>,
+) {
+    let mut group = Vec::with_capacity(GROUP_MAX);
+    while exit.recv_many(&mut group, GROUP_MAX).await > 0 {
+        while let Err(error) = give_back(&store, &policy, &group).await {
+            if !error.is_transient() {
+                warn!(%error, rows = group.len(), "rows not given back; the reaper will return them");
+                break;
+            }
+            tokio::time::sleep(AWAY_WAIT).await;
+        }
+        for returned in group.drain(..) {
+            debug!(work_id = %returned.claim.id, begun = returned.begun, "claim given back");
+            hints.there_is_work(&returned.claim.queue);
+        }
+    }
+}
+
+async fn give_back(
+    store: &Store,
+    policy: &RetryPolicy,
+    group: &[Returned],
+) -> Result<(), crate::store::StoreError> {
+    let now = Utc::now();
+    let is_spent = |returned: &&Returned| returned.begun && !returned.claim.has_attempts_left();
+    let spent: Vec<Ending> = group
+        .iter()
+        .filter(is_spent)
+        .map(|returned| Ending::of(&returned.claim, WorkState::Discarded, Some(DROPPED.to_owned())))
+        .collect();
+    let back: Vec<PutBack> = group
+        .iter()
+        .filter(|returned| !is_spent(returned))
+        .map(|Returned { claim, begun }| PutBack {
+            id: claim.id,
+            runner_id: claim.runner_id,
+            fence: claim.fence,
+            state: if *begun { WorkState::Retryable } else { WorkState::Available },
+            run_at: if *begun { now + policy.wait_after(claim.attempt, rand::random()) } else { now },
+            error: begun.then(|| DROPPED.to_owned()),
+            attempt_counts: *begun,
+        })
+        .collect();
+    if !spent.is_empty() {
+        store.end_alone(&spent, now).await?;
+    }
+    if !back.is_empty() {
+        store.put_back_alone(&back).await?;
+    }
+    Ok(())
+}

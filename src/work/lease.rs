@@ -1,0 +1,177 @@
+//! This process's lease: who it is, and whether it still is.
+//!
+//! A process beats its row every `heartbeat_interval`. Others bury it when its counter has stood still for `reap_after`;
+//! so that it is never surprised in the middle of a call, it fences itself earlier: `fence_after` past the *sending* of
+//! its last successful beat its claims are cancelled and nothing new is taken. Dead is final: a beat that finds the row
+//! buried ends the identity, and the process enters again under a new one.
+//!
+//! **Owns** the identity. **Fails** never: a store that is away means no beat, and then no lease.
+//! **Limits**: `[work]`; the order of the three times is checked when the configuration is read.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::Utc;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use super::config::WorkConfig;
+use super::ticker::Ticker;
+use crate::domain::ids::RunnerId;
+use crate::store::{Store, StoreError};
+use crate::supervision::{Actor, ActorError, ChildSpec, Context};
+
+/// The lease as everybody in the process sees it; clones are the same lease.
+#[derive(Clone)]
+pub struct Lease {
+    state: Arc<Mutex<State>>,
+    identity: watch::Sender<Option<RunnerId>>,
+    fence_after: std::time::Duration,
+}
+
+struct State {
+    id: Option<RunnerId>,
+    /// When the last beat that was answered was sent.
+    beat_sent: Instant,
+}
+
+impl Lease {
+    /// A lease that nobody holds yet.
+    pub fn new(config: &WorkConfig) -> Self {
+        let state = State { id: None, beat_sent: Instant::now() };
+        let (identity, _) = watch::channel(None);
+        Self { state: Arc::new(Mutex::new(state)), identity, fence_after: config.fence_after }
+    }
+
+    /// The identity under which claims may be made now, if there is one.
+    pub fn holder(&self) -> Option<RunnerId> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.id.filter(|_| state.beat_sent.elapsed() < self.fence_after)
+    }
+
+    /// Waits until `id` may not act any more.
+    pub async fn lost(&self, id: RunnerId) {
+        let mut identity = self.identity.subscribe();
+        loop {
+            let (holds, deadline) = {
+                let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                (state.id == Some(id), state.beat_sent + self.fence_after)
+            };
+            if !holds || Instant::now() >= deadline {
+                return;
+            }
+            // The deadline moves on with each beat, so whoever wakes looks again.
+            let _ = tokio::time::timeout_at(deadline, identity.changed()).await;
+        }
+    }
+
+    /// Notes an answered beat of `id`, sent at `sent`.
+    fn renew(&self, id: RunnerId, sent: Instant) {
+        {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.id = Some(id);
+            state.beat_sent = sent;
+        }
+        self.identity.send_if_modified(|known| {
+            let is_new = *known != Some(id);
+            *known = Some(id);
+            is_new
+        });
+    }
+
+    fn give_up(&self) -> Option<RunnerId> {
+        let id = self.state.lock().unwrap_or_else(PoisonError::into_inner).id.take();
+        self.identity.send_replace(None);
+        id
+    }
+}
+
+/// What the keeper is told.
+pub enum LeaseKeeperMessage {
+    /// Time for a beat.
+    Beat,
+}
+
+/// Keeps the lease: enters the process, beats, enters again after a death.
+pub struct LeaseKeeper {
+    store: Store,
+    lease: Lease,
+    name: String,
+    _ticker: Ticker,
+}
+
+impl LeaseKeeper {
+    /// The keeper as a child of the foundation. Ready when the process has been entered.
+    pub fn spec(store: Store, lease: Lease, config: &WorkConfig) -> ChildSpec {
+        let interval = config.heartbeat_interval;
+        let (_, spec) = ChildSpec::worker("runner", move |context: Context<LeaseKeeperMessage>| {
+            let (store, lease) = (store.clone(), lease.clone());
+            async move {
+                let ticker = Ticker::start(context.myself, interval, None, || LeaseKeeperMessage::Beat);
+                let keeper = Self { store, lease, name: process_name(), _ticker: ticker };
+                // An incarnation before this one may have left an identity, which is as good as new.
+                if keeper.lease.holder().is_none() {
+                    keeper.enter().await.map_err(ActorError::from)?;
+                }
+                Ok(keeper)
+            }
+        });
+        spec
+    }
+
+    async fn enter(&self) -> Result<(), StoreError> {
+        let id = RunnerId(Uuid::now_v7());
+        let sent = Instant::now();
+        self.store.enter_runner(id, &self.name, Utc::now()).await?;
+        self.lease.renew(id, sent);
+        info!(runner_id = %id, "process entered");
+        Ok(())
+    }
+
+    async fn beat(&self) -> Result<(), StoreError> {
+        let Some(id) = self.identity() else { return self.enter().await };
+        let sent = Instant::now();
+        if self.store.beat_runner(id).await? {
+            self.lease.renew(id, sent);
+            return Ok(());
+        }
+        warn!(runner_id = %id, "this process was held for dead; entering again under a new identity");
+        self.lease.give_up();
+        self.enter().await
+    }
+
+    /// The identity, fenced or not: one that has fenced itself goes on beating until it is told that it is dead.
+    fn identity(&self) -> Option<RunnerId> {
+        self.lease.state.lock().unwrap_or_else(PoisonError::into_inner).id
+    }
+}
+
+impl Actor for LeaseKeeper {
+    type Message = LeaseKeeperMessage;
+
+    async fn handle(&mut self, message: LeaseKeeperMessage) -> Result<(), ActorError> {
+        match message {
+            LeaseKeeperMessage::Beat => {
+                if let Err(error) = self.beat().await {
+                    warn!(%error, "heartbeat not answered");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn stopping(&mut self) {
+        // Claims have been settled or returned by now; peers need not wait for a counter to stand still.
+        if let Some(id) = self.lease.give_up()
+            && let Err(error) = self.store.leave_runner(id, Utc::now()).await
+        {
+            warn!(%error, "lease not released; it will be missed instead");
+        }
+    }
+}
+
+fn process_name() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "localhost".to_owned());
+    format!("{host}:{}", std::process::id())
+}

@@ -1,0 +1,115 @@
+//! Returns what dead processes held, and makes due what has waited long enough.
+//!
+//! A process is dead when its counter has stood still for `reap_after` of this observer's own monotonic clock: wall clocks
+//! may jump, and a row's age says nothing about its holder. Whoever sees it first buries it; the others find it buried.
+//!
+//! **Owns** what it has seen of the others. **Fails** softly: a store that is away is looked at again.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::config::WorkConfig;
+use super::hints::Hints;
+use super::lease::Lease;
+use super::ticker::Ticker;
+use crate::domain::ids::RunnerId;
+use crate::store::runner::RunnerBeat;
+use crate::store::{Store, StoreError};
+use crate::supervision::{Actor, ActorError, ChildSpec, Context};
+
+/// What the reaper is told.
+pub enum ReaperMessage {
+    /// Look at the waiting rows and the other processes.
+    Look,
+}
+
+/// The reaper.
+pub struct Reaper {
+    store: Store,
+    lease: Lease,
+    hints: Hints,
+    reap_after: Duration,
+    look_at_others_every: Duration,
+    looked_at_others: Option<Instant>,
+    seen: HashMap<RunnerId, (i64, Instant)>,
+    _ticker: Ticker,
+}
+
+impl Reaper {
+    /// The reaper as a child of the foundation.
+    pub fn spec(store: Store, lease: Lease, hints: Hints, config: &WorkConfig) -> ChildSpec {
+        let config = config.clone();
+        let (_, spec) = ChildSpec::worker("reaper", move |context: Context<ReaperMessage>| {
+            // Rows become due at a moment that nobody signals, so this looks more often than the claim loops poll.
+            let interval = config.poll_interval / 4;
+            let reaper = Self {
+                store: store.clone(),
+                lease: lease.clone(),
+                hints: hints.clone(),
+                reap_after: config.reap_after,
+                look_at_others_every: config.heartbeat_interval / 2,
+                looked_at_others: None,
+                seen: HashMap::new(),
+                _ticker: Ticker::start(context.myself, interval, None, || ReaperMessage::Look),
+            };
+            async move { Ok(reaper) }
+        });
+        spec
+    }
+
+    async fn look(&mut self) -> Result<(), StoreError> {
+        for queue in self.store.promote_due(Utc::now()).await? {
+            self.hints.there_is_work(&queue);
+        }
+        let is_time = self.looked_at_others.is_none_or(|at| at.elapsed() >= self.look_at_others_every);
+        if is_time {
+            self.looked_at_others = Some(Instant::now());
+            self.look_at_others().await?;
+        }
+        Ok(())
+    }
+
+    async fn look_at_others(&mut self) -> Result<(), StoreError> {
+        let beats = self.store.living_runners().await?;
+        let now = Instant::now();
+        self.seen.retain(|id, _| beats.iter().any(|beat| beat.id == *id));
+        for beat in beats {
+            let (counter, since) = self.seen.entry(beat.id).or_insert((beat.beat, now));
+            if *counter != beat.beat {
+                (*counter, *since) = (beat.beat, now);
+            } else if now.duration_since(*since) >= self.reap_after && self.lease.holder() != Some(beat.id) {
+                self.bury(&beat).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn bury(&mut self, beat: &RunnerBeat) -> Result<(), StoreError> {
+        let burial = self.store.bury_runner(beat, Utc::now()).await?;
+        self.seen.remove(&beat.id);
+        if burial.buried {
+            info!(runner_id = %beat.id, rows = burial.rows_returned, "dead process buried, its work returned");
+            self.hints.there_is_work("");
+        }
+        Ok(())
+    }
+}
+
+impl Actor for Reaper {
+    type Message = ReaperMessage;
+
+    async fn handle(&mut self, message: ReaperMessage) -> Result<(), ActorError> {
+        match message {
+            ReaperMessage::Look => {
+                if let Err(error) = self.look().await {
+                    warn!(%error, "waiting work not looked at");
+                }
+            }
+        }
+        Ok(())
+    }
+}
