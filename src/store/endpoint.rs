@@ -5,7 +5,6 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value};
-use uuid::Uuid;
 
 use super::entities::endpoint as entity;
 use super::{Store, StoreError, from_us, to_us};
@@ -117,7 +116,7 @@ fn read(row: entity::Model) -> Result<StoredEndpoint, StoreError> {
         TenantId::parse(&row.tenant_id).map_err(|error| StoreError::unreadable("tenant", error))?;
     let event_types = row.event_types.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
     Ok(StoredEndpoint {
-        id: EndpointId(Uuid::from(row.id)),
+        id: EndpointId(row.id),
         tenant_id,
         channel: row.channel,
         destination: row.destination,

@@ -6,10 +6,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::Notify;
 
+/// A prefix of queues and who is to be woken.
+type Listener = (String, Arc<Notify>);
+
 /// The board on which hints are posted; clones are the same board.
 #[derive(Clone, Default)]
 pub struct Hints {
-    listeners: Arc<RwLock<Vec<(String, Arc<Notify>)>>>,
+    listeners: Arc<RwLock<Vec<Listener>>>,
 }
 
 impl Hints {

@@ -135,7 +135,7 @@ async fn a_delivery_ends_once_and_keeps_its_answer(kind: Kind) {
     a_registered_boleto(&store, runner, Notify::Owner(Some(own.id))).await;
     let claim = deliveries(&store, runner).await.remove(0);
     let item = settled(&claim, own.id, DeliveryChange::Delivered);
-    let results = store.settle_deliveries(&[item.clone()]).await;
+    let results = store.settle_deliveries(std::slice::from_ref(&item)).await;
     assert!(matches!(results[0], Ok(true)));
     assert!(matches!(store.settle_deliveries(&[item]).await[0], Ok(false)), "its lease is over");
     assert!(store.list_work(&WorkFilter::default(), None, 10).await.expect("a list").is_empty());
