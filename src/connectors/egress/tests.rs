@@ -1,3 +1,5 @@
+//! What callers try in order to reach where they may not.
+
 use std::net::IpAddr;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Limits and deadlines of the one HTTP client, and what its errors say about whether bytes left.
+
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider;

@@ -1,3 +1,5 @@
+//! Every class of answer that the bank can give, against a server on loopback.
+
 mod fixture;
 mod wire;
 

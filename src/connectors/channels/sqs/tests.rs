@@ -1,3 +1,5 @@
+//! Every class of answer that a queue service can give, against a server on loopback.
+
 use std::time::Duration;
 
 use chrono::DateTime;

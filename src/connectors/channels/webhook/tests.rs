@@ -1,3 +1,5 @@
+//! Signatures, and every class of answer that a receiver can give, against a server on loopback.
+
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! A boleto, an account and a bank on loopback that answers as it is told, for the tests of the connector.
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;

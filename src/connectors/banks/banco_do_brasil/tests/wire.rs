@@ -1,3 +1,5 @@
+//! What goes over the wire, byte for byte, against the field names of the public manual.
+
 use serde_json::value::RawValue;
 
 use super::super::wire::{RegisterBody, cents};
