@@ -144,7 +144,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args).await,
         Command::Sandbox(args) => sandbox::run(SandboxArgs { json: global.json, ..args }).await,
         Command::SandboxWorld(args) => sandbox::run_world(args).await,
-        Command::Bench(args) => bench::run(args).await,
+        Command::Bench(args) => bench::run(args, global.json).await,
         Command::Client(command) => {
             let mut screen = Screen::of_process(global.json);
             let result = ask(&global, command, &mut screen).await;

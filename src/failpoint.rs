@@ -2,7 +2,7 @@
 //!
 //! Compiled to nothing without the feature `failpoints`. With it, `BURSAR_FAILPOINT=name:count` ends the process, as
 //! `kill -9` would, at the `count`th time that the point of that name is reached; `BURSAR_FAILPOINT_LOG=file` writes down
-//! each point reached, so that a test can enumerate them.
+//! each point reached, so that a test can enumerate them. One point panics instead, for a boleto of a certain name.
 
 /// Says that a step boundary has been reached.
 #[cfg(not(feature = "failpoints"))]
@@ -13,6 +13,17 @@ pub fn reached(_name: &'static str) {}
 #[cfg(feature = "failpoints")]
 pub fn reached(name: &'static str) {
     armed::reached(name);
+}
+
+/// Stands where a bug in a connector would panic on a bank's answer.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+pub fn poison(_reference_id: Option<&str>) {}
+
+/// Stands where a bug in a connector would panic on a bank's answer, and panics for a boleto whose owner calls it `panic`.
+#[cfg(feature = "failpoints")]
+pub fn poison(reference_id: Option<&str>) {
+    assert!(reference_id != Some("panic"), "an answer that the connector cannot bear");
 }
 
 #[cfg(feature = "failpoints")]

@@ -118,3 +118,6 @@ fn to_us(at: DateTime<Utc>) -> i64 {
 fn from_us(us: i64) -> Result<DateTime<Utc>, StoreError> {
     Utc.timestamp_micros(us).single().ok_or_else(|| StoreError::unreadable("time", us))
 }
+
+#[cfg(test)]
+mod schema_tests;

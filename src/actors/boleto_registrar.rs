@@ -10,11 +10,11 @@ mod attempt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-use tracing::{Instrument as _, info_span, warn};
+use tracing::{Instrument as _, info_span};
 
 use self::attempt::Attempt;
 use super::config::RegistrationConfig;
+use super::hands::Hands;
 use crate::connectors::banks::BankConnector;
 use crate::domain::boleto::Boleto;
 use crate::messages::{BankAccounts, BoletoRegistrarMessage, FreshRegistration};
@@ -42,10 +42,7 @@ pub struct Means {
 /// The registrar of one bank.
 pub struct BoletoRegistrar {
     means: Arc<Means>,
-    myself: Address<BoletoRegistrarMessage>,
-    attempts: JoinSet<()>,
-    claims: JoinSet<()>,
-    stopping: bool,
+    hands: Hands<BoletoRegistrarMessage>,
     _ticker: Ticker,
 }
 
@@ -63,53 +60,29 @@ impl BoletoRegistrar {
                 let ticker = Ticker::start(context.myself.clone(), means.poll_interval, Some(hint), || {
                     BoletoRegistrarMessage::WorkAvailable
                 });
-                Ok(Self {
-                    means,
-                    myself: context.myself,
-                    attempts: JoinSet::new(),
-                    claims: JoinSet::new(),
-                    stopping: false,
-                    _ticker: ticker,
-                })
+                let hands = Hands::new(
+                    means.claimer.clone(),
+                    context.myself,
+                    BoletoRegistrarMessage::Claimed,
+                    || BoletoRegistrarMessage::AttemptPanicked,
+                );
+                Ok(Self { means, hands, _ticker: ticker })
             }
         });
         (address, spec.shutdown(Shutdown::Timeout(drain_timeout)))
     }
 
-    /// Claims beside the mailbox, so that fresh boletos do not wait behind a statement; one claim at a time.
-    fn claim(&mut self) {
-        while self.claims.try_join_next().is_some() {}
-        if self.stopping || !self.claims.is_empty() {
-            self.means.claimer.places.wake_me();
-            return;
-        }
-        let (claimer, myself) = (self.means.claimer.clone(), self.myself.clone());
-        self.claims.spawn(async move {
-            match claimer.claim().await {
-                Ok(claims) if claims.is_empty() => {}
-                Ok(claims) => {
-                    // An incarnation that has ended meanwhile drops the guards, and the rows go back.
-                    let _ = myself.send(BoletoRegistrarMessage::Claimed(claims)).await;
-                }
-                Err(error) => warn!(%error, "registrations not claimed"),
-            }
-        });
-    }
-
     fn attempt(&mut self, guard: ClaimGuard, place: Place, fresh: Option<FreshBoleto>) {
-        while self.attempts.try_join_next().is_some() {}
         let claim = guard.claim();
         let span = info_span!("boleto.register", boleto_id = %claim.subject_id, attempt = claim.attempt);
         if let Some(traceparent) = &claim.traceparent {
             crate::telemetry::set_parent(&span, traceparent);
         }
-        let alarm = Alarm(self.myself.clone());
         let attempt = Attempt { means: self.means.clone(), guard, fresh };
-        self.attempts.spawn(
+        self.hands.spawn(
             async move {
                 attempt.run().await;
                 drop(place);
-                drop(alarm);
             }
             .instrument(span),
         );
@@ -122,49 +95,29 @@ struct FreshBoleto {
     reply: tokio::sync::oneshot::Sender<Boleto>,
 }
 
-/// Tells the registrar when the task that holds it panics.
-struct Alarm(Address<BoletoRegistrarMessage>);
-
-impl Drop for Alarm {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            // A full mailbox will not be told; the next panic finds it, and the row has gone back anyhow.
-            let _ = self.0.try_send(BoletoRegistrarMessage::AttemptPanicked);
-        }
-    }
-}
-
-/// An attempt panicked: a bug in a connector or in the registrar itself.
-#[derive(Debug, thiserror::Error)]
-#[error("an attempt panicked: {0}")]
-struct AttemptPanicked(String);
-
 impl Actor for BoletoRegistrar {
     type Message = BoletoRegistrarMessage;
 
     async fn handle(&mut self, message: BoletoRegistrarMessage) -> Result<(), ActorError> {
         match message {
-            BoletoRegistrarMessage::WorkAvailable => self.claim(),
+            BoletoRegistrarMessage::WorkAvailable => self.hands.claim(),
             BoletoRegistrarMessage::Claimed(claims) => {
                 for (guard, place) in claims {
                     self.attempt(guard, place, None);
                 }
-                self.claim();
+                self.hands.claim();
             }
             BoletoRegistrarMessage::Register(fresh) => {
                 let FreshRegistration { guard, place, boleto, reply } = *fresh;
                 self.attempt(guard, place, Some(FreshBoleto { boleto, reply }));
             }
-            BoletoRegistrarMessage::AttemptPanicked => return Err(self.after_a_panic().await),
+            BoletoRegistrarMessage::AttemptPanicked => return Err(self.hands.after_a_panic().await),
         }
         Ok(())
     }
 
     async fn stopping(&mut self) {
-        self.stopping = true;
-        self.claims.abort_all();
-        // Bounded by the spec's shutdown time, after which the tasks are aborted and their rows go back.
-        while self.attempts.join_next().await.is_some() {}
+        self.hands.finish().await;
     }
 
     fn describe(message: &BoletoRegistrarMessage) -> &'static str {
@@ -174,33 +127,5 @@ impl Actor for BoletoRegistrar {
             BoletoRegistrarMessage::Register(_) => "Register",
             BoletoRegistrarMessage::AttemptPanicked => "AttemptPanicked",
         }
-    }
-}
-
-impl BoletoRegistrar {
-    /// Finds the panic's words and lets the other attempts go on without this incarnation.
-    async fn after_a_panic(&mut self) -> ActorError {
-        let mut words = "no words".to_owned();
-        // The task that panicked has told so while it unwound, so its end is at hand; the others may take long.
-        let grace = tokio::time::Instant::now() + Duration::from_millis(100);
-        while let Ok(Some(ended)) = tokio::time::timeout_at(grace, self.attempts.join_next()).await {
-            if let Err(error) = ended
-                && let Ok(panic) = error.try_into_panic()
-            {
-                words = panic_words(&*panic);
-                break;
-            }
-        }
-        self.attempts.detach_all();
-        ActorError::from(AttemptPanicked(words))
-    }
-}
-
-/// The text that a panic was given.
-pub(super) fn panic_words(panic: &(dyn std::any::Any + Send)) -> String {
-    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-        (Some(words), _) => (*words).to_owned(),
-        (None, Some(words)) => words.clone(),
-        (None, None) => "no words".to_owned(),
     }
 }

@@ -10,15 +10,12 @@ mod delivery;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-use tracing::warn;
-
-use super::boleto_registrar::panic_words;
 use super::config::NotificationConfig;
+use super::hands::Hands;
 use crate::connectors::channels::ChannelConnector;
 use crate::messages::NotifierMessage;
 use crate::store::delivery::DeliverySettlement;
-use crate::supervision::{Actor, ActorError, Address, ChildSpec, Context, Shutdown};
+use crate::supervision::{Actor, ActorError, ChildSpec, Context, Shutdown};
 use crate::work::ticker::Ticker;
 use crate::work::{Claimer, Hints, Lane};
 
@@ -37,10 +34,7 @@ pub struct Means {
 /// The notifier of one kind of channel.
 pub struct Notifier {
     means: Arc<Means>,
-    myself: Address<NotifierMessage>,
-    deliveries: JoinSet<()>,
-    claims: JoinSet<()>,
-    stopping: bool,
+    hands: Hands<NotifierMessage>,
     _ticker: Ticker,
 }
 
@@ -57,83 +51,34 @@ impl Notifier {
                 let ticker = Ticker::start(context.myself.clone(), means.poll_interval, Some(hint), || {
                     NotifierMessage::WorkAvailable
                 });
-                Ok(Self {
-                    means,
-                    myself: context.myself,
-                    deliveries: JoinSet::new(),
-                    claims: JoinSet::new(),
-                    stopping: false,
-                    _ticker: ticker,
-                })
+                let hands =
+                    Hands::new(means.claimer.clone(), context.myself, NotifierMessage::Claimed, || {
+                        NotifierMessage::DeliveryPanicked
+                    });
+                Ok(Self { means, hands, _ticker: ticker })
             }
         });
         spec.shutdown(Shutdown::Timeout(drain_timeout))
     }
-
-    fn claim(&mut self) {
-        while self.claims.try_join_next().is_some() {}
-        if self.stopping || !self.claims.is_empty() {
-            self.means.claimer.places.wake_me();
-            return;
-        }
-        let (claimer, myself) = (self.means.claimer.clone(), self.myself.clone());
-        self.claims.spawn(async move {
-            match claimer.claim().await {
-                Ok(claims) if claims.is_empty() => {}
-                Ok(claims) => {
-                    // An incarnation that has ended meanwhile drops the guards, and the rows go back.
-                    let _ = myself.send(NotifierMessage::Claimed(claims)).await;
-                }
-                Err(error) => warn!(%error, "deliveries not claimed"),
-            }
-        });
-    }
 }
-
-/// Tells the notifier when the task that holds it panics.
-#[derive(Clone)]
-struct Alarm(Address<NotifierMessage>);
-
-impl Drop for Alarm {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            // A full mailbox will not be told; the next panic finds it, and the rows have gone back anyhow.
-            let _ = self.0.try_send(NotifierMessage::DeliveryPanicked);
-        }
-    }
-}
-
-/// A delivery panicked: a bug in a channel or in the notifier itself.
-#[derive(Debug, thiserror::Error)]
-#[error("a delivery panicked: {0}")]
-struct DeliveryPanicked(String);
 
 impl Actor for Notifier {
     type Message = NotifierMessage;
 
     async fn handle(&mut self, message: NotifierMessage) -> Result<(), ActorError> {
         match message {
-            NotifierMessage::WorkAvailable => self.claim(),
+            NotifierMessage::WorkAvailable => self.hands.claim(),
             NotifierMessage::Claimed(claims) => {
-                while self.deliveries.try_join_next().is_some() {}
-                let alarm = Alarm(self.myself.clone());
-                self.deliveries.spawn(delivery::deliver(self.means.clone(), alarm, claims));
-                self.claim();
+                self.hands.spawn(delivery::deliver(self.means.clone(), claims));
+                self.hands.claim();
             }
-            NotifierMessage::DeliveryPanicked => {
-                let words = self.find_panic().await;
-                self.deliveries.detach_all();
-                return Err(ActorError::from(DeliveryPanicked(words)));
-            }
+            NotifierMessage::DeliveryPanicked => return Err(self.hands.after_a_panic().await),
         }
         Ok(())
     }
 
     async fn stopping(&mut self) {
-        self.stopping = true;
-        self.claims.abort_all();
-        // Bounded by the spec's shutdown time, after which the tasks are aborted and their rows go back.
-        while self.deliveries.join_next().await.is_some() {}
+        self.hands.finish().await;
     }
 
     fn describe(message: &NotifierMessage) -> &'static str {
@@ -142,20 +87,5 @@ impl Actor for Notifier {
             NotifierMessage::Claimed(_) => "Claimed",
             NotifierMessage::DeliveryPanicked => "DeliveryPanicked",
         }
-    }
-}
-
-impl Notifier {
-    async fn find_panic(&mut self) -> String {
-        // The task that panicked has told so while it unwound, so its end is at hand; the others may take long.
-        let grace = tokio::time::Instant::now() + Duration::from_millis(100);
-        while let Ok(Some(ended)) = tokio::time::timeout_at(grace, self.deliveries.join_next()).await {
-            if let Err(error) = ended
-                && let Ok(panic) = error.try_into_panic()
-            {
-                return panic_words(&*panic);
-            }
-        }
-        "no words".to_owned()
     }
 }

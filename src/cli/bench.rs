@@ -1,14 +1,240 @@
-//! `bursar bench`.
+//! `bursar bench`: what this machine can do with this program, measured beside something that it can be compared with.
+//!
+//! The service and the outside world are started as processes of this same program, the client is this process; all
+//! share the machine, and each one's processor time is shown. Figures are medians of rounds, the machine's load average
+//! stands beside each, and peers (`pgbench`, the disk, plain ractor) are measured in the same run.
+//!
+//! **Owns** a temporary folder and, on PostgreSQL, databases of its own; both are gone when it ends.
+//! **Fails** with the first thing that fails: no figure is told then. A goal that is missed is no failure.
+//! **Limits**: loopback only; it ends by itself, after about twice `--rounds` times `--seconds` for each figure.
 
+mod create;
+mod load;
+mod peer;
+mod postgres;
+mod process;
+mod read;
+mod report;
+mod shop;
+mod site;
+mod start;
+mod supervision;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use self::postgres::{Postgres, find_pgbench};
+use self::report::Row;
+use self::site::Folder;
+use super::args::key_and_value;
+use super::exit::Exit;
+use super::serve::Signals;
 
 /// What `bursar bench` takes.
 #[derive(Args, Clone)]
-pub struct BenchArgs {}
+pub struct BenchArgs {
+    /// What to measure
+    #[arg(value_enum, default_value = "all")]
+    what: What,
+    /// Measure on this store only; otherwise on SQLite, and on PostgreSQL too where its URL is given
+    #[arg(long, value_enum)]
+    store: Option<Store>,
+    /// A PostgreSQL server that lets its user make databases; its password comes from PGPASSWORD
+    #[arg(long, value_name = "URL", env = "BURSAR_BENCH_POSTGRES_URL")]
+    postgres_url: Option<String>,
+    /// Create boletos with their deliveries held or draining only; otherwise both, one after the other
+    #[arg(long, value_enum)]
+    deliveries: Option<Deliveries>,
+    /// How long one round is measured
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Rounds of each figure
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
+    rounds: u16,
+    /// Calls in flight
+    #[arg(long, value_name = "N", default_value = "64", value_parser = count_up_to::<1024>)]
+    in_flight: usize,
+    /// Connections that they share
+    #[arg(long, value_name = "N", default_value = "4", value_parser = count_up_to::<256>)]
+    connections: usize,
+    /// Boletos in the list whose pages are read
+    #[arg(long, value_name = "N", default_value = "100000", value_parser = count_up_to::<10_000_000>)]
+    boletos: usize,
+    /// Where the stores are put while they are measured; on the disk that is meant [default: the temporary folder]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// The pgbench to compare with, if it is neither in the search path nor where Debian puts it
+    #[arg(long, value_name = "FILE")]
+    pgbench: Option<PathBuf>,
+    /// One setting of the service, such as work.lanes=4; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    set: Vec<(String, String)>,
+}
 
-/// Measures.
-pub async fn run(_args: BenchArgs) -> anyhow::Result<ExitCode> {
-    Ok(ExitCode::SUCCESS)
+/// What there is to measure.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// CreateBoleto
+    Create,
+    /// GetBoleto
+    Read,
+    /// The first and the last page of ListBoletos
+    List,
+    /// From the start of the process to being ready, and memory when idle
+    Start,
+    /// Messages to actors and restarts of crashed ones
+    #[value(alias = "restart")]
+    Supervision,
+    /// Everything, one after the other
+    All,
+}
+
+/// The store that is measured on.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Store {
+    Sqlite,
+    Postgres,
+}
+
+impl Store {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
+/// What becomes of deliveries while boletos are created.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Deliveries {
+    /// Written and not sent
+    Held,
+    /// Sent as they come
+    Draining,
+}
+
+/// A run.
+struct Bench {
+    args: BenchArgs,
+    folder: PathBuf,
+    postgres: Option<Postgres>,
+    pgbench: Option<PathBuf>,
+}
+
+/// Measures and prints, as JSON or for people.
+///
+/// # Errors
+/// What keeps something from being measured.
+pub async fn run(args: BenchArgs, json: bool) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::catch()?;
+    if cfg!(debug_assertions) {
+        remark("this is a debug build; only the figures of a release build mean anything");
+    }
+    let folder = Folder::make(&args.dir.clone().unwrap_or_else(std::env::temp_dir))?;
+    let needed = args.store != Some(Store::Sqlite) && args.what != What::Supervision;
+    let postgres = match &args.postgres_url {
+        Some(url) if needed => Some(Postgres::open(url).await?),
+        _ => None,
+    };
+    let pgbench = find_pgbench(args.pgbench.as_deref());
+    let bench = Bench { args, folder: folder.path().to_owned(), postgres, pgbench };
+    // A measurement that is given up ends its processes, as they are dropped with it.
+    let measured = tokio::select! {
+        measured = bench.measure() => Some(measured),
+        () = signals.next() => None,
+    };
+    let surroundings = bench.surroundings();
+    if let Some(postgres) = bench.postgres {
+        postgres.close().await?;
+    }
+    let Some(rows) = measured.transpose()? else { return Ok(Exit::Failure.into()) };
+    match json {
+        true => println!("{:#}", report::document(&surroundings, &rows)),
+        false => print!("{}", report::text(&surroundings, &rows)),
+    }
+    Ok(Exit::Success.into())
+}
+
+impl Bench {
+    async fn measure(&self) -> anyhow::Result<Vec<Row>> {
+        let mut rows = Vec::new();
+        for store in self.stores() {
+            if self.wants(What::Create) {
+                for deliveries in self.deliveries() {
+                    let how = if deliveries == Deliveries::Held { "held" } else { "draining" };
+                    remark(&format!("creating on {}, deliveries {how}", store.name()));
+                    rows.extend(create::measure(self, store, deliveries).await?);
+                }
+            }
+            if self.wants(What::Read) {
+                remark(&format!("reading on {}", store.name()));
+                rows.extend(read::measure(self, store).await?);
+            }
+            if self.wants(What::List) {
+                remark(&format!("filling and listing on {}", store.name()));
+                rows.extend(read::measure_list(self, store).await?);
+            }
+            if self.wants(What::Start) {
+                remark(&format!("starting on {}", store.name()));
+                rows.extend(start::measure(self, store).await?);
+            }
+        }
+        if self.wants(What::Supervision) {
+            remark("supervising");
+            rows.extend(supervision::measure(self).await?);
+        }
+        Ok(rows)
+    }
+
+    fn wants(&self, what: What) -> bool {
+        self.args.what == what || self.args.what == What::All
+    }
+
+    fn stores(&self) -> Vec<Store> {
+        match (self.args.store, &self.postgres) {
+            (Some(store), _) => vec![store],
+            (None, Some(_)) => vec![Store::Sqlite, Store::Postgres],
+            (None, None) => vec![Store::Sqlite],
+        }
+    }
+
+    fn deliveries(&self) -> Vec<Deliveries> {
+        self.args.deliveries.map_or_else(|| vec![Deliveries::Held, Deliveries::Draining], |one| vec![one])
+    }
+
+    fn window(&self) -> Duration {
+        Duration::from_secs(self.args.seconds)
+    }
+
+    /// What a reader of the figures must know.
+    fn surroundings(&self) -> Value {
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "profile": if cfg!(debug_assertions) { "debug" } else { "release" },
+            "cores": std::thread::available_parallelism().map_or(1, usize::from),
+            "rounds": self.args.rounds,
+            "seconds": self.args.seconds,
+            "in_flight": self.args.in_flight,
+            "connections": self.args.connections,
+            "set": self.args.set.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>(),
+            "postgres": self.postgres.as_ref().map(|postgres| &postgres.settings),
+        })
+    }
+}
+
+/// Tells whoever waits; results alone go to standard output.
+fn remark(text: &str) {
+    eprintln!("bench: {text}");
+}
+
+fn count_up_to<const MAX: usize>(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if (1..=MAX).contains(&count) => Ok(count),
+        _ => Err(format!("expected a number from 1 to {MAX}")),
+    }
 }

@@ -49,11 +49,17 @@ const STATES: [&str; 27] = [
 impl Payer {
     /// Every rule that the payer breaks, with paths from `payer.` on. A tax id is right by construction.
     pub fn violations(&self) -> Vec<Violation> {
-        let mut found = Vec::new();
-        text(&mut found, "payer", "name", &self.name, 1..=60);
+        let mut found = name_violations(&self.name);
         found.extend(self.address.violations("payer.address"));
         found
     }
+}
+
+/// Every rule that a payer's name breaks, whatever the rest of the payer is like.
+pub fn name_violations(name: &str) -> Vec<Violation> {
+    let mut found = Vec::new();
+    text(&mut found, "payer", "name", name, 1..=60);
+    found
 }
 
 impl Address {

@@ -170,6 +170,8 @@ impl Store {
             .optional_text("pix_emv", items.iter().map(|(item, _)| pix_emv(item)))
             .integer("updated_at_us", items.iter().map(|(item, _)| to_us(item.now)));
         let update = " update boleto set status = r.status, version = boleto.version + 1,
+                open_status = case when r.status in ('pending_registration', 'needs_review', 'refused')
+                    then r.status end,
                 response_code = coalesce(r.response_code, boleto.response_code),
                 response_message = coalesce(r.response_message, boleto.response_message),
                 pix_emv = coalesce(r.pix_emv, boleto.pix_emv), updated_at_us = r.updated_at_us
@@ -203,7 +205,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let update = self.statement(
-            "update boleto set status = 'pending_registration', version = version + 1, updated_at_us = $3
+            "update boleto set status = 'pending_registration', open_status = 'pending_registration', version = version + 1, updated_at_us = $3
              where tenant_id = $1 and id = $2 and status = 'issued' returning version, reference_id",
             [Value::from(tenant.as_str()), Value::from(id.0), Value::from(to_us(now))],
         );

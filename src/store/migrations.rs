@@ -29,13 +29,25 @@ impl MigratorTrait for Migrator {
 }
 
 /// Runs a step's statements, one after the other, in the database's own words.
-async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
+async fn run(manager: &SchemaManager<'_>, statements: &[&'static str]) -> Result<(), DbErr> {
     let connection = manager.get_connection();
     let backend = connection.get_database_backend();
     for statement in statements {
-        connection.execute_unprepared(&spelled(statement, backend)).await?;
+        if let Some(statement) = for_backend(statement, backend) {
+            connection.execute_unprepared(&spelled(statement, backend)).await?;
+        }
     }
     Ok(())
+}
+
+/// A statement that one database alone needs says so in front.
+fn for_backend(statement: &'static str, backend: DbBackend) -> Option<&'static str> {
+    let is_postgres = backend == DbBackend::Postgres;
+    match (statement.strip_prefix("sqlite: "), statement.strip_prefix("postgres: ")) {
+        (Some(statement), _) => (!is_postgres).then_some(statement),
+        (_, Some(statement)) => is_postgres.then_some(statement),
+        (None, None) => Some(statement),
+    }
 }
 
 fn spelled(statement: &str, backend: DbBackend) -> String {
@@ -43,7 +55,7 @@ fn spelled(statement: &str, backend: DbBackend) -> String {
         DbBackend::Postgres => [
             ("{uuid}", "uuid"),
             ("{bytes}", "bytea"),
-            ("{sequence}", "bigint generated always as identity primary key"),
+            ("{sequence}", "bigint generated always as identity"),
             ("{transaction}", "bigint not null default (pg_current_xact_id()::text::bigint)"),
             (
                 "{hot}",

@@ -3,8 +3,18 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/peers.rs"]
+mod peers;
+#[path = "../support/small_house.rs"]
+mod small_house;
+
+mod peer_grpc;
+mod peer_otlp;
+mod peer_sqs;
+mod peer_webhook;
 mod store_boletos;
 mod store_deliveries;
+mod store_open;
 mod store_work;
 
 /// Runs a list of checks on both databases, as tests of their own.

@@ -69,10 +69,11 @@ impl Attempt {
             debug!("attempt dropped: the row is not ours any more");
             return;
         };
-        let settled = self.settle(claim, change.clone()).await;
+        let now = to_microseconds(Utc::now());
+        let settled = self.settle(claim, change.clone(), now).await;
         if let (Some(reply), Some(boleto), Some(Settled::Done { version })) = (reply, boleto, settled) {
             // The caller may have hung up; that changes nothing.
-            let _ = reply.send(after(boleto, &change, version));
+            let _ = reply.send(after(boleto, &change, version, now));
         }
     }
 
@@ -161,6 +162,7 @@ impl Attempt {
     async fn look_up(&self, account: &BankAccount, boleto: &Boleto) -> Result<LookUp, BankError> {
         crate::failpoint::reached("bank.look_up.before");
         let answer = self.means.bank.look_up(&LookUpRequest { account, boleto }).await;
+        crate::failpoint::poison(boleto.reference_id.as_deref());
         crate::failpoint::reached("bank.look_up.after");
         answer
     }
@@ -175,6 +177,7 @@ impl Attempt {
         };
         crate::failpoint::reached("bank.register.before");
         let answer = self.means.bank.register(&request).await;
+        crate::failpoint::poison(boleto.reference_id.as_deref());
         crate::failpoint::reached("bank.register.after");
         match answer {
             Ok(Registration { response, pix_emv, .. }) => {
@@ -232,14 +235,14 @@ impl Attempt {
     }
 
     /// Writes the outcome down, however long the store is away, for as long as the lease holds.
-    async fn settle(self, claim: Claim, change: Change) -> Option<Settled> {
+    async fn settle(self, claim: Claim, change: Change, now: DateTime<Utc>) -> Option<Settled> {
         let Self { means, guard, .. } = self;
         let settlement = Settlement {
             claim: claim.clone(),
             event_id: EventId(Uuid::now_v7()),
             change,
             delivery_attempts_max: means.delivery_attempts_max,
-            now: Utc::now(),
+            now,
         };
         let mut may_be_committed = false;
         let outcome = tokio::select! {
@@ -315,9 +318,10 @@ fn cut(mut response: BankResponse) -> BankResponse {
 }
 
 /// The boleto as the store has it now, without reading it again.
-fn after(mut boleto: Boleto, change: &Change, version: Option<i64>) -> Boleto {
+fn after(mut boleto: Boleto, change: &Change, version: Option<i64>, now: DateTime<Utc>) -> Boleto {
     let Some(version) = version else { return boleto };
     boleto.version = version;
+    boleto.updated_at = now;
     match change {
         Change::Decided { status, response, pix_emv } => {
             boleto.status = *status;
@@ -328,4 +332,9 @@ fn after(mut boleto: Boleto, change: &Change, version: Option<i64>) -> Boleto {
         Change::Moot => {}
     }
     boleto
+}
+
+/// A moment as the store keeps it, so that what is answered now is what is read later.
+fn to_microseconds(at: DateTime<Utc>) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)
 }

@@ -12,7 +12,8 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 use tracing::{Instrument as _, debug, info_span, warn};
 
-use super::{Alarm, Means};
+use super::Means;
+use crate::actors::hands::Claims;
 use crate::connectors::channels::{Channel as _, ChannelError, Destination, Notice, Receipt};
 use crate::domain::ids::{EndpointId, EventId};
 use crate::domain::work::{Claim, WorkState};
@@ -43,7 +44,7 @@ struct Message<'a> {
 }
 
 /// Delivers a batch: one query for what is due, then every endpoint on its own.
-pub(super) async fn deliver(means: Arc<Means>, alarm: Alarm, claims: Vec<(ClaimGuard, Place)>) {
+pub(super) async fn deliver(means: Arc<Means>, claims: Claims) {
     let rows: Vec<Claim> = claims.iter().map(|(guard, _)| guard.claim().clone()).collect();
     let due = match means.claimer.store.due_deliveries(&rows).await {
         Ok(due) => due,
@@ -76,20 +77,13 @@ pub(super) async fn deliver(means: Arc<Means>, alarm: Alarm, claims: Vec<(ClaimG
                 }
             }
         }
-        let (means, alarm) = (means.clone(), alarm.clone());
-        endpoints.spawn(
-            async move {
-                deliver_to_one(means, owed).await;
-                drop(alarm);
-            }
-            .instrument(span),
-        );
+        endpoints.spawn(deliver_to_one(means.clone(), owed).instrument(span));
     }
     while let Some(ended) = endpoints.join_next().await {
         if let Err(error) = ended
             && let Ok(panic) = error.try_into_panic()
         {
-            // The notifier hears of it by the alarm and finds the words here.
+            // The other endpoints go on; the notifier hears of this one.
             endpoints.detach_all();
             std::panic::resume_unwind(panic);
         }

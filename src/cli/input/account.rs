@@ -1,6 +1,6 @@
 //! A bank account, as `bursar account get --json` prints it or without the fields that the service makes.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -19,7 +19,7 @@ pub struct AccountInput {
     pub banco_do_brasil: Option<BancoDoBrasilInput>,
     pub bradesco: Option<BradescoInput>,
     pub provider: String,
-    pub credentials: HashMap<String, String>,
+    pub credentials: BTreeMap<String, String>,
     pub is_default: bool,
     pub version: i64,
     /// Made by the service; taken and dropped, so that what was read can be given back.

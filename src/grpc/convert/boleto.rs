@@ -4,7 +4,7 @@ use super::timestamp;
 use crate::domain::boleto::Boleto;
 use crate::domain::boleto::parse::ParsedCode;
 use crate::domain::boleto::status::Status;
-use crate::domain::payer::{Address, Payer};
+use crate::domain::payer::{Address, Payer, name_violations};
 use crate::domain::tax_id::TaxId;
 use crate::domain::violation::Violation;
 use crate::proto::boleto::v1 as proto;
@@ -79,6 +79,9 @@ pub fn payer_from_proto(payer: Option<proto::Payer>, violations: &mut Vec<Violat
         violations.push(Violation::new("payer", "required"));
         return None;
     };
+    let right_so_far = violations.len();
+    let name = payer.name.trim().to_owned();
+    violations.extend(name_violations(&name));
     let tax_id = TaxId::parse(&payer.tax_id)
         .map_err(|error| violations.push(Violation::new("payer.tax_id", error.to_string())));
     let Some(address) = payer.address else {
@@ -98,17 +101,9 @@ pub fn payer_from_proto(payer: Option<proto::Payer>, violations: &mut Vec<Violat
             .filter(|character| !matches!(character, '-' | '.' | ' '))
             .collect(),
     };
-    let Ok(tax_id) = tax_id else {
-        violations.extend(address.violations("payer.address"));
-        return None;
-    };
-    let payer = Payer { name: payer.name.trim().to_owned(), tax_id, address };
-    let found = payer.violations();
-    if found.is_empty() {
-        return Some(payer);
-    }
-    violations.extend(found);
-    None
+    violations.extend(address.violations("payer.address"));
+    let tax_id = tax_id.ok()?;
+    (violations.len() == right_so_far).then_some(Payer { name, tax_id, address })
 }
 
 pub fn change_to_proto(change: &BoletoChange) -> proto::BoletoChange {
@@ -180,7 +175,7 @@ mod tests {
         let payer = proto::Payer { name: String::new(), tax_id: "111".to_owned(), address: None };
         assert!(payer_from_proto(Some(payer), &mut violations).is_none());
         let fields: Vec<&str> = violations.iter().map(|violation| violation.field.as_str()).collect();
-        assert!(fields.contains(&"payer.tax_id") && fields.contains(&"payer.address"), "{fields:?}");
+        assert_eq!(fields, ["payer.name", "payer.tax_id", "payer.address"]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub struct Model {
     pub id: Uuid,
     pub bank_account_id: Uuid,
     pub status: String,
+    pub open_status: Option<String>,
     pub version: i64,
     pub amount_cents: i64,
     pub due_date: Date,

@@ -135,6 +135,7 @@ const BOLETOS: &[&str] = &[
         id {uuid} not null,
         bank_account_id {uuid} not null,
         status text not null,
+        open_status text,
         version bigint not null,
         amount_cents bigint not null,
         due_date date not null,
@@ -154,14 +155,15 @@ const BOLETOS: &[&str] = &[
         created_at_us bigint not null,
         updated_at_us bigint not null,
         primary key (tenant_id, id)
-    )",
+    ) {hot}",
     // One nosso número once per account, and the filter by it.
     "create unique index boleto_nosso_numero on boleto (nosso_numero, bank_account_id)",
     "create index boleto_reference on boleto (tenant_id, reference_id) where reference_id is not null",
     "create index boleto_token on boleto (tenant_id, token) where token is not null",
-    // The few that somebody may have to look after; the happy path never enters it.
-    "create index boleto_open on boleto (tenant_id, status, id)
-        where status in ('pending_registration', 'needs_review', 'refused')",
+    // The few that somebody may have to look after. `open_status` repeats the status of those and is null for all others,
+    // so that the happy path changes no indexed column: PostgreSQL then updates the row in place (HOT), which was measured
+    // at a seventh of the cost.
+    "create index boleto_open on boleto (tenant_id, open_status, id) where open_status is not null",
     "create table boleto_event (
         seq {sequence},
         transaction_id {transaction},
@@ -179,7 +181,8 @@ const BOLETOS: &[&str] = &[
     // The timeline of one boleto.
     "create unique index boleto_event_version on boleto_event (boleto_id, version)",
     // Every change in the order of commits.
-    "create index boleto_event_commit on boleto_event (transaction_id, seq)",
+    "sqlite: create index boleto_event_commit on boleto_event (transaction_id, seq)",
+    "postgres: alter table boleto_event add primary key (transaction_id, seq)",
 ];
 
 const OWNERS: &[&str] = &[

@@ -1,0 +1,124 @@
+//! What a claiming worker has in hand: one claim under way at most, and the tasks that work on what it claimed.
+//!
+//! **Owns** the tasks; dropped with the worker, they are aborted and their rows go back by their guards.
+//! **Fails** by telling its worker that a task panicked, which is a bug: the worker then ends, and the tasks beside the one
+//! that panicked go on without it, for they hold their own rows and places.
+//! **Limits**: those of the [`Claimer`]'s places.
+
+use std::any::Any;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+use tracing::warn;
+
+use crate::supervision::{ActorError, Address};
+use crate::work::{ClaimGuard, Claimer, Place};
+
+/// What was claimed, each row with its place.
+pub type Claims = Vec<(ClaimGuard, Place)>;
+
+/// How long the words of a panic are looked for. The task has told of it while it unwound, so its end is at hand.
+const PANIC_GRACE: Duration = Duration::from_millis(100);
+
+/// The hands of a worker whose messages are `M`.
+pub struct Hands<M: Send + 'static> {
+    claimer: Claimer,
+    myself: Address<M>,
+    /// Tells the worker what was claimed.
+    claimed: fn(Claims) -> M,
+    /// Tells the worker that a task panicked.
+    panicked: fn() -> M,
+    claims: JoinSet<()>,
+    tasks: JoinSet<()>,
+    stopping: bool,
+}
+
+/// A task panicked: a bug in a connector or in the worker itself.
+#[derive(Debug, thiserror::Error)]
+#[error("a task panicked: {0}")]
+struct TaskPanicked(String);
+
+impl<M: Send + 'static> Hands<M> {
+    /// Empty hands.
+    pub fn new(claimer: Claimer, myself: Address<M>, claimed: fn(Claims) -> M, panicked: fn() -> M) -> Self {
+        let (claims, tasks) = (JoinSet::new(), JoinSet::new());
+        Self { claimer, myself, claimed, panicked, claims, tasks, stopping: false }
+    }
+
+    /// Claims beside the mailbox, so that messages do not wait behind a statement; one claim at a time.
+    pub fn claim(&mut self) {
+        while self.claims.try_join_next().is_some() {}
+        if self.stopping || !self.claims.is_empty() {
+            self.claimer.places.wake_me();
+            return;
+        }
+        let (claimer, myself, claimed) = (self.claimer.clone(), self.myself.clone(), self.claimed);
+        self.claims.spawn(async move {
+            match claimer.claim().await {
+                Ok(claims) if claims.is_empty() => {}
+                Ok(claims) => {
+                    // An incarnation that has ended meanwhile drops the guards, and the rows go back.
+                    let _ = myself.send(claimed(claims)).await;
+                }
+                Err(error) => warn!(queues = claimer.queue_prefix, %error, "work not claimed"),
+            }
+        });
+    }
+
+    /// Works on something beside the mailbox.
+    pub fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        while self.tasks.try_join_next().is_some() {}
+        let alarm = Alarm { myself: self.myself.clone(), panicked: self.panicked };
+        self.tasks.spawn(async move {
+            task.await;
+            drop(alarm);
+        });
+    }
+
+    /// Finds the panic's words and lets the other tasks go on without this incarnation.
+    pub async fn after_a_panic(&mut self) -> ActorError {
+        let grace = Instant::now() + PANIC_GRACE;
+        let mut words = "no words".to_owned();
+        while let Ok(Some(ended)) = timeout_at(grace, self.tasks.join_next()).await {
+            if let Err(error) = ended
+                && let Ok(panic) = error.try_into_panic()
+            {
+                words = panic_words(&*panic);
+                break;
+            }
+        }
+        self.tasks.detach_all();
+        ActorError::from(TaskPanicked(words))
+    }
+
+    /// Claims nothing more and waits for the tasks. The spec's shutdown time bounds it; past that they are aborted.
+    pub async fn finish(&mut self) {
+        self.stopping = true;
+        self.claims.abort_all();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Tells the worker when the task that holds it panics.
+struct Alarm<M: Send + 'static> {
+    myself: Address<M>,
+    panicked: fn() -> M,
+}
+
+impl<M: Send + 'static> Drop for Alarm<M> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // A full mailbox will not be told; the next panic finds it, and the row has gone back anyhow.
+            let _ = self.myself.try_send((self.panicked)());
+        }
+    }
+}
+
+fn panic_words(panic: &(dyn Any + Send)) -> String {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(words), _) => (*words).to_owned(),
+        (None, Some(words)) => words.clone(),
+        (None, None) => "no words".to_owned(),
+    }
+}

@@ -1,0 +1,143 @@
+//! How many boletos a second: created, registered with the bank, answered; and told to their owners, or held.
+//!
+//! Held, each boleto's delivery is written and stays in the store. Draining, deliveries go out while boletos are created,
+//! and both rates are measured in the same windows; what lags behind at the end is said.
+//!
+//! **Owns** nothing beyond its run. **Fails** with the first call that fails. **Limits**: rounds of ours and of the peer
+//! take turns, on the same database or disk, never at the same time.
+
+use std::time::Duration;
+
+use super::load::{Load, Taken};
+use super::peer::{self, Peer};
+use super::process::resident_mib;
+use super::report::{Begun, Bound, Row};
+use super::shop::Shop;
+use super::site::{Service, Site, World, settings};
+use super::{Bench, Deliveries, Store};
+
+const RAMP: Duration = Duration::from_secs(1);
+
+/// The rounds of one house.
+#[derive(Default)]
+struct Rounds {
+    many: Vec<Taken>,
+    one: Vec<Taken>,
+    peer_many: Vec<f64>,
+    peer_one_ms: Vec<f64>,
+    syncs: Vec<f64>,
+}
+
+/// Measures one store and one way with deliveries.
+pub(super) async fn measure(bench: &Bench, store: Store, deliveries: Deliveries) -> anyhow::Result<Vec<Row>> {
+    let begun = Begun::now();
+    let site = Site::make(bench, store).await?;
+    let world = World::start(&site).await?;
+    let told = deliveries == Deliveries::Draining;
+    let config = settings(&site, Some(&world.addresses), told);
+    let service = Service::start(&site, &config, &bench.args.set).await?;
+    let shop = Shop::open(&service, bench.args.connections, &world.addresses.queue_url).await?;
+    let peer = Peer::prepare(&site, bench.pgbench.as_deref()).await?;
+    let meters = service.meters(bench, &site, Some(&world));
+    let window = bench.window();
+    let short = (window / 5).max(Duration::from_millis(500));
+    let mut rounds = Rounds::default();
+    for _ in 0..bench.args.rounds {
+        if let Some(peer) = &peer {
+            rounds.peer_many.push(peer.round(bench.args.in_flight, window).await?.rate);
+        }
+        let create = create_with(&shop);
+        let load = Load { in_flight: bench.args.in_flight, ramp: RAMP, window };
+        rounds.many.push(load.drive(&meters, create.clone()).await?);
+        if told {
+            continue;
+        }
+        if let Some(peer) = &peer {
+            rounds.peer_one_ms.push(peer.round(1, short).await?.each_ms);
+        }
+        let load = Load { in_flight: 1, ramp: RAMP / 5, window: short };
+        rounds.one.push(load.drive(&meters, create).await?);
+        if store == Store::Sqlite {
+            rounds.syncs.push(peer::syncs(&site.folder, short).await?);
+        }
+    }
+    let resident = resident_mib(service.pid(), true);
+    let all_told = meters.read().told;
+    service.close().await?;
+    let undecided = match shop.undecided() {
+        0 => String::new(),
+        some => format!("{some} answered before the bank decided"),
+    };
+    let name = peer.as_ref().map_or("", Peer::name);
+    let rows = match deliveries {
+        Deliveries::Held => held_rows(store, &rounds, name, &begun),
+        Deliveries::Draining => {
+            draining_rows(store, &rounds, name, &begun, shop.created().saturating_sub(all_told))
+        }
+    };
+    Ok(rows
+        .into_iter()
+        .enumerate()
+        .map(|(at, row)| if at == 0 { about_memory(row, resident, &undecided) } else { row })
+        .collect())
+}
+
+/// The call: one more boleto.
+pub(super) fn create_with(
+    shop: &Shop,
+) -> impl Fn(usize) -> futures_util::future::BoxFuture<'static, anyhow::Result<()>> + Clone + Send + Sync + 'static
+{
+    let shop = shop.clone();
+    move |task| {
+        let shop = shop.clone();
+        Box::pin(async move { shop.create(task).await.map(drop) })
+    }
+}
+
+fn about_memory(row: Row, resident: Option<f64>, undecided: &str) -> Row {
+    let row = row.resident(resident).goal("peak MiB", Bound::AtMost(120.0), resident);
+    if undecided.is_empty() { row } else { row.note(undecided) }
+}
+
+fn held_rows(store: Store, rounds: &Rounds, peer: &'static str, begun: &Begun) -> Vec<Row> {
+    let name = store.name();
+    let many = Row::of_calls("create, deliveries held", name, &rounds.many, begun)
+        .against(peer, &rounds.peer_many)
+        .result_goal(Bound::AtLeast(match store {
+            Store::Sqlite => 2_000.0,
+            Store::Postgres => 3_000.0,
+        }));
+    let (ratio, service) = (many.ratio, many.cpu_ms.service);
+    let many = match store {
+        Store::Sqlite => many,
+        Store::Postgres => many.goal("ratio to pgbench", Bound::AtLeast(1.0), ratio).goal(
+            "service CPU ms",
+            Bound::AtMost(0.2),
+            service,
+        ),
+    };
+    let p50: Vec<f64> = rounds.one.iter().map(|taken| taken.quantile(0.5)).collect();
+    let one = Row::new("create, one in flight", name, "ms p50", &p50, begun)
+        .with_windows(&rounds.one)
+        .against(peer, &rounds.peer_one_ms)
+        .note("peer: ms of one, in the mean")
+        .result_goal(Bound::AtMost(3.0));
+    let mut rows = vec![many, one];
+    if !rounds.syncs.is_empty() {
+        rows.push(Row::new("fdatasync of 4 KiB more", name, "/s", &rounds.syncs, begun));
+    }
+    rows
+}
+
+fn draining_rows(store: Store, rounds: &Rounds, peer: &'static str, begun: &Begun, behind: u64) -> Vec<Row> {
+    let name = store.name();
+    let created = Row::of_calls("create, deliveries draining", name, &rounds.many, begun)
+        .against(peer, &rounds.peer_many);
+    let rates: Vec<f64> = rounds.many.iter().map(|taken| taken.told as f64 / taken.elapsed).collect();
+    let told = Row::new("owners told meanwhile", name, "/s", &rates, begun)
+        .note(format!("{behind} not told yet at the end"));
+    match store {
+        Store::Sqlite => vec![created, told],
+        Store::Postgres => [created, told].map(|row| row.result_goal(Bound::AtLeast(2_000.0))).into(),
+    }
+}

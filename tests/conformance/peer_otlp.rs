@@ -1,0 +1,261 @@
+//! Traces as a collector sees them: one trace from the caller over a retry to the owner, and nobody's data in it.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
+use bursar::proto::boleto::v1 as boleto;
+use bursar::proto::boleto::v1::boleto_service_client::BoletoServiceClient;
+use bursar::sandbox::Behaviour;
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use tokio::net::TcpListener;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Status};
+
+use crate::peers::PATIENCE;
+use crate::small_house::{Outside, ServedHouse, a_boleto};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const CALLER: &str = "00f067aa0ba902b7";
+
+/// A collector that keeps what it is sent.
+#[derive(Clone, Default)]
+struct Collector(Arc<Mutex<Vec<ExportTraceServiceRequest>>>);
+
+#[tonic::async_trait]
+impl TraceService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<tonic::Response<ExportTraceServiceResponse>, Status> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(request.into_inner());
+        Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+impl Collector {
+    /// Listens, and returns where.
+    async fn open(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        let service = TraceServiceServer::new(self.clone());
+        let incoming = TcpIncoming::from(listener);
+        tokio::spawn(
+            async move { Server::builder().add_service(service).serve_with_incoming(incoming).await },
+        );
+        endpoint
+    }
+
+    fn exports(&self) -> Vec<ExportTraceServiceRequest> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn spans(&self) -> Vec<Span> {
+        let resources = self.exports().into_iter().flat_map(|export| export.resource_spans);
+        resources.flat_map(|resource| resource.scope_spans).flat_map(|scope| scope.spans).collect()
+    }
+}
+
+/// Stands before the bank and writes down which trace context came with each request.
+#[derive(Clone)]
+struct Doorman {
+    bank: String,
+    client: reqwest::Client,
+    seen: Arc<Mutex<Vec<(Method, String)>>>,
+}
+
+impl Doorman {
+    /// A doorman of the bank at this address, and the address at which he is found.
+    async fn before(bank_url: &str) -> (Self, String) {
+        let (bank, path) = bank_url.split_at(bank_url.find("/cobrancas").expect("the bank's own path"));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}{path}", listener.local_addr().expect("an address"));
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let doorman = Self { bank: bank.to_owned(), client, seen: Arc::default() };
+        let router = Router::new().fallback(pass).with_state(doorman.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (doorman, url)
+    }
+
+    fn seen(&self) -> Vec<(Method, String)> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+async fn pass(
+    State(doorman): State<Doorman>,
+    method: Method,
+    uri: Uri,
+    mut headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let context = headers.get("traceparent").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let seen = (method.clone(), context.to_owned());
+    doorman.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
+    headers.remove("host");
+    let request =
+        doorman.client.request(method, format!("{}{uri}", doorman.bank)).headers(headers).body(body);
+    let answer = request.send().await.expect("the bank answers");
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    match answer.bytes().await {
+        Ok(body) => (status, headers, body).into_response(),
+        Err(_) => StatusCode::BAD_GATEWAY.into_response(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An attribute as text, empty where there is none.
+fn attribute(span: &Span, key: &str) -> String {
+    let found = span.attributes.iter().find(|attribute| attribute.key == key);
+    match found.and_then(|attribute| attribute.value.as_ref()?.value.as_ref()) {
+        Some(Value::StringValue(text)) => text.clone(),
+        Some(Value::IntValue(number)) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// The spans of our trace by this name.
+fn of_trace<'a>(spans: &'a [Span], name: &str) -> Vec<&'a Span> {
+    let mut found: Vec<&Span> =
+        spans.iter().filter(|span| hex(&span.trace_id) == TRACE && span.name == name).collect();
+    found.sort_by_key(|span| span.start_time_unix_nano);
+    found
+}
+
+#[track_caller]
+fn only<'a>(found: &[&'a Span]) -> &'a Span {
+    assert_eq!(found.len(), 1, "{found:#?}");
+    found[0]
+}
+
+/// A group of `verb` served this span, and says so by a link to it.
+#[track_caller]
+fn has_group(spans: &[Span], verb: &str, member: &Span) {
+    let groups: Vec<&Span> =
+        spans.iter().filter(|span| span.name == "store.group" && attribute(span, "verb") == verb).collect();
+    let mut links = groups.iter().flat_map(|group| &group.links);
+    let linked = links.any(|link| link.trace_id == member.trace_id && link.span_id == member.span_id);
+    assert!(linked, "{} groups of {verb}, and none is linked to {}", groups.len(), member.name);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_trace_leads_from_the_caller_over_a_retry_to_the_owner() {
+    let collector = Collector::default();
+    let endpoint = collector.open().await;
+    let outside = Outside::open().await;
+    let (doorman, bank_url) = Doorman::before(&outside.world.addresses().bank_url).await;
+    outside.world.script().bank_register(Behaviour::status(500));
+    let settings = [
+        ("telemetry.otlp_endpoint", endpoint.as_str()),
+        ("telemetry.log_level", "debug"),
+        ("banks.banco_do_brasil.api_url", bank_url.as_str()),
+    ];
+    let house = ServedHouse::furnished(&outside, &settings).await;
+
+    let queue_url = outside.world.addresses().queue_url.clone();
+    let asked = boleto::CreateBoletoRequest { queue_url, token: "the token".to_owned(), ..a_boleto() };
+    let mut request = Request::new(asked.clone());
+    request.metadata_mut().insert("traceparent", format!("00-{TRACE}-{CALLER}-01").parse().expect("ASCII"));
+    let answer = BoletoServiceClient::new(house.channel.clone()).create_boleto(request).await;
+    let made = answer.expect("an answer").into_inner().boleto.expect("a boleto");
+    let told = outside.world.wait_for_effects(|effects| effects.len() >= 2, PATIENCE).await;
+    told.expect("registered, and its owner told");
+    let log = house.close().await;
+
+    let spans = collector.spans();
+    let call = only(&of_trace(&spans, "rpc"));
+    assert_eq!(hex(&call.parent_span_id), CALLER);
+    assert_eq!(attribute(call, "rpc.method"), "CreateBoleto");
+    has_group(&spans, "create_boletos", call);
+
+    let attempts = of_trace(&spans, "boleto.register");
+    let numbers: Vec<String> = attempts.iter().map(|span| attribute(span, "attempt")).collect();
+    assert_eq!(numbers, ["1", "2"]);
+    for attempt in &attempts {
+        assert_eq!(attempt.parent_span_id, call.span_id);
+        assert_eq!(attribute(attempt, "boleto_id"), made.id);
+        has_group(&spans, "settle_registrations", attempt);
+    }
+    let delivery = only(&of_trace(&spans, "notification.deliver"));
+    assert_eq!(delivery.parent_span_id, call.span_id);
+    has_group(&spans, "settle_deliveries", delivery);
+
+    went_along_with_every_request(&spans, &attempts, delivery, &doorman.seen());
+    let messages = outside.world.messages();
+    let carried: Vec<&str> =
+        messages.iter().map(|message| message.attributes["traceparent"].as_str()).collect();
+    assert_eq!(carried, [format!("00-{TRACE}-{}-01", hex(&call.span_id))]);
+    tells_nothing_of_anybody(&format!("{:?}", collector.exports()), &asked, &made);
+    tells_nothing_of_anybody(&log.join("\n"), &asked, &made);
+    outside.world.close().await;
+}
+
+/// Each request that left the house has its span under the step that made it, and named that span to the other side.
+fn went_along_with_every_request(
+    spans: &[Span],
+    attempts: &[&Span],
+    delivery: &Span,
+    at_the_bank: &[(Method, String)],
+) {
+    let requests = of_trace(spans, "http_request");
+    let under = |step: &Span, method: &str| {
+        let ours = |span: &&&Span| {
+            span.parent_span_id == step.span_id && attribute(span, "http.request.method") == method
+        };
+        let found: Vec<&Span> = requests.iter().filter(ours).copied().collect();
+        found.iter().map(|span| hex(&span.span_id)).collect::<Vec<_>>()
+    };
+    // The first attempt signs in and registers; the second looks first, finds nothing, and registers.
+    let named: BTreeSet<(Method, String)> = at_the_bank.iter().cloned().collect();
+    assert_eq!(named.len(), 3, "{at_the_bank:?}");
+    for (method, context) in &named {
+        let steps: Vec<String> =
+            attempts.iter().flat_map(|attempt| under(attempt, method.as_str())).collect();
+        let told = steps.iter().map(|span_id| format!("00-{TRACE}-{span_id}-01"));
+        assert!(told.into_iter().any(|told| told == *context), "{method} {context}: {requests:#?}");
+    }
+    assert_eq!(under(attempts[1], "GET").len(), 1, "the second attempt looked first: {requests:#?}");
+    assert_eq!(under(delivery, "POST").len(), 1, "{requests:#?}");
+}
+
+/// Neither personal data nor what would let somebody pay, sign in or be told stands in a trace or a log.
+fn tells_nothing_of_anybody(text: &str, asked: &boleto::CreateBoletoRequest, made: &boleto::Boleto) {
+    assert!(text.contains(&made.id), "what is searched is what tells of this boleto");
+    let payer = asked.payer.as_ref().expect("a payer");
+    let address = payer.address.as_ref().expect("an address");
+    let secrets = [
+        payer.name.as_str(),
+        payer.tax_id.as_str(),
+        "529.982.247-25",
+        address.street.as_str(),
+        address.district.as_str(),
+        address.postal_code.as_str(),
+        asked.queue_url.as_str(),
+        asked.token.as_str(),
+        asked.reference_id.as_str(),
+        made.nosso_numero.as_str(),
+        made.barcode.as_str(),
+        made.linha_digitavel.as_str(),
+        "sandbox-secret",
+        "sandbox-app-key",
+        "Loja Exemplo",
+    ];
+    for secret in secrets {
+        assert!(!text.contains(secret), "{secret} stands in: {text}");
+    }
+}

@@ -1,0 +1,155 @@
+//! Somebody who keeps the house: bank accounts, subscriptions, actors, work.
+
+use bursar::proto::boleto::v1::bank_account::Issuer;
+use bursar::proto::boleto::v1::bank_account_service_client::BankAccountServiceClient;
+use bursar::proto::boleto::v1::{BancoDoBrasilIssuer, BankAccount, Beneficiary, CreateBankAccountRequest};
+use bursar::proto::control::v1::control_service_client::ControlServiceClient;
+use bursar::proto::control::v1::{
+    GetTreeRequest, GetWorkRequest, ListWorkRequest, Node, NodeStatus, Work, WorkState,
+};
+use bursar::proto::notification::v1::endpoint::Destination;
+use bursar::proto::notification::v1::endpoint_service_client::EndpointServiceClient;
+use bursar::proto::notification::v1::{
+    CreateEndpointRequest, Endpoint, GetEndpointRequest, WebhookDestination,
+};
+use tonic::Status;
+use tonic::transport::Channel;
+
+use super::{Surroundings, eventually};
+
+/// An operator with a connection.
+#[derive(Clone)]
+pub struct Operator {
+    pub accounts: BankAccountServiceClient<Channel>,
+    pub endpoints: EndpointServiceClient<Channel>,
+    pub control: ControlServiceClient<Channel>,
+    webhook_url: String,
+    webhook_secret: String,
+    credentials: [(String, String); 3],
+}
+
+/// A bank account that boletos can be issued under, and the default; its credentials are still to be named.
+pub fn an_account() -> BankAccount {
+    BankAccount {
+        external_id: "shop".to_owned(),
+        display_name: "Shop".to_owned(),
+        beneficiary: Some(Beneficiary {
+            name: "Loja Exemplo Ltda".to_owned(),
+            tax_id: "11.222.333/0001-81".to_owned(),
+        }),
+        issuer: Some(Issuer::BancoDoBrasil(BancoDoBrasilIssuer {
+            convenio: "3128557".to_owned(),
+            carteira: "17".to_owned(),
+            variacao: "35".to_owned(),
+            ..BancoDoBrasilIssuer::default()
+        })),
+        provider: "banco_do_brasil".to_owned(),
+        is_default: true,
+        ..BankAccount::default()
+    }
+}
+
+impl Operator {
+    pub(super) fn new(channel: Channel, surroundings: &Surroundings) -> Self {
+        let reference = |key: &str, file: &str| (key.to_owned(), surroundings.secret(file));
+        Self {
+            accounts: BankAccountServiceClient::new(channel.clone()),
+            endpoints: EndpointServiceClient::new(channel.clone()),
+            control: ControlServiceClient::new(channel),
+            webhook_url: surroundings.world.addresses().webhook_url.clone(),
+            webhook_secret: surroundings.secret("webhook"),
+            credentials: [
+                reference("client_id", "client-id"),
+                reference("client_secret", "client-secret"),
+                reference("app_key", "app-key"),
+            ],
+        }
+    }
+
+    /// Makes a bank account, under the world's credentials unless it names others.
+    pub async fn opens(&self, mut account: BankAccount) -> Result<BankAccount, Status> {
+        if account.credentials.is_empty() {
+            account.credentials = self.credentials.clone().into();
+        }
+        let request =
+            CreateBankAccountRequest { bank_account: Some(account), ..CreateBankAccountRequest::default() };
+        let answer = self.accounts.clone().create_bank_account(request).await?.into_inner();
+        Ok(answer.bank_account.expect("an account in the answer"))
+    }
+
+    /// Has a webhook told of these events.
+    pub async fn subscribes_webhook(&self, event_types: &[&str]) -> Endpoint {
+        let endpoint = Endpoint {
+            destination: Some(Destination::Webhook(WebhookDestination {
+                url: self.webhook_url.clone(),
+                secrets: vec![self.webhook_secret.clone()],
+            })),
+            event_types: event_types.iter().map(|name| (*name).to_owned()).collect(),
+            ..Endpoint::default()
+        };
+        let request = CreateEndpointRequest { endpoint: Some(endpoint) };
+        let answer = self.endpoints.clone().create_endpoint(request).await.expect("a subscription");
+        answer.into_inner().endpoint.expect("an endpoint in the answer")
+    }
+
+    pub async fn endpoint(&self, id: &str) -> Endpoint {
+        let request = GetEndpointRequest { id: id.to_owned() };
+        let answer = self.endpoints.clone().get_endpoint(request).await.expect("an endpoint");
+        answer.into_inner().endpoint.expect("an endpoint in the answer")
+    }
+
+    /// The tree, flat, in its own order.
+    pub async fn tree(&self) -> Vec<Node> {
+        let answer = self.control.clone().get_tree(GetTreeRequest {}).await.expect("the tree");
+        let mut flat = Vec::new();
+        flatten(answer.into_inner().root.expect("a root"), &mut flat);
+        flat
+    }
+
+    pub async fn actor(&self, path: &str) -> Node {
+        let found = self.tree().await.into_iter().find(|node| node.path == path);
+        found.unwrap_or_else(|| panic!("no actor at {path}"))
+    }
+
+    /// Waits until the actor has this status.
+    pub async fn sees(&self, path: &str, status: NodeStatus) -> Node {
+        eventually(&format!("{path} {status:?}"), async || {
+            let node = self.actor(path).await;
+            (node.status() == status).then_some(node)
+        })
+        .await
+    }
+
+    /// All work in these states, or all that lives; newest first.
+    pub async fn work(&self, states: &[WorkState]) -> Vec<Work> {
+        self.finds_work("", states).await
+    }
+
+    /// The work about a subject in these states, or that lives; newest first.
+    pub async fn finds_work(&self, subject_id: &str, states: &[WorkState]) -> Vec<Work> {
+        let request = ListWorkRequest {
+            subject_id: subject_id.to_owned(),
+            states: states.iter().map(|state| i32::from(*state)).collect(),
+            ..ListWorkRequest::default()
+        };
+        self.control.clone().list_work(request).await.expect("work").into_inner().work
+    }
+
+    pub async fn gets_work(&self, id: &str) -> Result<Work, Status> {
+        let answer = self.control.clone().get_work(GetWorkRequest { id: id.to_owned() }).await?;
+        Ok(answer.into_inner().work.expect("work in the answer"))
+    }
+
+    /// Waits until nothing lives that is to be done.
+    pub async fn sees_all_work_done(&self) {
+        eventually("all work is done", async || self.work(&[]).await.is_empty().then_some(())).await;
+    }
+}
+
+fn flatten(mut node: Node, flat: &mut Vec<Node>) {
+    let children = std::mem::take(&mut node.children);
+    flat.push(node);
+    for child in children {
+        flatten(child, flat);
+    }
+}

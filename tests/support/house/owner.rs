@@ -1,0 +1,50 @@
+//! Those who are told what became of a boleto: what arrived in their queue and at their webhooks.
+
+use bursar::sandbox::{ReceivedMessage, World};
+use serde_json::Value;
+
+use super::eventually;
+
+/// The owners of one story.
+pub struct Owner<'a>(pub(super) &'a World);
+
+/// One message, read.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// `sqs` or `webhook`.
+    pub channel: String,
+    /// Attributes of a queue's message, headers of a webhook.
+    pub attributes: std::collections::BTreeMap<String, String>,
+    pub body: Value,
+}
+
+impl Told {
+    /// A text of the body.
+    pub fn text(&self, field: &str) -> &str {
+        self.body[field].as_str().unwrap_or_else(|| panic!("no text {field} in {}", self.body))
+    }
+}
+
+impl Owner<'_> {
+    /// What has arrived about a boleto.
+    pub fn heard(&self, boleto_id: &str) -> Vec<Told> {
+        let about = |message: ReceivedMessage| {
+            let body: Value = serde_json::from_str(&message.body).expect("a message in JSON");
+            (body["boleto_id"] == boleto_id).then_some(Told {
+                channel: message.channel,
+                attributes: message.attributes,
+                body,
+            })
+        };
+        self.0.messages().into_iter().filter_map(about).collect()
+    }
+
+    /// Waits until so many messages about a boleto have arrived, and returns them.
+    pub async fn hears(&self, boleto_id: &str, messages: usize) -> Vec<Told> {
+        eventually("the owner is told", async || {
+            let heard = self.heard(boleto_id);
+            (heard.len() >= messages).then_some(heard)
+        })
+        .await
+    }
+}
