@@ -23,6 +23,7 @@ use crate::actors::config::{NotificationConfig, RegistrationConfig, SupervisionC
 use crate::connectors::banks::BanksConfig;
 use crate::connectors::channels::ChannelsConfig;
 use crate::connectors::http::HttpConfig;
+use crate::connectors::secret::policy::SecretsConfig;
 use crate::grpc::config::{ApiConfig, LimitsConfig};
 use crate::store::StoreConfig;
 use crate::telemetry::TelemetryConfig;
@@ -49,6 +50,7 @@ pub struct Config {
     pub notification: NotificationConfig,
     pub supervision: SupervisionConfig,
     pub http: HttpConfig,
+    pub secrets: SecretsConfig,
     pub banks: BanksConfig,
     pub channels: ChannelsConfig,
     pub telemetry: TelemetryConfig,

@@ -20,7 +20,7 @@ pub mod ticker;
 
 pub use self::claimer::Claimer;
 pub use self::config::WorkConfig;
-pub use self::guard::{ClaimGuard, Returns};
+pub use self::guard::{ClaimGuard, Held, Returns};
 pub use self::hints::Hints;
 pub use self::lane::Lane;
 pub use self::lease::Lease;

@@ -6,6 +6,8 @@
 //! **Limits**: those of the [`Claimer`]'s places.
 
 use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -30,6 +32,8 @@ pub struct Hands<M: Send + 'static> {
     /// Tells the worker that a task panicked.
     panicked: fn() -> M,
     claims: JoinSet<()>,
+    /// Somebody wishes a claim that has not begun.
+    again: Arc<AtomicBool>,
     tasks: JoinSet<()>,
     stopping: bool,
 }
@@ -43,25 +47,32 @@ impl<M: Send + 'static> Hands<M> {
     /// Empty hands.
     pub fn new(claimer: Claimer, myself: Address<M>, claimed: fn(Claims) -> M, panicked: fn() -> M) -> Self {
         let (claims, tasks) = (JoinSet::new(), JoinSet::new());
-        Self { claimer, myself, claimed, panicked, claims, tasks, stopping: false }
+        Self { claimer, myself, claimed, panicked, claims, again: Arc::default(), tasks, stopping: false }
     }
 
     /// Claims beside the mailbox, so that messages do not wait behind a statement; one claim at a time.
     pub fn claim(&mut self) {
         while self.claims.try_join_next().is_some() {}
-        if self.stopping || !self.claims.is_empty() {
-            self.claimer.places.wake_me();
+        if self.stopping {
+            return;
+        }
+        // What is hinted at while a claim is under way may have come too late for it.
+        self.again.store(true, Ordering::SeqCst);
+        if !self.claims.is_empty() {
             return;
         }
         let (claimer, myself, claimed) = (self.claimer.clone(), self.myself.clone(), self.claimed);
+        let again = self.again.clone();
         self.claims.spawn(async move {
-            match claimer.claim().await {
-                Ok(claims) if claims.is_empty() => {}
-                Ok(claims) => {
-                    // An incarnation that has ended meanwhile drops the guards, and the rows go back.
-                    let _ = myself.send(claimed(claims)).await;
+            while again.swap(false, Ordering::SeqCst) {
+                match claimer.claim().await {
+                    Ok(claims) if claims.is_empty() => {}
+                    Ok(claims) => {
+                        // An incarnation that has ended meanwhile drops the guards, and the rows go back.
+                        let _ = myself.send(claimed(claims)).await;
+                    }
+                    Err(error) => warn!(queues = claimer.queue_prefix, %error, "work not claimed"),
                 }
-                Err(error) => warn!(queues = claimer.queue_prefix, %error, "work not claimed"),
             }
         });
     }

@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::connectors::banks::BankConnector;
 use crate::connectors::channels::{ChannelConnector, ChannelKind};
 use crate::connectors::http::{HttpClient, HttpClientError};
+use crate::connectors::secret::policy::SecretPolicy;
 use crate::domain::bank_account::Provider;
 use crate::domain::work::RetryPolicy;
 use crate::messages::house::Readiness;
@@ -32,14 +33,16 @@ use crate::messages::{
     BankAccounts, House, KnownQueues, Registrar, boleto_registrar as registrar_messages,
     notifier as notifier_messages,
 };
+use crate::store::boleto::{BoletoDraft, Created};
 use crate::store::boleto_settle::{Settled, Settlement};
 use crate::store::delivery::DeliverySettlement;
-use crate::store::{Store, StoreKind};
+use crate::store::{Store, StoreError, StoreKind};
 use crate::supervision::{Backoff, ChildSpec, OnMeltdown, Strategy, SupervisorSpec};
 use crate::work::archiver::Archiver;
+use crate::work::claimer::Turn;
 use crate::work::lease::LeaseKeeper;
 use crate::work::reaper::Reaper;
-use crate::work::{Claimer, Hints, Lane, Lease, Places, Returns};
+use crate::work::{ClaimGuard, Claimer, Held, Hints, Lane, Lease, Places, Returns};
 
 /// What every part of the house is made from.
 struct Builder<'a> {
@@ -47,8 +50,10 @@ struct Builder<'a> {
     store: Store,
     lease: Lease,
     hints: Hints,
+    held: Held,
     accounts: BankAccounts,
     changes: watch::Sender<u64>,
+    secrets: SecretPolicy,
     /// Groups of one verb side by side: one where there is one writer.
     lanes: usize,
 }
@@ -70,29 +75,34 @@ pub fn build(
         config,
         lease: Lease::new(&config.work),
         hints: Hints::default(),
+        held: Held::default(),
         accounts: BankAccounts::new(store.clone()),
         changes: watch::channel(0).0,
+        secrets: SecretPolicy::new(config.secrets.clone()),
         store,
         lanes,
     };
     let (registrars, registrar_specs) = builder.registrars()?;
     let (channels, notifier_specs) = builder.notifiers()?;
-    let creating = builder.store.clone();
+    let (creating, returns) = (builder.store.clone(), builder.returns(registration_policy(config)));
     let house = House {
         store: builder.store.clone(),
         lease: builder.lease.clone(),
         hints: builder.hints.clone(),
-        returns: builder.returns(registration_policy(config)),
         accounts: builder.accounts.clone(),
         queues: KnownQueues::default(),
         creations: Lane::open("create_boletos", lanes, config.work.group_max, move |drafts| {
-            let store = creating.clone();
-            async move { store.create_boletos(&drafts).await }
+            let (store, returns) = (creating.clone(), returns.clone());
+            async move {
+                let results = store.create_boletos(&drafts).await;
+                drafts.iter().zip(results).map(|(draft, result)| in_hand(&returns, draft, result)).collect()
+            }
         }),
         registrars,
         channels,
         readiness: readiness.clone(),
         changes: builder.changes.clone(),
+        secrets: builder.secrets.clone(),
         registration_attempts_max: i64::from(config.registration.attempts_max),
     };
     let spec = SupervisorSpec::new("house", Strategy::RestForOne)
@@ -112,6 +122,7 @@ impl Builder<'_> {
                 self.store.clone(),
                 self.lease.clone(),
                 self.hints.clone(),
+                self.held.clone(),
                 work,
             )))
             .child(self.patient(Archiver::spec(self.store.clone(), work)));
@@ -151,7 +162,7 @@ impl Builder<'_> {
         let mut registrars = BTreeMap::new();
         let mut specs = Vec::new();
         for provider in Provider::ALL {
-            let connector = BankConnector::for_provider(provider, &self.config.banks, &http);
+            let connector = BankConnector::for_provider(provider, &self.config.banks, &self.secrets, &http);
             let prefix = registrar_messages::queue_prefix(provider.as_str());
             let in_flight_max = config.in_flight_max as usize;
             // Many accounts may share a bank; what bounds them all is the process, at sixteen full accounts.
@@ -189,7 +200,8 @@ impl Builder<'_> {
         let mut channels = BTreeMap::new();
         let mut specs = Vec::new();
         for kind in ChannelKind::ALL {
-            let channel = ChannelConnector::for_kind(kind, &self.config.channels, &self.config.http)?;
+            let channel =
+                ChannelConnector::for_kind(kind, &self.config.channels, &self.secrets, &self.config.http)?;
             channels.insert(kind, channel.clone());
             if !config.enabled {
                 specs.push(ChildSpec::disabled(kind.as_str(), "notification.enabled is false"));
@@ -222,12 +234,13 @@ impl Builder<'_> {
             returns: self.returns(policy),
             places,
             queue_prefix,
+            turn: Turn::default(),
             batch: self.config.work.claim_batch,
         }
     }
 
     fn returns(&self, policy: RetryPolicy) -> Returns {
-        Returns::open(self.store.clone(), self.hints.clone(), policy)
+        Returns::open(self.store.clone(), self.hints.clone(), self.held.clone(), policy)
     }
 
     /// A child with the configured back-off and mailbox.
@@ -250,6 +263,26 @@ impl Builder<'_> {
         OnMeltdown::Park {
             retry: Backoff { base: config.park_retry_base, cap: config.park_retry_cap, ..Backoff::default() },
         }
+    }
+}
+
+/// Takes in hand what was made as this process's own. After a commit whose answer was lost the row may be there: it is
+/// given back at once, which does nothing if it is not.
+fn in_hand(
+    returns: &Returns,
+    draft: &BoletoDraft,
+    result: Result<Created, StoreError>,
+) -> Result<(Created, Option<ClaimGuard>), StoreError> {
+    match result {
+        Ok(Created::New { boleto, claim }) => {
+            let guard = claim.map(|claim| returns.guard(*claim));
+            Ok((Created::New { boleto, claim: None }, guard))
+        }
+        Err(error @ StoreError::CommitUnknown(_)) => {
+            drop(draft.claim().map(|claim| returns.guard(claim)));
+            Err(error)
+        }
+        other => other.map(|created| (created, None)),
     }
 }
 

@@ -5,10 +5,11 @@
 //! stands beside each, and peers (`pgbench`, the disk, plain ractor) are measured in the same run.
 //!
 //! **Owns** a temporary folder and, on PostgreSQL, databases of its own; both are gone when it ends.
-//! **Fails** with the first thing that fails: no figure is told then. A goal that is missed is no failure.
+//! **Fails** with the first thing that fails, after what was measured before it. A goal that is missed is no failure.
 //! **Limits**: loopback only; it ends by itself, after about twice `--rounds` times `--seconds` for each figure.
 
 mod create;
+mod list;
 mod load;
 mod peer;
 mod postgres;
@@ -144,25 +145,27 @@ pub async fn run(args: BenchArgs, json: bool) -> anyhow::Result<ExitCode> {
     let pgbench = find_pgbench(args.pgbench.as_deref());
     let bench = Bench { args, folder: folder.path().to_owned(), postgres, pgbench };
     // A measurement that is given up ends its processes, as they are dropped with it.
+    let mut rows = Vec::new();
     let measured = tokio::select! {
-        measured = bench.measure() => Some(measured),
-        () = signals.next() => None,
+        measured = bench.measure(&mut rows) => measured.map(|()| Exit::Success),
+        () = signals.next() => Ok(Exit::Failure),
     };
     let surroundings = bench.surroundings();
     if let Some(postgres) = bench.postgres {
         postgres.close().await?;
     }
-    let Some(rows) = measured.transpose()? else { return Ok(Exit::Failure.into()) };
+    // What was measured before something failed is true all the same.
     match json {
         true => println!("{:#}", report::document(&surroundings, &rows)),
+        false if rows.is_empty() => {}
         false => print!("{}", report::text(&surroundings, &rows)),
     }
-    Ok(Exit::Success.into())
+    Ok(measured?.into())
 }
 
 impl Bench {
-    async fn measure(&self) -> anyhow::Result<Vec<Row>> {
-        let mut rows = Vec::new();
+    /// Adds a row for each figure.
+    async fn measure(&self, rows: &mut Vec<Row>) -> anyhow::Result<()> {
         for store in self.stores() {
             if self.wants(What::Create) {
                 for deliveries in self.deliveries() {
@@ -177,7 +180,7 @@ impl Bench {
             }
             if self.wants(What::List) {
                 remark(&format!("filling and listing on {}", store.name()));
-                rows.extend(read::measure_list(self, store).await?);
+                rows.extend(list::measure(self, store).await?);
             }
             if self.wants(What::Start) {
                 remark(&format!("starting on {}", store.name()));
@@ -188,7 +191,7 @@ impl Bench {
             remark("supervising");
             rows.extend(supervision::measure(self).await?);
         }
-        Ok(rows)
+        Ok(())
     }
 
     fn wants(&self, what: What) -> bool {

@@ -87,6 +87,8 @@ fn settings(
     secrets: &Secrets,
 ) -> Sources {
     let loopback = r#"["127.0.0.1"]"#;
+    // A list of TOML is written as one of JSON.
+    let folders = json!([outside::secrets_folder(data_dir)]).to_string();
     let mut sources = Sources::of_process(None)
         .with("data_dir", data_dir.display().to_string())
         .with("api.listen", args.listen.to_string())
@@ -94,6 +96,7 @@ fn settings(
         .with("banks.banco_do_brasil.token_url", outside.token_url.clone())
         // The world's bank keeps or loses a title at once, so "not found" counts soon.
         .with("banks.banco_do_brasil.settle_after", "2s")
+        .with("secrets.folders", folders)
         .with("channels.sqs.endpoint", outside.sqs_url.clone())
         .with("channels.sqs.region", "us-east-1")
         .with("channels.sqs.credentials.access_key_id", secrets.sqs_key_id.to_string())

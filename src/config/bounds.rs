@@ -35,6 +35,8 @@ pub(super) enum Rule {
     Socket,
     /// Text that may not be empty.
     Text,
+    /// Texts, none of which may be empty; there may be none.
+    Texts,
     /// URL schemes that we speak.
     Schemes,
     /// An address that is called without TLS.
@@ -45,7 +47,7 @@ pub(super) enum Rule {
     TraceFilter,
 }
 
-use Rule::{Count, LogFilter, PlainHttp, Ports, Schemes, Share, Socket, Span, Text, TraceFilter};
+use Rule::{Count, LogFilter, PlainHttp, Ports, Schemes, Share, Socket, Span, Text, Texts, TraceFilter};
 
 const RULES: &[(&str, Rule)] = &[
     ("data_dir", Text),
@@ -94,6 +96,8 @@ const RULES: &[(&str, Rule)] = &[
     ("http.pool_idle_timeout", Span(0, HOUR)),
     ("http.pool_idle_max", Count(0, 10_000)),
     ("http.body_max_bytes", Count(KIB, 64 * MIB)),
+    ("secrets.env_prefixes", Texts),
+    ("secrets.folders", Texts),
     ("banks.banco_do_brasil.app_key_parameter", Text),
     ("banks.banco_do_brasil.scope", Text),
     ("banks.banco_do_brasil.timeout", Span(10 * MS, 10 * MINUTE)),
@@ -228,6 +232,7 @@ impl Rule {
             (Ports, Value::Array(ports)) => ports.iter().all(|port| Count(1, 65_535).admits(port)),
             (Socket, Value::String(text)) => text.parse::<SocketAddr>().is_ok(),
             (Text, Value::String(text)) => !text.trim().is_empty(),
+            (Texts, Value::Array(texts)) => texts.iter().all(|text| Text.admits(text)),
             (Schemes, Value::Array(schemes)) => {
                 !schemes.is_empty()
                     && schemes.iter().all(|scheme| matches!(scheme.as_str(), Some("http" | "https")))
@@ -266,6 +271,7 @@ impl fmt::Display for Rule {
             Ports => f.write_str("a list of port numbers from 1 to 65535"),
             Socket => f.write_str("an IP address with a port, such as 127.0.0.1:7400"),
             Text => f.write_str("a text that is not empty"),
+            Texts => f.write_str("a list of texts that are not empty"),
             Schemes => f.write_str("a list of http, https or both"),
             PlainHttp => f.write_str("an address without TLS, such as http://127.0.0.1:4317"),
             LogFilter => f.write_str("levels of logging, such as info,bursar::store=debug"),

@@ -134,7 +134,7 @@ fn the_defaults_are_what_the_issue_and_the_rooms_say() {
         (supervision.restarts_max, supervision.restarts_within.as_secs(), supervision.mailbox),
         (10, 60, 1024)
     );
-    assert_eq!((config.http, config.banks, config.channels), Default::default());
+    assert_eq!((config.http, config.secrets, config.banks, config.channels), Default::default());
     assert_eq!((config.telemetry.log_format, config.telemetry.otlp_endpoint), (LogFormat::Text, None));
 }
 
@@ -236,6 +236,16 @@ fn an_address_that_others_can_reach_needs_a_word() {
     assert!(refused(&open).starts_with("api.listen (all sources together): must be a loopback address"));
     assert!(Config::load(&open.with("api.bind_beyond_loopback", "true")).is_ok());
     assert!(Config::load(&Sources::default().with("api.listen", "[::1]:0")).is_ok());
+}
+
+#[test]
+fn an_empty_prefix_does_not_open_the_whole_environment() {
+    for (key, value) in [("secrets.env_prefixes", r#"["A_", ""]"#), ("secrets.folders", r#"[""]"#)] {
+        let text = refused(&Sources::default().with(key, value));
+        assert_eq!(text, format!("{key} (command line): must be a list of texts that are not empty"));
+    }
+    let none = Sources::default().with("secrets.env_prefixes", "[]").with("secrets.folders", "[]");
+    assert!(Config::load(&none).unwrap().secrets.env_prefixes.is_empty());
 }
 
 #[cfg(unix)]

@@ -21,6 +21,7 @@ use crate::domain::payer::Payer;
 use crate::domain::violation::Violation;
 
 use super::http::HttpClient;
+use super::secret::policy::SecretPolicy;
 use banco_do_brasil::BancoDoBrasil;
 use banco_do_brasil::config::BancoDoBrasilConfig;
 
@@ -180,11 +181,18 @@ pub enum BankConnector {
 
 impl BankConnector {
     /// The connector of a provider. One per provider and process, so that sign-ins are shared.
-    pub fn for_provider(provider: Provider, config: &BanksConfig, http: &HttpClient) -> Self {
+    pub fn for_provider(
+        provider: Provider,
+        config: &BanksConfig,
+        secrets: &SecretPolicy,
+        http: &HttpClient,
+    ) -> Self {
         match provider {
-            Provider::BancoDoBrasil => {
-                Self::BancoDoBrasil(BancoDoBrasil::new(config.banco_do_brasil.clone(), http.clone()))
-            }
+            Provider::BancoDoBrasil => Self::BancoDoBrasil(BancoDoBrasil::new(
+                config.banco_do_brasil.clone(),
+                secrets.clone(),
+                http.clone(),
+            )),
         }
     }
 

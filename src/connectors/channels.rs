@@ -20,6 +20,7 @@ use crate::domain::violation::Violation;
 
 use super::http::{HttpClientError, HttpConfig};
 use super::secret::SecretRef;
+use super::secret::policy::SecretPolicy;
 use sqs::Sqs;
 use sqs::config::SqsConfig;
 use webhook::Webhook;
@@ -177,11 +178,14 @@ impl ChannelConnector {
     pub fn for_kind(
         kind: ChannelKind,
         config: &ChannelsConfig,
+        secrets: &SecretPolicy,
         http: &HttpConfig,
     ) -> Result<Self, HttpClientError> {
         match kind {
             ChannelKind::Sqs => Ok(Self::Sqs(Sqs::new(config.sqs.clone(), http)?)),
-            ChannelKind::Webhook => Ok(Self::Webhook(Webhook::new(config.webhook.clone(), http)?)),
+            ChannelKind::Webhook => {
+                Ok(Self::Webhook(Webhook::new(config.webhook.clone(), secrets.clone(), http)?))
+            }
         }
     }
 

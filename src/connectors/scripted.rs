@@ -13,6 +13,8 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use super::secret::policy::{SecretPolicy, SecretsConfig};
+
 /// A request as the server saw it.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
@@ -125,6 +127,14 @@ pub(super) async fn hanging_up() -> SocketAddr {
 /// An address at which nobody listens.
 pub(super) async fn nobody() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+/// Lets callers name whatever a test makes up.
+pub(super) fn any_secret() -> SecretPolicy {
+    SecretPolicy::new(SecretsConfig {
+        env_prefixes: vec!["BURSAR_TEST_".to_owned()],
+        folders: vec![std::env::temp_dir()],
+    })
 }
 
 /// A file with a secret, gone when dropped.

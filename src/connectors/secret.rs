@@ -2,10 +2,15 @@
 //!
 //! **Owns** nothing: a secret is read anew at each use, so that a rotated file counts from the next call on.
 //! **Fails** naming the reference and what is wrong with it, never the value.
-//! **Limits**: a secret file holds at most 64 KiB; surrounding white space is not part of the secret.
+//! **Limits**: a secret file is a regular one of at most 64 KiB; surrounding white space is not part of the secret.
+//! Which secrets a caller may name is for the [`policy`] to say.
+
+pub mod policy;
 
 use std::fmt;
+use std::fs::{File, Metadata};
 use std::io::Read;
+use std::path::Path;
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -47,24 +52,37 @@ impl SecretRef {
     /// Reads the secret.
     ///
     /// # Errors
-    /// A variable that is not set, a file that cannot be read, is too long or is not UTF-8, an empty value.
+    /// A variable that is not set, a file that is not regular, cannot be read, is too long or is not UTF-8, an empty
+    /// value.
     pub fn resolve(&self) -> Result<SecretString, SecretError> {
-        let value = match self {
-            Self::Env(name) => std::env::var(name).map_err(|error| match error {
+        match self {
+            Self::Env(name) => self.value(&std::env::var(name).map_err(|error| match error {
                 std::env::VarError::NotPresent => self.fault("the variable is not set"),
                 std::env::VarError::NotUnicode(_) => self.fault("the value is not UTF-8"),
-            })?,
-            Self::File(path) => self.read(path)?,
-        };
-        let trimmed = value.trim();
+            })?),
+            Self::File(path) => self.resolve_file(Path::new(path)),
+        }
+    }
+
+    /// Reads the secret from where its file was found.
+    fn resolve_file(&self, path: &Path) -> Result<SecretString, SecretError> {
+        self.value(&self.read(path)?)
+    }
+
+    fn value(&self, text: &str) -> Result<SecretString, SecretError> {
+        let trimmed = text.trim();
         if trimmed.is_empty() {
             return Err(self.fault("the value is empty"));
         }
         Ok(SecretString::from(trimmed))
     }
 
-    fn read(&self, path: &str) -> Result<String, SecretError> {
-        let file = std::fs::File::open(path).map_err(|error| self.unreadable(&error))?;
+    fn read(&self, path: &Path) -> Result<String, SecretError> {
+        // A device or a pipe may keep whoever opens it waiting for ever, so it is not even opened.
+        self.check_regular(path.metadata())?;
+        let file = File::open(path).map_err(|error| self.unreadable(&error))?;
+        // Another file may have come to its place in between.
+        self.check_regular(file.metadata())?;
         let mut text = String::new();
         let read = file
             .take(FILE_BYTES_MAX + 1)
@@ -74,6 +92,11 @@ impl SecretRef {
             return Err(self.fault("the file is longer than 64 KiB"));
         }
         Ok(text)
+    }
+
+    fn check_regular(&self, metadata: std::io::Result<Metadata>) -> Result<(), SecretError> {
+        let metadata = metadata.map_err(|error| self.unreadable(&error))?;
+        if metadata.is_file() { Ok(()) } else { Err(self.fault("it is not a regular file")) }
     }
 
     fn unreadable(&self, error: &std::io::Error) -> SecretError {
@@ -157,6 +180,26 @@ mod tests {
         assert_eq!(reference.resolve().unwrap_err().reason, "the value is empty");
         std::fs::remove_file(&path).unwrap();
         assert!(reference.resolve().unwrap_err().reason.contains("cannot be read"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_regular_file_is_not_opened() {
+        let folder = std::env::temp_dir().join(format!("bursar-secret-{}", uuid::Uuid::now_v7()));
+        std::fs::create_dir(&folder).unwrap();
+        let pipe = folder.join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let (said, heard) = std::sync::mpsc::channel();
+        for path in [pipe, folder.clone(), "/dev/zero".into(), "/dev/null".into()] {
+            let said = said.clone();
+            std::thread::spawn(move || {
+                let _ = said.send(SecretRef::File(path.display().to_string()).resolve().unwrap_err().reason);
+            });
+            let reason =
+                heard.recv_timeout(std::time::Duration::from_secs(20)).expect("nobody waits for a pipe");
+            assert_eq!(reason, "it is not a regular file");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -13,7 +13,6 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio_stream::StreamExt as _;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -38,6 +37,8 @@ use crate::supervision::{Actor, ActorError, ChildSpec, Context, Shutdown};
 
 /// Open calls get so long to end when the server stops; streams that are still open then are cut.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(3);
+/// How often readiness is looked at when nobody has said that it changed.
+const READINESS_LOOK: Duration = Duration::from_secs(1);
 /// The name under which health tells that the process lives.
 pub const LIVENESS: &str = "liveness";
 /// The services whose health follows readiness.
@@ -76,6 +77,8 @@ impl Api {
                     .map_err(|error| format!("cannot listen on {wanted}: {error}"))?;
                 let address = listener.local_addr()?;
                 let (reporter, health_service) = tonic_health::server::health_reporter();
+                // The reporter begins with SERVING; nobody may be told that before the gate says so.
+                report_readiness(&reporter, &gate).await;
                 let routes = routes(&config, &gate, health_service)?;
                 let (close, closed) = oneshot::channel();
                 let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
@@ -146,15 +149,23 @@ fn routes(
 
 async fn follow_readiness(reporter: HealthReporter, gate: Gate) {
     reporter.set_service_status(LIVENESS, ServingStatus::Serving).await;
-    let mut changes = tokio_stream::wrappers::WatchStream::new(gate.readiness().changes());
-    while changes.next().await.is_some() {
-        let status = match gate.ready() {
-            Ok(()) => ServingStatus::Serving,
-            Err(_) => ServingStatus::NotServing,
-        };
-        for service in SERVICES {
-            reporter.set_service_status(service, status).await;
+    let mut changes = gate.readiness().changes();
+    loop {
+        report_readiness(&reporter, &gate).await;
+        // A lease runs out without anybody saying so.
+        if let Ok(Err(_)) = tokio::time::timeout(READINESS_LOOK, changes.changed()).await {
+            return;
         }
+    }
+}
+
+async fn report_readiness(reporter: &HealthReporter, gate: &Gate) {
+    let status = match gate.ready() {
+        Ok(()) => ServingStatus::Serving,
+        Err(_) => ServingStatus::NotServing,
+    };
+    for service in SERVICES {
+        reporter.set_service_status(service, status).await;
     }
 }
 

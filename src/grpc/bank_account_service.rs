@@ -1,5 +1,7 @@
 //! `BankAccountService`: the configurations under which boletos are issued.
 
+use std::collections::BTreeMap;
+
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -99,6 +101,7 @@ impl BankAccounts {
                 violations.push(Violation::new(format!("bank_account.{field}"), rule));
             }
         }
+        check_credentials(house, &given.credentials, &mut violations);
         let id = BankAccountId(Uuid::now_v7());
         let account = convert::from_proto(given, id, tenant, request::now(), &mut violations);
         let first_sequence = request.first_sequence.unwrap_or(1);
@@ -123,6 +126,7 @@ impl BankAccounts {
         let known = self.find(&AccountKey::Id(id)).await?;
         let expected = given.version;
         let mut violations = Vec::new();
+        check_credentials(house, &given.credentials, &mut violations);
         let account = convert::from_proto(given, id, self.gate.tenant(), request::now(), &mut violations);
         if let Some(account) = &account {
             check_connector(house, account, &mut violations);
@@ -153,12 +157,26 @@ impl BankAccounts {
     }
 }
 
+/// Every credential refers to a secret that callers may name.
+fn check_credentials(house: &House, credentials: &BTreeMap<String, String>, violations: &mut Vec<Violation>) {
+    for (key, text) in credentials {
+        if let Err(error) = house.secrets.vet(text) {
+            // A key is the caller's text and may be a secret in the wrong place, hence it is cut.
+            let key: String = key.chars().take(40).collect();
+            violations.push(Violation::new(format!("bank_account.credentials[{key}]"), error.to_string()));
+        }
+    }
+}
+
 /// What the account's own connector needs of it.
 fn check_connector(house: &House, account: &BankAccount, violations: &mut Vec<Violation>) {
     if let Some(registrar) = house.registrars.get(&account.provider) {
-        let found = registrar.connector.check(account);
-        violations.extend(
-            found.into_iter().map(|v| Violation::new(format!("bank_account.{}", v.field), v.description)),
-        );
+        for v in registrar.connector.check(account) {
+            let field = format!("bank_account.{}", v.field);
+            // One word about a field is enough.
+            if !violations.iter().any(|known| known.field == field) {
+                violations.push(Violation::new(field, v.description));
+            }
+        }
     }
 }

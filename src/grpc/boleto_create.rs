@@ -27,7 +27,7 @@ use crate::domain::ids::{BoletoId, EndpointId, EventId, TenantId, WorkId};
 use crate::domain::money::Cents;
 use crate::domain::payer::Payer;
 use crate::domain::violation::Violation;
-use crate::domain::work::{Claim, NewWork, kind};
+use crate::domain::work::{NewWork, kind};
 use crate::messages::bank_accounts::AccountKey;
 use crate::messages::boleto_registrar::queue_prefix;
 use crate::messages::{BoletoRegistrarMessage, FreshRegistration, House};
@@ -35,7 +35,7 @@ use crate::proto::boleto::v1 as proto;
 use crate::store::boleto::{BoletoDraft, Created, Notify};
 use crate::store::endpoint::StoredEndpoint;
 use crate::store::request_key::RequestKey;
-use crate::work::Place;
+use crate::work::{ClaimGuard, Place};
 
 const METHOD: &str = "CreateBoleto";
 const TEXT_CHARS_MAX: usize = 255;
@@ -92,16 +92,16 @@ pub(super) async fn create(
         draft.work.sent_at = draft.work.claimed_by.map(|_| draft.now);
     }
     match house.creations.run(draft).await? {
-        Created::New { boleto, claim } => {
-            let boleto = register(gate, house, *boleto, claim.map(|claim| *claim), place).await?;
+        (Created::New { boleto, .. }, guard) => {
+            let boleto = register(gate, house, *boleto, guard, place).await?;
             Ok(answer(&boleto, resolution))
         }
-        Created::Before(id) => {
+        (Created::Before(id), _) => {
             drop(place);
-            Ok(answer(&wait_for_decision(gate, house, id).await?, resolution))
+            Ok(answer(&wait_as_the_first_did(gate, house, id).await?, resolution))
         }
-        Created::OtherBody => Err(ApiError::RequestIdReused),
-        Created::NotIssued(error) => Err(ApiError::NotIssued(error)),
+        (Created::OtherBody, _) => Err(ApiError::RequestIdReused),
+        (Created::NotIssued(error), _) => Err(ApiError::NotIssued(error)),
     }
 }
 
@@ -124,7 +124,7 @@ async fn made_before(
         None => Err(refusal),
         Some(earlier) if !earlier.same_body => Err(ApiError::RequestIdReused),
         Some(earlier) => {
-            let boleto = wait_for_decision(gate, house, BoletoId(earlier.resource_id)).await?;
+            let boleto = wait_as_the_first_did(gate, house, BoletoId(earlier.resource_id)).await?;
             Ok(answer(&boleto, proto::BankAccountResolution::Unspecified))
         }
     }
@@ -211,11 +211,16 @@ async fn check_owner(
         return Ok(Some(Owner::Nobody));
     }
     if queue_url.is_empty() {
-        if house.store.has_subscription(tenant, "boleto.registered").await? {
+        if house.store.has_subscription(tenant).await? {
             return Ok(Some(Owner::Subscriptions));
         }
         let rule = "required unless a subscription wants boleto events or notification_opt_out is set";
         violations.push(Violation::new("queue_url", rule));
+        return Ok(None);
+    }
+    // A URL's reader passes over what it would not send; what is stored is what was given.
+    if queue_url.chars().any(|character| character.is_control() || character.is_whitespace()) {
+        violations.push(Violation::new("queue_url", "no blanks and no control characters"));
         return Ok(None);
     }
     let destination = Destination::Sqs { queue_url: queue_url.to_owned(), region: None };
@@ -347,12 +352,12 @@ async fn register(
     gate: &Gate,
     house: &House,
     boleto: Boleto,
-    claim: Option<Claim>,
+    guard: Option<ClaimGuard>,
     place: Option<Place>,
 ) -> Result<Boleto, ApiError> {
     let id = boleto.id;
-    let attempted = match (claim, place) {
-        (Some(claim), Some(place)) => attempt(gate, house, &boleto, claim, place).await,
+    let attempted = match (guard, place) {
+        (Some(guard), Some(place)) => attempt(gate, house, &boleto, guard, place).await,
         // No place was free, or there is no lease: the claim loop takes it when it can.
         _ => None,
     };
@@ -362,8 +367,13 @@ async fn register(
     }
 }
 
-async fn attempt(gate: &Gate, house: &House, boleto: &Boleto, claim: Claim, place: Place) -> Option<Boleto> {
-    let guard = house.returns.guard(claim);
+async fn attempt(
+    gate: &Gate,
+    house: &House,
+    boleto: &Boleto,
+    guard: ClaimGuard,
+    place: Place,
+) -> Option<Boleto> {
     let account =
         house.accounts.find(&boleto.tenant_id, &AccountKey::Id(boleto.bank_account_id)).await.ok()??;
     let registrar = house.registrars.get(&account.provider)?;
@@ -380,17 +390,29 @@ async fn pending(gate: &Gate, house: &House, id: BoletoId) -> Result<Boleto, Api
     super::boleto_service::find(gate, id).await
 }
 
-/// A boleto that somebody else had made or registered, when it is decided or the caller is not to be kept any longer.
+/// A boleto that somebody else had made, when it is decided or the caller is not to be kept any longer.
+async fn wait_as_the_first_did(gate: &Gate, house: &House, id: BoletoId) -> Result<Boleto, ApiError> {
+    // The caller before this one was told that it is pending, and so is this one.
+    let was_told = |boleto: &Boleto| boleto.status == Status::PendingRegistration && boleto.version > 1;
+    wait_until(gate, house, id, was_told).await
+}
+
+/// A boleto that is being attempted, when it is decided or the caller is not to be kept any longer.
 pub(super) async fn wait_for_decision(gate: &Gate, house: &House, id: BoletoId) -> Result<Boleto, ApiError> {
+    wait_until(gate, house, id, |_| false).await
+}
+
+async fn wait_until(
+    gate: &Gate,
+    house: &House,
+    id: BoletoId,
+    is_enough: impl Fn(&Boleto) -> bool,
+) -> Result<Boleto, ApiError> {
     let deadline = Instant::now() + gate.inline_deadline();
     let mut changes = house.changes.subscribe();
     loop {
         let boleto = super::boleto_service::find(gate, id).await?;
-        if !boleto.status.awaits_registration() || Instant::now() >= deadline {
-            return Ok(boleto);
-        }
-        if boleto.status == Status::PendingRegistration && boleto.version > 1 {
-            // The caller before this one was told so, and so is this one.
+        if !boleto.status.awaits_registration() || is_enough(&boleto) || Instant::now() >= deadline {
             return Ok(boleto);
         }
         let next_look = (Instant::now() + LOOK_EVERY).min(deadline);

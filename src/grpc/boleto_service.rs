@@ -16,6 +16,7 @@ use super::status::ApiError;
 use super::streams::Streams;
 use crate::domain::boleto::Boleto;
 use crate::domain::boleto::parse::parse;
+use crate::domain::boleto::status::Status as BoletoStatus;
 use crate::domain::ids::BoletoId;
 use crate::domain::violation::Violation;
 use crate::messages::House;
@@ -27,6 +28,8 @@ use crate::store::work_steer::RegisterAgain;
 
 /// Longer codes are no codes.
 const CODE_CHARS_MAX: usize = 128;
+/// Longer texts stand in no boleto.
+const FILTER_CHARS_MAX: usize = 255;
 
 /// The service.
 pub(super) struct Boletos {
@@ -135,7 +138,9 @@ async fn register_now(gate: &Gate, house: &House, id: BoletoId) -> Result<Boleto
     let key = AccountKey::Id(boleto.bank_account_id);
     let account = house.accounts.find(&boleto.tenant_id, &key).await?;
     let account = account.ok_or(ApiError::NotFound("BANK_ACCOUNT"))?;
-    let work = registration_work(house, &account, id, request::now());
+    let mut work = registration_work(house, &account, id, request::now());
+    // Work that was given up or cancelled before this may have sent bytes, so this one looks before it asks.
+    work.sent_at = Some(work.created_at);
     match house.store.register_again(&work).await? {
         RegisterAgain::NotFound => return Err(ApiError::NotFound("BOLETO")),
         RegisterAgain::NotOpen(status) => return Err(ApiError::RegistrationNotOpen(status)),
@@ -163,13 +168,21 @@ fn filter(request: &proto::ListBoletosRequest) -> Result<BoletoFilter, ApiError>
     };
     let created_from = time("create_time_from", &request.create_time_from);
     let created_until = time("create_time_until", &request.create_time_until);
-    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    if request.statuses.len() > BoletoStatus::ALL.len() {
+        violations.push(Violation::new("statuses", "each status once"));
+    }
+    let mut text = |field: &str, text: &str| {
+        request::optional_text(field, text.to_owned(), FILTER_CHARS_MAX, &mut violations)
+    };
+    let nosso_numero = text("nosso_numero", &request.nosso_numero);
+    let reference_id = text("reference_id", &request.reference_id);
+    let token = text("token", &request.token);
     let filter = BoletoFilter {
         statuses,
         bank_account_id: request::optional_id("bank_account_id", &request.bank_account_id, &mut violations),
-        nosso_numero: text(&request.nosso_numero),
-        reference_id: text(&request.reference_id),
-        token: text(&request.token),
+        nosso_numero,
+        reference_id,
+        token,
         created_from,
         created_until,
         due_from: request::optional_date("due_date_from", &request.due_date_from, &mut violations),

@@ -11,12 +11,15 @@ use super::request;
 use super::status::ApiError;
 use crate::domain::ids::WorkId;
 use crate::domain::violation::Violation;
+use crate::domain::work::WorkState;
 use crate::proto::control::v1 as proto;
 use crate::proto::control::v1::control_service_server::ControlService;
 use crate::store::work_steer::{WorkFilter, WorkView};
 use crate::store::{SCHEMA_VERSION, StoreKind};
 
 const REASON_CHARS_MAX: usize = 500;
+/// Longer names are nobody's.
+const FILTER_CHARS_MAX: usize = 255;
 
 /// The service.
 pub(super) struct Control {
@@ -180,8 +183,12 @@ fn filter(request: &proto::ListWorkRequest) -> Result<WorkFilter, ApiError> {
             None => violations.push(Violation::new(format!("states[{index}]"), "is no state")),
         }
     }
-    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    if request.states.len() > WorkState::ALL.len() {
+        violations.push(Violation::new("states", "each state once"));
+    }
+    let kind = request::optional_text("kind", request.kind.clone(), FILTER_CHARS_MAX, &mut violations);
+    let queue = request::optional_text("queue", request.queue.clone(), FILTER_CHARS_MAX, &mut violations);
     let subject_id = request::optional_id("subject_id", &request.subject_id, &mut violations);
-    let filter = WorkFilter { states, kind: text(&request.kind), queue: text(&request.queue), subject_id };
+    let filter = WorkFilter { states, kind, queue, subject_id };
     if violations.is_empty() { Ok(filter) } else { Err(ApiError::Invalid(violations)) }
 }

@@ -74,15 +74,19 @@ impl Endpoints {
         event_types.sort();
         event_types.dedup();
         check_event_types(&event_types, &mut violations);
-        let destination = convert::destination_from_proto(given.destination, &mut violations);
+        let destination = convert::destination_from_proto(given.destination, &house.secrets, &mut violations);
         if let Some((destination, _)) = &destination
             && let Some(channel) = house.channels.get(&destination.kind())
         {
             let prefix = format!("endpoint.{}", destination.kind().as_str());
             let found = channel.check(&tenant, destination);
-            violations.extend(
-                found.into_iter().map(|v| Violation::new(format!("{prefix}.{}", v.field), v.description)),
-            );
+            for v in found {
+                let field = format!("{prefix}.{}", v.field);
+                // A secret that may not be named was said already, and is not also missing.
+                if !violations.iter().any(|known| known.field.starts_with(&field)) {
+                    violations.push(Violation::new(field, v.description));
+                }
+            }
         }
         let Some((destination, target)) = destination.filter(|_| violations.is_empty()) else {
             return Err(ApiError::Invalid(violations));
@@ -98,7 +102,7 @@ impl Endpoints {
             disabled: None,
             created_at: request::now(),
         };
-        Ok(house.store.ensure_endpoint(&endpoint).await?)
+        Ok(house.store.renew_endpoint(&endpoint).await?)
     }
 }
 

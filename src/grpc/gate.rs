@@ -11,6 +11,7 @@ use super::status::ApiError;
 use crate::domain::ids::TenantId;
 use crate::messages::House;
 use crate::messages::house::Readiness;
+use crate::store::StoreError;
 use crate::supervision::Tree;
 
 /// What every service stands on; clones are the same gate.
@@ -56,10 +57,10 @@ impl Gate {
 
     /// Whether calls are taken, and if not, why.
     pub(super) fn ready(&self) -> Result<(), String> {
-        if self.inner.house.get().is_none() {
-            return Err("starting".to_owned());
-        }
-        self.inner.readiness.get()
+        let Some(house) = self.inner.house.get() else { return Err("starting".to_owned()) };
+        self.inner.readiness.get()?;
+        // The lease is kept by writing: without one the store reads at best.
+        house.lease.holder().map(|_| ()).ok_or_else(|| "the store takes no writes".to_owned())
     }
 
     /// The house, for calls that only read.
@@ -72,7 +73,9 @@ impl Gate {
         if self.inner.readiness.is_draining() {
             return Err(ApiError::Draining);
         }
-        self.house()
+        let house = self.house()?;
+        self.ready().map_err(|why| ApiError::Store(StoreError::Unavailable(why)))?;
+        Ok(house)
     }
 
     pub(super) fn tree(&self) -> Result<&Tree, ApiError> {

@@ -13,26 +13,29 @@ use super::boleto_registrar::BoletoRegistrarMessage;
 use super::known_queues::KnownQueues;
 use crate::connectors::banks::BankConnector;
 use crate::connectors::channels::{ChannelConnector, ChannelKind};
+use crate::connectors::secret::policy::SecretPolicy;
 use crate::domain::bank_account::Provider;
 use crate::store::Store;
 use crate::store::boleto::{BoletoDraft, Created};
 use crate::supervision::Address;
-use crate::work::{Hints, Lane, Lease, Places, Returns};
+use crate::work::{ClaimGuard, Hints, Lane, Lease, Places};
 
 /// What everybody in the house may use.
 pub struct House {
     pub store: Store,
     pub lease: Lease,
     pub hints: Hints,
-    pub returns: Returns,
     pub accounts: BankAccounts,
     pub queues: KnownQueues,
-    pub creations: Lane<BoletoDraft, Created>,
+    /// What is made as this process's own comes in its guard: a caller that has hung up meanwhile drops it.
+    pub creations: Lane<BoletoDraft, (Created, Option<ClaimGuard>)>,
     pub registrars: BTreeMap<Provider, Registrar>,
     pub channels: BTreeMap<ChannelKind, ChannelConnector>,
     pub readiness: Readiness,
     /// Grows whenever this process has changed a boleto, for those who wait for one.
     pub changes: watch::Sender<u64>,
+    /// Which secrets callers may name.
+    pub secrets: SecretPolicy,
     /// Attempts of a registration at most.
     pub registration_attempts_max: i64,
 }

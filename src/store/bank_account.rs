@@ -13,7 +13,7 @@ use sea_orm::{
 
 use super::boleto::{from_json, to_json};
 use super::entities::bank_account as entity;
-use super::request_key::RequestKey;
+use super::request_key::{EarlierRequest, RequestKey};
 use super::transaction::execute;
 use super::{Store, StoreError, from_us, to_us};
 use crate::domain::bank_account::{BankAccount, Provider};
@@ -44,15 +44,6 @@ impl Store {
         first_sequence: i64,
         request: Option<&RequestKey>,
     ) -> Result<AccountSaved, StoreError> {
-        if let Some(key) = request
-            && let Some(earlier) = self.find_request(key).await?
-        {
-            return Ok(if earlier.same_body {
-                AccountSaved::Before(BankAccountId(earlier.resource_id))
-            } else {
-                AccountSaved::OtherBody
-            });
-        }
         let (transaction, saved) = self
             .within(async {
                 let transaction = self.begin().await?;
@@ -71,6 +62,12 @@ impl Store {
         first_sequence: i64,
         request: Option<&RequestKey>,
     ) -> Result<AccountSaved, StoreError> {
+        self.one_at_a_time(transaction, &account.tenant_id).await?;
+        if let Some(key) = request
+            && let Some(earlier) = self.find_request_in(transaction, key).await?
+        {
+            return Ok(before(&earlier));
+        }
         if self.external_id_is_taken(transaction, account).await? {
             return Ok(AccountSaved::ExternalIdTaken);
         }
@@ -132,11 +129,9 @@ impl Store {
         expected: i64,
         now: DateTime<Utc>,
     ) -> Result<AccountSaved, StoreError> {
-        let mut find = entity::Entity::find_by_id(account.id.0)
+        self.one_at_a_time(transaction, &account.tenant_id).await?;
+        let find = entity::Entity::find_by_id(account.id.0)
             .filter(entity::Column::TenantId.eq(account.tenant_id.as_str()));
-        if self.kind() == super::StoreKind::PostgreSql {
-            find = find.lock_exclusive();
-        }
         let Some(found) = find.one(transaction).await? else { return Ok(AccountSaved::NotFound) };
         if expected != 0 && found.version != expected {
             return Ok(AccountSaved::Changed { version: found.version });
@@ -153,6 +148,20 @@ impl Store {
         };
         to_row(&saved)?.update(transaction).await?;
         Ok(AccountSaved::Saved(Box::new(saved)))
+    }
+
+    /// Accounts are few and seldom change: a tenant's changes wait for each other, so that none runs into a unique index.
+    async fn one_at_a_time(
+        &self,
+        transaction: &DatabaseTransaction,
+        tenant: &TenantId,
+    ) -> Result<(), StoreError> {
+        if self.kind() == super::StoreKind::PostgreSql {
+            let lock = self
+                .statement("select id from tenant where id = $1 for update", [Value::from(tenant.as_str())]);
+            execute(transaction, lock).await?;
+        }
+        Ok(())
     }
 
     async fn external_id_is_taken(
@@ -189,7 +198,15 @@ impl Store {
     /// Every account of every tenant, oldest first: there are few, and the registrars and the API keep them at hand.
     pub async fn all_bank_accounts(&self) -> Result<Vec<BankAccount>, StoreError> {
         let query = entity::Entity::find().order_by_asc(entity::Column::Id);
-        self.within(async { query.all(self.reader()).await?.into_iter().map(read).collect() }).await
+        let rows = self.within(async { Ok(query.all(self.reader()).await?) }).await?;
+        // One that a newer release wrote, with a provider that this one does not know, leaves the others usable.
+        let read_or_say = |row: entity::Model| {
+            let id = row.id;
+            read(row)
+                .inspect_err(|error| tracing::error!(bank_account = %id, %error, "bank account left out"))
+                .ok()
+        };
+        Ok(rows.into_iter().filter_map(read_or_say).collect())
     }
 
     /// A page of a tenant's accounts, newest first.
@@ -205,6 +222,14 @@ impl Store {
         }
         let query = query.order_by_desc(entity::Column::Id).limit(limit);
         self.within(async { query.all(self.reader()).await?.into_iter().map(read).collect() }).await
+    }
+}
+
+fn before(earlier: &EarlierRequest) -> AccountSaved {
+    if earlier.same_body {
+        AccountSaved::Before(BankAccountId(earlier.resource_id))
+    } else {
+        AccountSaved::OtherBody
     }
 }
 

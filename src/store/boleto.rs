@@ -104,10 +104,15 @@ impl Store {
             made.iter().map(|(index, boleto)| (&drafts[*index], boleto)).collect();
         self.insert_boletos(transaction, &rows).await?;
         self.insert_first_events(transaction, &rows).await?;
-        let work: Vec<NewWork> = rows.iter().map(|(draft, _)| draft.work.clone()).collect();
+        let mut work: Vec<NewWork> = rows.iter().map(|(draft, _)| draft.work.clone()).collect();
+        let alive = self.still_alive(transaction, &work).await?;
+        for item in work.iter_mut().filter(|_| !alive) {
+            // Buried since it took the place: the row is anybody's.
+            (item.claimed_by, item.sent_at) = (None, None);
+        }
         self.insert_work(transaction, &work).await?;
         for (index, boleto) in made {
-            let claim = drafts[index].claim().map(Box::new);
+            let claim = drafts[index].claim().filter(|_| alive).map(Box::new);
             outcomes[index] = Some(Created::New { boleto: Box::new(boleto), claim });
         }
         Ok(outcomes
@@ -368,7 +373,7 @@ impl BoletoDraft {
     }
 
     /// The claim under which the registration is inserted, when this process takes it at once.
-    fn claim(&self) -> Option<Claim> {
+    pub fn claim(&self) -> Option<Claim> {
         let work = &self.work;
         Some(Claim {
             id: work.id,

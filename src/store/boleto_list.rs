@@ -81,12 +81,14 @@ impl BoletoFilter {
         // Ids begin with the millisecond of their making, so that a range of time is nearly a range of the primary key.
         let margin = chrono::Duration::seconds(10);
         if let Some(from) = self.created_from {
-            all =
-                all.add(Column::CreatedAtUs.gte(to_us(from))).add(Column::Id.gte(first_id_of(from - margin)));
+            all = all
+                .add(Column::CreatedAtUs.gte(to_us(from)))
+                .add(Column::Id.gte(first_id_of(from.checked_sub_signed(margin).unwrap_or(from))));
         }
         if let Some(until) = self.created_until {
-            all =
-                all.add(Column::CreatedAtUs.lt(to_us(until))).add(Column::Id.lt(first_id_of(until + margin)));
+            all = all
+                .add(Column::CreatedAtUs.lt(to_us(until)))
+                .add(Column::Id.lt(first_id_of(until.checked_add_signed(margin).unwrap_or(until))));
         }
         if let Some(from) = self.due_from {
             all = all.add(Column::DueDate.gte(from));

@@ -124,6 +124,7 @@ impl Store {
                     run_at: *run_at,
                     error: Some(error.clone()),
                     attempt_counts: *attempt_counts,
+                    nothing_was_sent: false,
                 }),
             }
         }

@@ -66,6 +66,8 @@ pub struct DeliverySettlement {
     pub endpoint_id: EndpointId,
     /// Everything up to this version has been taken; 0 for nothing.
     pub sent_version: i64,
+    /// Up to which version there was news when the attempt was made.
+    pub wanted_version: i64,
     /// What the other side said last, short and without personal data.
     pub answer: String,
     pub change: DeliveryChange,
@@ -155,11 +157,12 @@ impl Store {
 
     /// What claimed deliveries have to send, one answer per claim and in their order; nothing where a delivery is gone.
     pub async fn due_deliveries(&self, claims: &[Claim]) -> Result<Vec<Option<DueDelivery>>, StoreError> {
-        let mut endpoints = Vec::with_capacity(claims.len());
-        for claim in claims {
-            let payload: DeliveryPayload = super::boleto::from_json("delivery payload", &claim.payload)?;
-            endpoints.push(payload.endpoint_id);
-        }
+        // A payload that cannot be read names no endpoint, and its claim gets no answer.
+        let endpoint_of = |claim: &Claim| {
+            let payload: Result<DeliveryPayload, _> = serde_json::from_str(&claim.payload);
+            payload.map_or(EndpointId(Uuid::nil()), |payload| payload.endpoint_id)
+        };
+        let endpoints: Vec<EndpointId> = claims.iter().map(endpoint_of).collect();
         let rows = Rows::new()
             .uuid("endpoint_id", endpoints.iter().map(|endpoint| endpoint.0))
             .uuid("subject_id", claims.iter().map(|claim| claim.subject_id));
@@ -232,6 +235,7 @@ impl Store {
                     run_at: *run_at,
                     error: Some(item.answer.clone()),
                     attempt_counts: *attempt_counts,
+                    nothing_was_sent: false,
                 }),
             }
         }
@@ -272,43 +276,50 @@ impl Store {
                 state = case when r.state = 'delivered' and r.sent < delivery.wanted_version then 'pending' else r.state end,
                 attempts = delivery.attempts + 1, last_answer = r.answer, updated_at_us = r.updated_at_us
               from r where delivery.endpoint_id = r.endpoint_id and delivery.subject_id = r.subject_id
-              returning delivery.endpoint_id, delivery.subject_id, delivery.sent_version, delivery.wanted_version";
-        let mut behind = HashSet::new();
+              returning delivery.endpoint_id, delivery.subject_id, delivery.wanted_version";
+        let mut wanted = HashMap::new();
         for row in all(transaction, self.statement_over(rows, vec![], update)).await? {
-            let sent_version: i64 = row.try_get("", "sent_version")?;
-            let wanted_version: i64 = row.try_get("", "wanted_version")?;
-            if sent_version < wanted_version {
-                let key: (Uuid, Uuid) = (row.try_get("", "endpoint_id")?, row.try_get("", "subject_id")?);
-                behind.insert(key);
-            }
+            let key: (Uuid, Uuid) = (row.try_get("", "endpoint_id")?, row.try_get("", "subject_id")?);
+            let version: i64 = row.try_get("", "wanted_version")?;
+            wanted.insert(key, version);
         }
+        let there_is_news = |item: &DeliverySettlement| {
+            let known = wanted.get(&(item.endpoint_id.0, item.claim.subject_id));
+            known.is_some_and(|version| *version > item.wanted_version)
+        };
         Ok(items
             .iter()
-            .filter(|item| matches!(item.change, DeliveryChange::Delivered))
-            .filter(|item| behind.contains(&(item.endpoint_id.0, item.claim.subject_id)))
-            .map(|item| follow_up(&item.claim, item.now))
+            // What goes back is still there for the news; what ended, delivered or given up, is not.
+            .filter(|item| !matches!(item.change, DeliveryChange::Later { .. }))
+            .filter(|item| there_is_news(item))
+            .map(|item| follow_up(item))
             .collect())
     }
 }
 
 /// The same work once more, under a new id: its subject went on while it was being told.
-fn follow_up(claim: &Claim, now: DateTime<Utc>) -> NewWork {
+fn follow_up(item: &DeliverySettlement) -> NewWork {
+    let DeliverySettlement { claim, now, .. } = item;
     NewWork {
         id: WorkId(Uuid::now_v7()),
         tenant_id: claim.tenant_id.clone(),
         kind: kind::NOTIFICATION_DELIVER,
         queue: claim.queue.clone(),
         priority: 0,
-        run_at: now,
+        run_at: *now,
         attempts_max: claim.attempts_max,
-        unique_key: None,
+        unique_key: Some(unique_key(item.endpoint_id.0, claim.subject_id)),
         subject_id: claim.subject_id,
         payload: claim.payload.clone(),
         traceparent: claim.traceparent.clone(),
         claimed_by: None,
         sent_at: None,
-        created_at: now,
+        created_at: *now,
     }
+}
+
+fn unique_key(endpoint_id: Uuid, subject_id: Uuid) -> String {
+    format!("deliver:{endpoint_id}:{subject_id}")
 }
 
 struct Target {
@@ -335,7 +346,7 @@ impl Target {
             priority: 0,
             run_at: item.now,
             attempts_max: item.attempts_max,
-            unique_key: Some(format!("deliver:{}:{}", self.endpoint_id, self.subject_id)),
+            unique_key: Some(unique_key(self.endpoint_id, self.subject_id)),
             subject_id: item.subject_id,
             payload: super::boleto::to_json(&DeliveryPayload { endpoint_id: EndpointId(self.endpoint_id) })?,
             traceparent: item.traceparent.clone(),

@@ -2,7 +2,6 @@
 //!
 //! Losers of a race wait for the winner: on PostgreSQL the insert itself waits, on SQLite there is one writer.
 
-use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, Value};
 use uuid::Uuid;
 
@@ -26,16 +25,17 @@ pub struct EarlierRequest {
     pub same_body: bool,
 }
 
-/// A moment and a key for it: what the creation of anything needs to know.
-#[derive(Debug, Clone)]
-pub struct RequestContext {
-    pub key: Option<RequestKey>,
-    pub now: DateTime<Utc>,
-}
-
 impl Store {
     /// Looks an earlier request up, before anything that depends on today's date or configuration.
     pub async fn find_request(&self, key: &RequestKey) -> Result<Option<EarlierRequest>, StoreError> {
+        self.within(self.find_request_in(self.reader(), key)).await
+    }
+
+    pub(super) async fn find_request_in(
+        &self,
+        connection: &impl ConnectionTrait,
+        key: &RequestKey,
+    ) -> Result<Option<EarlierRequest>, StoreError> {
         let statement = self.statement(
             "select resource_id, body_hash from request_key where tenant_id = $1 and method = $2 and request_id = $3",
             [
@@ -44,14 +44,11 @@ impl Store {
                 Value::from(key.request_id.as_str()),
             ],
         );
-        self.within(async {
-            let Some(row) = self.reader().query_one_raw(statement).await? else { return Ok(None) };
-            let body_hash: Vec<u8> = row.try_get("", "body_hash")?;
-            Ok(Some(EarlierRequest {
-                resource_id: row.try_get("", "resource_id")?,
-                same_body: body_hash == key.body_hash,
-            }))
-        })
-        .await
+        let Some(row) = connection.query_one_raw(statement).await? else { return Ok(None) };
+        let body_hash: Vec<u8> = row.try_get("", "body_hash")?;
+        Ok(Some(EarlierRequest {
+            resource_id: row.try_get("", "resource_id")?,
+            same_body: body_hash == key.body_hash,
+        }))
     }
 }

@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, Value};
 
 use super::transaction::{all, execute};
 use super::{Store, StoreError, StoreKind, to_us};
-use crate::domain::ids::RunnerId;
+use crate::domain::ids::{RunnerId, WorkId};
 
 /// What others see of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,19 @@ impl Store {
         Ok(())
     }
 
+    /// The rows that are running under this process, by its own word or not.
+    pub async fn rows_running_under(&self, id: RunnerId) -> Result<Vec<(WorkId, i64)>, StoreError> {
+        let statement = self.statement(
+            "select id, fence from work where runner_id = $1 and state = 'running'",
+            [Value::from(id.0)],
+        );
+        self.within(async {
+            let rows = all(self.reader(), statement).await?;
+            rows.iter().map(|row| Ok((WorkId(row.try_get("", "id")?), row.try_get("", "fence")?))).collect()
+        })
+        .await
+    }
+
     /// Beats once. False: this identity is dead, for good.
     pub async fn beat_runner(&self, id: RunnerId) -> Result<bool, StoreError> {
         let statement = self.statement(
@@ -83,9 +96,17 @@ impl Store {
              where runner_id = $1 and state = 'running'",
             [Value::from(seen.id.0), Value::from(to_us(now))],
         );
+        // The lock that claims take is shared; an update alone would not wait for it, and what is being claimed under this
+        // identity would stay with the dead.
+        let exclude = (self.kind() == StoreKind::PostgreSql).then(|| {
+            self.statement("select id from runner where id = $1 for update", [Value::from(seen.id.0)])
+        });
         let (transaction, burial) = self
             .within(async {
                 let transaction = self.begin().await?;
+                if let Some(exclude) = exclude {
+                    execute(&transaction, exclude).await?;
+                }
                 let buried = execute(&transaction, bury).await? == 1;
                 let rows_returned = if buried { execute(&transaction, give_back).await? } else { 0 };
                 Ok((transaction, Burial { buried, rows_returned }))

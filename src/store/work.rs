@@ -25,8 +25,10 @@ const PROMOTION_MAX: i64 = 500;
 #[derive(Debug, Clone)]
 pub struct ClaimRequest {
     pub runner_id: RunnerId,
-    /// Queues whose names begin so.
-    pub queue_prefix: String,
+    /// Queues from this name on …
+    pub queue_from: String,
+    /// … up to but not including this one.
+    pub queue_until: String,
     /// Places in a queue that is not named in `busy`.
     pub free_per_queue: i64,
     /// Queues with fewer places free, none included.
@@ -58,6 +60,8 @@ pub struct PutBack {
     pub error: Option<String>,
     /// False when the attempt never began, or must not be held against the row.
     pub attempt_counts: bool,
+    /// That bytes were about to leave was written down, and none did.
+    pub nothing_was_sent: bool,
 }
 
 impl Ending {
@@ -121,8 +125,8 @@ impl Store {
             .text("queue", request.busy.iter().map(|(queue, _)| queue.clone()))
             .integer("free", request.busy.iter().map(|(_, free)| *free));
         let parameters = vec![
-            Value::from(request.queue_prefix.as_str()),
-            Value::from(end_of_prefix(&request.queue_prefix)),
+            Value::from(request.queue_from.as_str()),
+            Value::from(request.queue_until.as_str()),
             Value::from(request.runner_id.0),
             Value::from(request.free_per_queue),
             Value::from(request.limit),
@@ -133,8 +137,16 @@ impl Store {
         };
         let statement =
             self.statement_over(busy, parameters, &format!("{DUE_QUEUES}{claim}{CLAIMED_COLUMNS}"));
-        self.within(async { all(&self.inner.writer, statement).await?.iter().map(read_claim).collect() })
-            .await
+        let rows = self.within(async { all(&self.inner.writer, statement).await }).await?;
+        // A row that cannot be read must not take its neighbours with it; nobody holds it, so it is found and put back.
+        let read = |row| match read_claim(row) {
+            Ok(claim) => Some(claim),
+            Err(error) => {
+                tracing::error!(%error, "claimed row cannot be read");
+                None
+            }
+        };
+        Ok(rows.iter().filter_map(read).collect())
     }
 
     /// Writes down that bytes are about to leave. Returns the ids of the rows that are still held; no others may be sent.
@@ -215,7 +227,24 @@ impl Store {
         .await
     }
 
-    /// Inserts work in a verb's own transaction. A live row with the same unique key stays, and the new one is left out.
+    /// Whether the process under which these rows are about to be inserted as running lives; it cannot be buried before
+    /// the transaction ends. All rows of a group are of one process.
+    pub(super) async fn still_alive(
+        &self,
+        transaction: &DatabaseTransaction,
+        items: &[NewWork],
+    ) -> Result<bool, StoreError> {
+        let Some(runner) = items.iter().find_map(|item| item.claimed_by) else { return Ok(true) };
+        let lock = if self.kind() == StoreKind::PostgreSql { "for key share" } else { "" };
+        let statement = self.statement(
+            &format!("select id from runner where id = $1 and state = 'alive' {lock}"),
+            [Value::from(runner.0)],
+        );
+        Ok(transaction.query_one_raw(statement).await?.is_some())
+    }
+
+    /// Inserts work in a verb's own transaction. A live row with the same unique key stays, and the new one is left out;
+    /// the update that never happens locks the row that stays, so that who ends it waits for this transaction's end.
     pub(super) async fn insert_work(
         &self,
         transaction: &DatabaseTransaction,
@@ -253,7 +282,8 @@ impl Store {
                 fence, unique_key, subject_id, payload, sent_at_us, traceparent, created_at_us)
               select id, tenant_id, kind, queue, priority, run_at_us, state, attempt, attempts_max, runner_id,
                 attempt, unique_key, subject_id, payload, sent_at_us, traceparent, created_at_us from r where true
-              on conflict (unique_key) where unique_key is not null do nothing",
+              on conflict (unique_key) where unique_key is not null
+              do update set priority = work.priority where false",
         );
         execute(transaction, statement).await?;
         Ok(())
@@ -304,12 +334,14 @@ impl Store {
             .text("state", items.iter().map(|item| item.state.as_str().to_owned()))
             .integer("run_at_us", items.iter().map(|item| to_us(item.run_at)))
             .integer("uncounted", items.iter().map(|item| i64::from(!item.attempt_counts)))
+            .integer("unsent", items.iter().map(|item| i64::from(item.nothing_was_sent)))
             .optional_text("error", items.iter().map(|item| item.error.clone()));
         let statement = self.statement_over(
             rows,
             vec![],
             " update work set state = r.state, run_at_us = r.run_at_us, runner_id = null,
-                attempt = work.attempt - r.uncounted, last_error = coalesce(r.error, work.last_error)
+                attempt = work.attempt - r.uncounted,
+                sent_at_us = case when r.unsent = 1 then null else work.sent_at_us end, last_error = coalesce(r.error, work.last_error)
               from r where work.id = r.id and work.runner_id = r.runner_id and work.fence = r.fence returning work.id",
         );
         ids(all(transaction, statement).await?)
@@ -333,7 +365,7 @@ fn held(items: impl Iterator<Item = (WorkId, RunnerId, i64)> + Clone) -> Rows {
 }
 
 /// The first text after every text that begins with `prefix`, which ends in an ASCII character below `~`.
-fn end_of_prefix(prefix: &str) -> String {
+pub fn end_of_prefix(prefix: &str) -> String {
     let mut end = prefix.to_owned();
     match end.pop() {
         Some(last) => end.push(char::from_u32(u32::from(last) + 1).unwrap_or('\u{7f}')),

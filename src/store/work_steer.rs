@@ -4,6 +4,7 @@
 //! has in hand: it answers that it is running.
 
 use chrono::{DateTime, Utc};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value,
 };
@@ -128,7 +129,12 @@ impl Store {
         limit: u64,
     ) -> Result<Vec<WorkView>, StoreError> {
         use work_archive::Column;
-        let mut all = Condition::all().add(Column::State.is_in(states.iter().map(|state| state.as_str())));
+        let mut all = Condition::all();
+        all = match states {
+            // Spelled out, so that the planner sees that the index of dead letters has them all.
+            [WorkState::Discarded] => all.add(Expr::cust("state = 'discarded'")),
+            states => all.add(Column::State.is_in(states.iter().map(|state| state.as_str()))),
+        };
         if let Some(kind) = &filter.kind {
             all = all.add(Column::Kind.eq(kind.as_str()));
         }
@@ -250,13 +256,10 @@ impl Store {
 
     /// Has a boleto that awaits its registration attempted now: hastens its work, or makes it anew where it had ended.
     pub async fn register_again(&self, work: &NewWork) -> Result<RegisterAgain, StoreError> {
+        // Not locked: a settlement holds the work row and then wants the boleto's. Work that is made for a boleto which was
+        // decided meanwhile ends as moot.
         let find = self.statement(
-            match self.kind() {
-                super::StoreKind::PostgreSql => {
-                    "select status from boleto where tenant_id = $1 and id = $2 for update"
-                }
-                super::StoreKind::Sqlite => "select status from boleto where tenant_id = $1 and id = $2",
-            },
+            "select status from boleto where tenant_id = $1 and id = $2",
             [Value::from(work.tenant_id.as_str()), Value::from(work.subject_id)],
         );
         let hasten = self.statement(

@@ -3,10 +3,14 @@
 //! **Owns** nothing; what it claims it hands out in guards. **Fails** as the store does. A process without a lease claims
 //! nothing.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use super::guard::{ClaimGuard, Returns};
 use super::lease::Lease;
 use super::places::{Place, Places};
-use crate::store::work::ClaimRequest;
+use crate::domain::ids::RunnerId;
+use crate::domain::work::Claim;
+use crate::store::work::{ClaimRequest, end_of_prefix};
 use crate::store::{Store, StoreError};
 
 /// What one worker needs in order to claim.
@@ -20,7 +24,12 @@ pub struct Claimer {
     pub queue_prefix: String,
     /// Rows a claim at most.
     pub batch: u32,
+    /// Where the next claim begins: past the queue that was served last, so that many busy queues take turns.
+    pub turn: Turn,
 }
+
+/// The queue that was served last; clones are the same.
+pub type Turn = Arc<Mutex<String>>;
 
 impl Claimer {
     /// Claims what is due. Each claim comes with its place.
@@ -31,16 +40,18 @@ impl Claimer {
             self.places.wake_me();
             return Ok(vec![]);
         }
-        let busy = self.places.busy();
-        let some_queue_is_full = busy.iter().any(|(_, free)| *free == 0);
-        let request = ClaimRequest {
-            runner_id,
-            queue_prefix: self.queue_prefix.clone(),
-            free_per_queue: self.places.per_queue_max(),
-            busy,
-            limit,
-        };
-        let claims = self.store.claim(&request).await?;
+        let some_queue_is_full = self.places.busy().iter().any(|(_, free)| *free == 0);
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (begin, end) = (self.queue_prefix.clone(), end_of_prefix(&self.queue_prefix));
+        let mut claims = self.claim_between(runner_id, turn.clone().max(begin.clone()), end, limit).await?;
+        let left = limit - i64::try_from(claims.len()).unwrap_or(limit);
+        if left > 0 && turn > begin {
+            claims.extend(self.claim_between(runner_id, begin, turn, left).await?);
+        }
+        if let Some(last) = claims.last() {
+            // The first name after the one that was served last.
+            *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = format!("{}\u{1}", last.queue);
+        }
         crate::failpoint::reached("claim.after");
         let there_may_be_more = !claims.is_empty() || some_queue_is_full;
         let guards: Vec<ClaimGuard> = claims.into_iter().map(|claim| self.returns.guard(claim)).collect();
@@ -56,5 +67,23 @@ impl Claimer {
             self.places.wake_me();
         }
         Ok(placed)
+    }
+
+    async fn claim_between(
+        &self,
+        runner_id: RunnerId,
+        queue_from: String,
+        queue_until: String,
+        limit: i64,
+    ) -> Result<Vec<Claim>, StoreError> {
+        let request = ClaimRequest {
+            runner_id,
+            queue_from,
+            queue_until,
+            free_per_queue: self.places.per_queue_max(),
+            busy: self.places.busy(),
+            limit,
+        };
+        self.store.claim(&request).await
     }
 }

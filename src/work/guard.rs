@@ -4,7 +4,8 @@
 //! **Owns** the claim and the queue of those to be given back. **Fails** softly: what cannot be given back while the store
 //! is away is tried again until it can, or until this process is buried and everything returns at once.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -12,6 +13,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use super::hints::Hints;
+use crate::domain::ids::WorkId;
 use crate::domain::work::{Claim, RetryPolicy, WorkState};
 use crate::store::Store;
 use crate::store::work::{Ending, PutBack};
@@ -29,6 +31,32 @@ const DROPPED: &str = "the attempt was cut off";
 pub struct Returns {
     entry: mpsc::UnboundedSender<Returned>,
     policy: Arc<RetryPolicy>,
+    held: Held,
+}
+
+/// The rows that this process has in hand, or is about to give back; clones are the same.
+#[derive(Clone, Default)]
+pub struct Held {
+    rows: Arc<Mutex<HashSet<(WorkId, i64)>>>,
+}
+
+impl Held {
+    /// Whether somebody has this row in hand.
+    pub fn has(&self, row: &(WorkId, i64)) -> bool {
+        self.lock().contains(row)
+    }
+
+    fn enter(&self, claim: &Claim) {
+        self.lock().insert((claim.id, claim.fence));
+    }
+
+    fn leave(&self, claim: &Claim) {
+        self.lock().remove(&(claim.id, claim.fence));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<(WorkId, i64)>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 struct Returned {
@@ -38,15 +66,16 @@ struct Returned {
 
 impl Returns {
     /// Opens the place and the task that empties it; the task ends with the last guard and handle.
-    pub fn open(store: Store, hints: Hints, policy: RetryPolicy) -> Self {
+    pub fn open(store: Store, hints: Hints, held: Held, policy: RetryPolicy) -> Self {
         let (entry, exit) = mpsc::unbounded_channel();
         let policy = Arc::new(policy);
-        tokio::spawn(give_back_all(store, hints, policy.clone(), exit));
-        Self { entry, policy }
+        tokio::spawn(give_back_all(store, hints, held.clone(), policy.clone(), exit));
+        Self { entry, policy, held }
     }
 
     /// Takes a claim in hand.
     pub fn guard(&self, claim: Claim) -> ClaimGuard {
+        self.held.enter(&claim);
         ClaimGuard { held: Some(claim), begun: false, returns: self.clone() }
     }
 
@@ -76,7 +105,9 @@ impl ClaimGuard {
 
     /// The row's end, or its next attempt, has been written down: there is nothing to give back.
     pub fn settled(mut self) -> Claim {
-        self.held.take().expect("only `settled` takes the claim out, and it consumes the guard")
+        let claim = self.held.take().expect("only `settled` takes the claim out, and it consumes the guard");
+        self.returns.held.leave(&claim);
+        claim
     }
 }
 
@@ -92,6 +123,7 @@ impl Drop for ClaimGuard {
 async fn give_back_all(
     store: Store,
     hints: Hints,
+    held: Held,
     policy: Arc<RetryPolicy>,
     mut exit: mpsc::UnboundedReceiver<Returned>,
 ) {
@@ -99,12 +131,14 @@ async fn give_back_all(
     while exit.recv_many(&mut group, GROUP_MAX).await > 0 {
         while let Err(error) = give_back(&store, &policy, &group).await {
             if !error.is_transient() {
-                warn!(%error, rows = group.len(), "rows not given back; the reaper will return them");
+                // Nobody holds them from here on, so the reaper finds them running and puts them back one by one.
+                warn!(%error, rows = group.len(), "rows not given back");
                 break;
             }
             tokio::time::sleep(AWAY_WAIT).await;
         }
         for returned in group.drain(..) {
+            held.leave(&returned.claim);
             debug!(work_id = %returned.claim.id, begun = returned.begun, "claim given back");
             hints.there_is_work(&returned.claim.queue);
         }
@@ -134,6 +168,8 @@ async fn give_back(
             run_at: if *begun { now + policy.wait_after(claim.attempt, rand::random()) } else { now },
             error: begun.then(|| DROPPED.to_owned()),
             attempt_counts: *begun,
+            // A row that was made as this process's own and never begun has its mark from its making.
+            nothing_was_sent: !begun && claim.fence == 1,
         })
         .collect();
     if !spent.is_empty() {

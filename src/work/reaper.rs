@@ -1,11 +1,11 @@
-//! Returns what dead processes held, and makes due what has waited long enough.
+//! Returns what dead processes held and what this one has lost sight of, and makes due what has waited long enough.
 //!
 //! A process is dead when its counter has stood still for `reap_after` of this observer's own monotonic clock: wall clocks
 //! may jump, and a row's age says nothing about its holder. Whoever sees it first buries it; the others find it buried.
 //!
 //! **Owns** what it has seen of the others. **Fails** softly: a store that is away is looked at again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -13,11 +13,14 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::config::WorkConfig;
+use super::guard::Held;
 use super::hints::Hints;
 use super::lease::Lease;
 use super::ticker::Ticker;
-use crate::domain::ids::RunnerId;
+use crate::domain::ids::{RunnerId, WorkId};
+use crate::domain::work::WorkState;
 use crate::store::runner::RunnerBeat;
+use crate::store::work::PutBack;
 use crate::store::{Store, StoreError};
 use crate::supervision::{Actor, ActorError, ChildSpec, Context};
 
@@ -36,16 +39,19 @@ pub struct Reaper {
     look_at_others_every: Duration,
     looked_at_others: Option<Instant>,
     seen: HashMap<RunnerId, (i64, Instant)>,
+    held: Held,
+    /// Rows that ran under this process and in nobody's hand at the last look.
+    unheld: HashSet<(WorkId, i64)>,
     _ticker: Ticker,
 }
 
 impl Reaper {
     /// The reaper as a child of the foundation.
-    pub fn spec(store: Store, lease: Lease, hints: Hints, config: &WorkConfig) -> ChildSpec {
+    pub fn spec(store: Store, lease: Lease, hints: Hints, held: Held, config: &WorkConfig) -> ChildSpec {
         let config = config.clone();
         let (_, spec) = ChildSpec::worker("reaper", move |context: Context<ReaperMessage>| {
             // Rows become due at a moment that nobody signals, so this looks more often than the claim loops poll.
-            let interval = config.poll_interval / 4;
+            let interval = (config.poll_interval / 4).min(config.heartbeat_interval / 2);
             let reaper = Self {
                 store: store.clone(),
                 lease: lease.clone(),
@@ -54,6 +60,8 @@ impl Reaper {
                 look_at_others_every: config.heartbeat_interval / 2,
                 looked_at_others: None,
                 seen: HashMap::new(),
+                held: held.clone(),
+                unheld: HashSet::new(),
                 _ticker: Ticker::start(context.myself, interval, None, || ReaperMessage::Look),
             };
             async move { Ok(reaper) }
@@ -69,6 +77,35 @@ impl Reaper {
         if is_time {
             self.looked_at_others = Some(Instant::now());
             self.look_at_others().await?;
+            self.look_at_ourselves().await?;
+        }
+        Ok(())
+    }
+
+    /// Puts back what runs under this process and is in nobody's hand: the answer to a claim or a commit was lost on its
+    /// way here. Found at two looks running, so that what is just being taken in hand is left alone.
+    async fn look_at_ourselves(&mut self) -> Result<(), StoreError> {
+        let Some(runner_id) = self.lease.holder() else { return Ok(()) };
+        let running = self.store.rows_running_under(runner_id).await?;
+        let unheld: HashSet<(WorkId, i64)> = running.into_iter().filter(|row| !self.held.has(row)).collect();
+        let lost: Vec<PutBack> = unheld
+            .intersection(&self.unheld)
+            .map(|(id, fence)| PutBack {
+                id: *id,
+                runner_id,
+                fence: *fence,
+                state: WorkState::Available,
+                run_at: Utc::now(),
+                error: Some("nobody had it in hand".to_owned()),
+                attempt_counts: true,
+                nothing_was_sent: false,
+            })
+            .collect();
+        self.unheld = unheld;
+        if !lost.is_empty() {
+            warn!(rows = lost.len(), "work that nobody had in hand put back");
+            self.store.put_back_alone(&lost).await?;
+            self.hints.there_is_work("");
         }
         Ok(())
     }

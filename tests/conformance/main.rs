@@ -8,6 +8,7 @@ mod peers;
 #[path = "../support/small_house.rs"]
 mod small_house;
 
+mod manual;
 mod peer_grpc;
 mod peer_otlp;
 mod peer_sqs;

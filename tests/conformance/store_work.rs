@@ -10,7 +10,7 @@ use bursar::store::Store;
 use bursar::store::boleto::BoletoDraft;
 use bursar::store::boleto_settle::{Change, Settled, Settlement};
 use bursar::store::runner::RunnerBeat;
-use bursar::store::work::{ClaimRequest, Ending, PutBack};
+use bursar::store::work::{ClaimRequest, Ending, PutBack, end_of_prefix};
 use bursar::store::work_steer::{RegisterAgain, Steered, WorkFilter};
 use uuid::Uuid;
 
@@ -58,7 +58,8 @@ async fn bench(kind: Kind, boletos: usize) -> Bench {
 fn claim_all(runner_id: RunnerId) -> ClaimRequest {
     ClaimRequest {
         runner_id,
-        queue_prefix: "registration/banco_do_brasil/".to_owned(),
+        queue_from: "registration/banco_do_brasil/".to_owned(),
+        queue_until: end_of_prefix("registration/banco_do_brasil/"),
         free_per_queue: 1000,
         busy: vec![],
         limit: 1000,
@@ -74,6 +75,7 @@ fn back(claim: &Claim, state: WorkState, wait: Duration, attempt_counts: bool) -
         run_at: now() + wait,
         error: Some("why".to_owned()),
         attempt_counts,
+        nothing_was_sent: false,
     }
 }
 
@@ -105,7 +107,11 @@ async fn a_full_queue_hides_no_other(kind: Kind) {
     let claimed = bench.store.claim(&request).await.expect("claims");
     let of_full = claimed.iter().filter(|claim| claim.queue == bench.drafts[0].work.queue).count();
     assert_eq!((of_full, claimed.len()), (1, 3));
-    let elsewhere = ClaimRequest { queue_prefix: "delivery/".to_owned(), ..claim_all(bench.runner) };
+    let elsewhere = ClaimRequest {
+        queue_from: "delivery/".to_owned(),
+        queue_until: end_of_prefix("delivery/"),
+        ..claim_all(bench.runner)
+    };
     assert!(bench.store.claim(&elsewhere).await.expect("claims").is_empty());
 }
 

@@ -48,7 +48,7 @@ async fn is_back(house: &House) {
 async fn a_house_outlives_its_database_and_goes_on_by_itself() {
     let cluster = Cluster::start().await;
     let stage = Stage::on(cluster.url.clone()).await;
-    let mut house = stage.house_with(&["work.reap_after=1h"], &[]).await;
+    let mut house = stage.house_with(&["work.fence_after=4s", "work.reap_after=1h"], &[]).await;
     assert!(house.opened().await, "{}", house.program.said());
     is_back(&house).await;
     let shop = Shop::of(&stage);
@@ -60,6 +60,12 @@ async fn a_house_outlives_its_database_and_goes_on_by_itself() {
     stage.world.wait_for_held(1, PATIENCE).await.expect("a call that the bank holds");
 
     cluster.crash().await;
+    stage.world.script().release();
+    house
+        .program
+        .line(|line| line.contains("outcome not written down yet"))
+        .await
+        .expect("an answer that waits");
     is_away(&house).await;
     let refused = shop.create(&channel, 2).await.expect_err("no boleto without a database");
     assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
@@ -164,6 +170,14 @@ async fn a_database_that_crashes_under_load_costs_time_and_nothing_else() {
         }
     };
     tokio::join!(asking, crashing);
+    if let Ok(f) = std::env::var("H9_LOG") {
+        let p = std::panic::AssertUnwindSafe(judge::owners_told(&stage, BOLETOS));
+        let r = futures_util::FutureExt::catch_unwind(p).await;
+        if r.is_err() {
+            std::fs::write(f, house.program.said_all()).unwrap();
+            panic!("logged");
+        }
+    }
     judge::all_is_well(&stage, house, BOLETOS).await;
     stage.close().await;
 }

@@ -24,12 +24,29 @@ fn told(effects: &[Effect]) -> usize {
 pub async fn owners_told(stage: &Stage, boletos: usize) {
     let waited = stage.world.wait_for_effects(|effects| told(effects) >= boletos, PATIENCE).await;
     if waited.is_err() {
-        panic!(
-            "{} of {boletos} owners were told; the ledger:\n{:#?}",
-            told(&stage.world.effects()),
-            stage.world.effects()
-        );
+        let told = told(&stage.world.effects());
+        panic!("{told} of {boletos} owners were told; work left:\n{}", work_left(&stage.database_url).await);
     }
+}
+
+/// What a failed test shows of the work in the database.
+async fn work_left(url: &str) -> String {
+    let Ok(connection) = Database::connect(url).await else { return "no database".to_owned() };
+    let question = "select kind || ' ' || state || ', attempt ' || cast(attempt as text) || ', last error: '
+            || coalesce(last_error, 'none') as line from work
+        union all select 'ended: ' || kind || ' ' || state || ', ' || coalesce(last_error, 'no error') from work_archive
+            where state <> 'completed'
+        union all select 'boletos ' || status || ': ' || cast(count(*) as text) from boleto group by status
+        union all select 'deliveries ' || channel || ' ' || state || ' v' || cast(sent_version as text) || ': '
+            || cast(count(*) as text) from delivery join endpoint on endpoint.id = delivery.endpoint_id
+            group by channel, state, sent_version
+        union all select 'DEBUG ' || coalesce(d.last_answer,'-') || ' attempts ' || d.attempts || ' upd ' || d.updated_at_us || ' | ' || coalesce(a.queue,'none') || ' ' || coalesce(a.state,'') || ' att ' || coalesce(a.attempt,0) || ' fence ' || coalesce(a.fence,0) || ' created ' || coalesce(a.created_at_us,0) || ' ended ' || coalesce(a.ended_at_us,0) || ' le ' || coalesce(a.last_error,'-') || ' ' || d.subject_id
+            from delivery d left join work_archive a on a.subject_id = d.subject_id where d.state = 'pending'
+        limit 60";
+    let statement = Statement::from_string(connection.get_database_backend(), question);
+    let rows = connection.query_all_raw(statement).await.expect("an answer");
+    let lines: Vec<String> = rows.iter().map(|row| row.try_get("", "line").expect("a text")).collect();
+    lines.join("\n")
 }
 
 /// Waits until the house has no work left that lives.

@@ -117,6 +117,8 @@ listen = "127.0.0.1:0"
 [store]
 url = "{database_url}"
 timeout = "1s"
+[secrets]
+env_prefixes = ["FAULTS_"]
 [work]
 poll_interval = "100ms"
 heartbeat_interval = "150ms"

@@ -28,7 +28,8 @@ async fn each_way_of_naming_an_owner_tells_just_that_owner() {
     house.operator().sees_all_work_done().await;
 
     let channels = |id: &str| {
-        let mut channels: Vec<String> = house.owner().heard(id).into_iter().map(|told| told.channel).collect();
+        let mut channels: Vec<String> =
+            house.owner().heard(id).into_iter().map(|told| told.channel).collect();
         channels.sort_unstable();
         channels
     };
@@ -36,7 +37,11 @@ async fn each_way_of_naming_an_owner_tells_just_that_owner() {
     assert_eq!(channels(&to_queue.id), ["sqs"]);
     assert_eq!(channels(&to_subscriber.id), ["webhook"]);
     assert_eq!(channels(&to_both.id), ["sqs", "webhook"]);
-    assert_eq!(house.operator().subscribes_webhook(&["*"]).await.id, subscription.id, "one row a destination");
+    assert_eq!(
+        house.operator().subscribes_webhook(&["*"]).await.id,
+        subscription.id,
+        "one row a destination"
+    );
     house.close().await;
 }
 
@@ -88,19 +93,32 @@ async fn a_destination_that_may_not_be_reached_is_refused_when_it_is_named() {
     }
     let mut endpoints = house.operator().endpoints;
     let mut tries = async |destination| {
-        let endpoint =
-            Endpoint { destination: Some(destination), event_types: vec!["*".to_owned()], ..Endpoint::default() };
-        endpoints.create_endpoint(CreateEndpointRequest { endpoint: Some(endpoint) }).await.expect_err("forbidden")
+        let endpoint = Endpoint {
+            destination: Some(destination),
+            event_types: vec!["*".to_owned()],
+            ..Endpoint::default()
+        };
+        endpoints
+            .create_endpoint(CreateEndpointRequest { endpoint: Some(endpoint) })
+            .await
+            .expect_err("forbidden")
     };
-    let secrets = vec!["env:WEBHOOK_SECRET".to_owned()];
+    let secrets = vec!["env:BURSAR_SECRET_WEBHOOK".to_owned()];
     let url = "http://hooks.example/owner".to_owned();
     let status = tries(Destination::Webhook(WebhookDestination { url, secrets })).await;
     assert_eq!(status.fields(), ["endpoint.webhook.url"]);
     let status = tries(Destination::Sqs(SqsDestination { queue_url: forbidden[0].to_owned() })).await;
     assert_eq!(status.fields(), ["endpoint.sqs.queue_url"]);
     let url = house.world().addresses().webhook_url.clone();
-    let status = tries(Destination::Webhook(WebhookDestination { url, secrets: vec!["a-value".to_owned()] })).await;
+    let status = tries(Destination::Webhook(WebhookDestination {
+        url: url.clone(),
+        secrets: vec!["a-value".to_owned()],
+    }))
+    .await;
     assert_eq!(status.fields(), ["endpoint.webhook.secrets[0]"]);
+    let secrets = ["env:BURSAR_SECRET_WEBHOOK", "file:/dev/ptmx"].map(str::to_owned).into();
+    let status = tries(Destination::Webhook(WebhookDestination { url, secrets })).await;
+    assert_eq!(status.fields(), ["endpoint.webhook.secrets[1]"]);
 
     let empty = CreateEndpointRequest { endpoint: None };
     let status = house.operator().endpoints.create_endpoint(empty).await.expect_err("nothing in it");

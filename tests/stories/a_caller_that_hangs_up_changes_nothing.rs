@@ -2,9 +2,10 @@
 //! owner is told; the shop finds it under the same request when it comes back.
 
 use bursar::proto::boleto::v1::BoletoStatus;
+use bursar::proto::boleto::v1::boleto_service_client::BoletoServiceClient;
 use bursar::sandbox::Behaviour;
 
-use crate::support::house::{House, a_boleto};
+use crate::support::house::{House, a_boleto, eventually};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_that_hangs_up_changes_nothing() {
@@ -37,9 +38,7 @@ async fn a_connection_that_breaks_changes_nothing() {
     house.script().bank_register(Behaviour::accept_then_hold());
     let asking = tokio::spawn({
         let mut theirs = house.shop();
-        theirs.boletos = bursar::proto::boleto::v1::boleto_service_client::BoletoServiceClient::new(
-            house.another_connection().await,
-        );
+        theirs.boletos = BoletoServiceClient::new(house.another_connection().await);
         async move { theirs.tries(a_boleto().called("order-10")).await }
     });
     house.bank().holds(1).await;
@@ -47,7 +46,7 @@ async fn a_connection_that_breaks_changes_nothing() {
     assert!(asking.await.expect_err("hung up").is_cancelled());
     house.script().release();
 
-    let messages = crate::support::house::eventually("the owner is told", async || {
+    let messages = eventually("the owner is told", async || {
         let messages = house.world().messages();
         (!messages.is_empty()).then_some(messages)
     })

@@ -11,7 +11,8 @@ use crate::support::house::{House, Opened, Refusal as _, Shop, a_boleto, an_acco
 
 /// A house with five boletos, oldest first: two of token `a`, one refused, one under another account, one due late.
 async fn open() -> (Opened, Vec<Boleto>) {
-    let house = House::new().with("limits.page_size_max", "3").with("limits.page_size_default", "2").open().await;
+    let house =
+        House::new().with("limits.page_size_max", "3").with("limits.page_size_default", "2").open().await;
     let mut other = an_account();
     other.external_id = "other".to_owned();
     other.is_default = false;
@@ -65,17 +66,17 @@ async fn each_filter_finds_what_it_names() {
             ListBoletosRequest { bank_account_id: made[3].bank_account_id.clone(), ..any() },
             vec![3],
         ),
-        (
-            "nosso número",
-            ListBoletosRequest { nosso_numero: made[1].nosso_numero.clone(), ..any() },
-            vec![1],
-        ),
+        ("nosso número", ListBoletosRequest { nosso_numero: made[1].nosso_numero.clone(), ..any() }, vec![1]),
         ("reference", ListBoletosRequest { reference_id: "one".to_owned(), ..any() }, vec![0]),
         ("token", ListBoletosRequest { token: "a".to_owned(), ..any() }, vec![1, 0]),
         ("created from", ListBoletosRequest { create_time_from: moment(&made[3]), ..any() }, vec![4, 3]),
         ("created until", ListBoletosRequest { create_time_until: moment(&made[2]), ..any() }, vec![1, 0]),
         ("due from", ListBoletosRequest { due_date_from: made[4].due_date.clone(), ..any() }, vec![4]),
-        ("due until", ListBoletosRequest { due_date_until: made[0].due_date.clone(), ..any() }, vec![3, 2, 1, 0]),
+        (
+            "due until",
+            ListBoletosRequest { due_date_until: made[0].due_date.clone(), ..any() },
+            vec![3, 2, 1, 0],
+        ),
         (
             "filters together",
             ListBoletosRequest { token: "a".to_owned(), reference_id: "two".to_owned(), ..any() },
@@ -95,8 +96,10 @@ async fn pages_have_their_size_and_what_is_new_does_not_shift_them() {
     let (house, made) = open().await;
     let shop = house.shop();
     for (asked, given) in [(0, 2), (1, 1), (3, 3), (4, 3), (i32::MAX, 3)] {
-        let (page, next) =
-            shop.lists(ListBoletosRequest { page_size: asked, ..ListBoletosRequest::default() }).await.expect("a page");
+        let (page, next) = shop
+            .lists(ListBoletosRequest { page_size: asked, ..ListBoletosRequest::default() })
+            .await
+            .expect("a page");
         assert_eq!(page.len(), given, "asked for {asked}");
         assert!(!next.is_empty());
     }
@@ -114,11 +117,16 @@ async fn pages_have_their_size_and_what_is_new_does_not_shift_them() {
 async fn a_page_token_belongs_to_its_filters() {
     let (house, _) = open().await;
     let shop = house.shop();
-    let with_token = ListBoletosRequest { token: "a".to_owned(), page_size: 1, ..ListBoletosRequest::default() };
+    let with_token =
+        ListBoletosRequest { token: "a".to_owned(), page_size: 1, ..ListBoletosRequest::default() };
     let (_, next) = shop.lists(with_token.clone()).await.expect("a page");
     let bad = [
         ListBoletosRequest { page_token: next.clone(), ..ListBoletosRequest::default() },
-        ListBoletosRequest { page_token: next.clone(), token: "b".to_owned(), ..ListBoletosRequest::default() },
+        ListBoletosRequest {
+            page_token: next.clone(),
+            token: "b".to_owned(),
+            ..ListBoletosRequest::default()
+        },
         ListBoletosRequest { page_token: "nonsense".to_owned(), ..ListBoletosRequest::default() },
         ListBoletosRequest { page_token: next[1..].to_owned(), ..with_token.clone() },
     ];
@@ -143,8 +151,14 @@ async fn filters_that_make_no_sense_are_named_together() {
         ..ListBoletosRequest::default()
     };
     let status = house.shop().lists(request).await.expect_err("filters that make no sense");
-    let fields =
-        ["bank_account_id", "create_time_from", "due_date_from", "due_date_until", "statuses[1]", "statuses[2]"];
+    let fields = [
+        "bank_account_id",
+        "create_time_from",
+        "due_date_from",
+        "due_date_until",
+        "statuses[1]",
+        "statuses[2]",
+    ];
     assert_eq!(status.fields(), fields);
     let negative = ListBoletosRequest { page_size: -1, ..ListBoletosRequest::default() };
     assert_eq!(house.shop().lists(negative).await.expect_err("a negative size").fields(), ["page_size"]);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bursar::proto::boleto::v1::BoletoStatus;
 use bursar::sandbox::Behaviour;
 
-use crate::support::house::{House, a_boleto};
+use crate::support::house::{House, a_boleto, an_account};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_bank_does_not_keep_the_shop_waiting() {
@@ -42,7 +42,7 @@ async fn a_slow_bank_account_holds_back_no_other() {
         .with("registration.in_flight_max", "1")
         .open()
         .await;
-    let mut other = crate::support::house::an_account();
+    let mut other = an_account();
     other.external_id = "other".to_owned();
     other.is_default = false;
     house.operator().opens(other).await.expect("a second account");

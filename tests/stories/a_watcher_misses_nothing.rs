@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tonic::{Code, Streaming};
 
 use crate::support::database::Kind;
-use crate::support::house::{House, PATIENCE, Refusal as _, a_boleto};
+use crate::support::house::{House, PATIENCE, Refusal as _, a_boleto, eventually};
 
 /// Somebody who watches.
 struct Watcher {
@@ -62,7 +62,9 @@ async fn who_begins_now_sees_what_comes_and_who_begins_at_zero_sees_all() {
     assert_eq!(statuses, [BoletoStatus::Issued, BoletoStatus::PendingRegistration, BoletoStatus::Registered]);
     let versions: Vec<i64> = from_now.seen.iter().map(|change| change.version).collect();
     assert_eq!(versions, [1, 2, 3]);
-    assert!(from_now.seen.iter().all(|change| change.boleto_id == after.id && change.reference_id == "order-1"));
+    assert!(
+        from_now.seen.iter().all(|change| change.boleto_id == after.id && change.reference_id == "order-1")
+    );
     assert_eq!(from_now.seen[2].event_type, "boleto.registered");
     let told = house.owner().hears(&after.id, 1).await;
     assert_eq!(from_now.seen[2].event_id, told[0].text("event_id"), "the owner's news is the same news");
@@ -125,7 +127,8 @@ async fn nothing_is_skipped_under_load(kind: Kind) {
         });
     }
     making.join_all().await;
-    let seen = tokio::time::timeout(PATIENCE, watching).await.expect("all changes in time").expect("no panic");
+    let seen =
+        tokio::time::timeout(PATIENCE, watching).await.expect("all changes in time").expect("no panic");
     let events: HashSet<&str> = seen.iter().map(|change| change.event_id.as_str()).collect();
     assert_eq!((seen.len(), events.len()), (2 * BOLETOS, 2 * BOLETOS), "each change once");
     let mut known: HashSet<(&str, i64)> = HashSet::new();
@@ -157,9 +160,16 @@ async fn who_watches_too_often_is_told_to_wait() {
     assert_eq!(fourth.reason(), "TOO_MANY_STREAMS");
 
     drop(first);
-    crate::support::house::eventually("a place is free again", async || shop.watches("", "").await.ok()).await;
+    eventually("a place is free again", async || shop.watches("", "").await.ok()).await;
     drop(other);
-    let bad = shop.watches("yesterday", "7").await.expect_err("no cursor");
-    assert_eq!((bad.code(), bad.fields()), (Code::InvalidArgument, vec!["boleto_id".to_owned(), "cursor".to_owned()]));
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cursor_of_somewhere_else_is_refused() {
+    let house = House::new().open().await;
+    let status = house.shop().watches("yesterday", "7").await.expect_err("no cursor");
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert_eq!(status.fields(), ["boleto_id", "cursor"]);
     house.close().await;
 }

@@ -4,8 +4,8 @@
 use bursar::proto::boleto::v1::bank_account::Issuer;
 use bursar::proto::boleto::v1::get_bank_account_request::Key;
 use bursar::proto::boleto::v1::{
-    BankAccount, BankAccountResolution, CreateBankAccountRequest, GetBankAccountRequest, ListBankAccountsRequest,
-    UpdateBankAccountRequest,
+    BankAccount, BankAccountResolution, CreateBankAccountRequest, GetBankAccountRequest,
+    ListBankAccountsRequest, UpdateBankAccountRequest,
 };
 use tonic::{Code, Status};
 
@@ -13,7 +13,14 @@ use crate::support::house::{House, Operator, Refusal as _, a_boleto, an_account}
 
 async fn gets(operator: &Operator, key: Key) -> Result<BankAccount, Status> {
     let request = GetBankAccountRequest { key: Some(key) };
-    Ok(operator.accounts.clone().get_bank_account(request).await?.into_inner().bank_account.expect("an account"))
+    Ok(operator
+        .accounts
+        .clone()
+        .get_bank_account(request)
+        .await?
+        .into_inner()
+        .bank_account
+        .expect("an account"))
 }
 
 async fn updates(operator: &Operator, account: BankAccount) -> Result<BankAccount, Status> {
@@ -68,14 +75,16 @@ async fn an_account_is_found_listed_and_changed() {
     assert_eq!(made.version, 1);
     assert_eq!(gets(&operator, Key::Id(made.id.clone())).await.expect("an account"), made);
     assert_eq!(gets(&operator, Key::ExternalId("second".to_owned())).await.expect("an account"), made);
-    for key in [Key::ExternalId("third".to_owned()), Key::Id("00000000-0000-7000-8000-000000000000".to_owned())] {
+    for key in
+        [Key::ExternalId("third".to_owned()), Key::Id("00000000-0000-7000-8000-000000000000".to_owned())]
+    {
         let status = gets(&operator, key).await.expect_err("no such account");
         assert_eq!((status.code(), status.reason().as_str()), (Code::NotFound, "BANK_ACCOUNT_NOT_FOUND"));
     }
 
     let request = ListBankAccountsRequest { page_size: 1, ..ListBankAccountsRequest::default() };
     let page = operator.accounts.clone().list_bank_accounts(request).await.expect("a page").into_inner();
-    assert_eq!(page.bank_accounts, [made.clone()], "newest first");
+    assert_eq!(page.bank_accounts.iter().collect::<Vec<_>>(), [&made], "newest first");
     let request = ListBankAccountsRequest { page_token: page.next_page_token, page_size: 1 };
     let page = operator.accounts.clone().list_bank_accounts(request).await.expect("a page").into_inner();
     assert_eq!((page.bank_accounts[0].external_id.as_str(), page.next_page_token.as_str()), ("shop", ""));
@@ -137,6 +146,17 @@ async fn what_an_account_may_not_be_is_said_at_once() {
 
     let known = gets(&operator, Key::ExternalId("shop".to_owned())).await.expect("an account");
     assert!(known.credentials.values().all(|text| text.starts_with("file:")));
+    let elsewhere = [("client_id", "env:PATH"), ("client_secret", "file:/dev/ptmx")]
+        .map(|(name, reference)| (name.to_owned(), reference.to_owned()));
+    let mut nosy =
+        BankAccount { external_id: "third".to_owned(), id: String::new(), version: 0, ..known.clone() };
+    nosy.credentials.extend(elsewhere.clone());
+    let fields = ["bank_account.credentials[client_id]", "bank_account.credentials[client_secret]"];
+    assert_eq!(operator.opens(nosy).await.expect_err("secrets of others").fields(), fields);
+    let mut nosy = known.clone();
+    nosy.credentials.extend(elsewhere);
+    assert_eq!(updates(&operator, nosy).await.expect_err("secrets of others").fields(), fields);
+
     let mut moved = known;
     if let Some(Issuer::BancoDoBrasil(issuer)) = &mut moved.issuer {
         issuer.convenio = "3128558".to_owned();
@@ -151,7 +171,8 @@ async fn the_same_request_makes_one_account_and_numbers_begin_where_it_says() {
     let house = House::new().open().await;
     let operator = house.operator();
     let mut account = another("second");
-    account.credentials = gets(&operator, Key::ExternalId("shop".to_owned())).await.expect("an account").credentials;
+    account.credentials =
+        gets(&operator, Key::ExternalId("shop".to_owned())).await.expect("an account").credentials;
     let request = CreateBankAccountRequest {
         bank_account: Some(account),
         first_sequence: Some(500),

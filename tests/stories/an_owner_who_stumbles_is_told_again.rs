@@ -4,7 +4,7 @@
 use bursar::proto::control::v1::WorkState;
 use bursar::sandbox::{Behaviour, EffectKind, Party};
 
-use crate::support::house::{House, Refusal as _, a_boleto, eventually};
+use crate::support::house::{House, PATIENCE, Refusal as _, a_boleto, eventually};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_webhook_in_trouble_is_told_again() {
@@ -55,7 +55,7 @@ async fn a_queue_that_is_away_is_told_when_it_is_back() {
         made.push(house.shop().creates(a_boleto()).await);
     }
     let asked = house.script().asked(Party::Sqs);
-    house.world().wait_for_asked(Party::Sqs, asked + 2, crate::support::house::PATIENCE).await.expect("another try");
+    house.world().wait_for_asked(Party::Sqs, asked + 2, PATIENCE).await.expect("another try");
     let waiting = house.operator().work(&[]).await;
     assert_eq!(waiting.len(), 3, "{waiting:?}");
     assert!(waiting.iter().all(|work| work.kind == "notification.deliver"));

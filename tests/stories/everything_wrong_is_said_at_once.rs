@@ -1,11 +1,11 @@
 //! A shop sends a request with mistakes in it. It is told all of them at once, by field; nothing is written and nobody is
 //! asked.
 
-use bursar::proto::boleto::v1::{CreateBoletoRequest, GetBoletoRequest, ListBoletosRequest};
+use bursar::proto::boleto::v1::{Address, CreateBoletoRequest, GetBoletoRequest, ListBoletosRequest, Payer};
 use bursar::proto::control::v1::WorkState;
 use tonic::Code;
 
-use crate::support::house::{House, Refusal as _, a_boleto};
+use crate::support::house::{House, Opened, Refusal as _, a_boleto};
 
 type Mistake = fn(&mut CreateBoletoRequest);
 
@@ -60,11 +60,11 @@ const MISTAKES: &[(&str, &str, Mistake)] = &[
     ("a queue that is no URL", "queue_url", |request| request.queue_url = "owner".to_owned()),
 ];
 
-fn payer(request: &mut CreateBoletoRequest) -> &mut bursar::proto::boleto::v1::Payer {
+fn payer(request: &mut CreateBoletoRequest) -> &mut Payer {
     request.payer.as_mut().expect("a payer")
 }
 
-fn address(request: &mut CreateBoletoRequest) -> &mut bursar::proto::boleto::v1::Address {
+fn address(request: &mut CreateBoletoRequest) -> &mut Address {
     payer(request).address.as_mut().expect("an address")
 }
 
@@ -156,7 +156,7 @@ async fn a_boleto_that_is_not_there_is_not_found() {
     house.close().await;
 }
 
-async fn nothing_was_done(house: crate::support::house::Opened) {
+async fn nothing_was_done(house: Opened) {
     let (rows, _) = house.shop().lists(ListBoletosRequest::default()).await.expect("a list");
     assert!(rows.is_empty(), "{rows:?}");
     let ended = [WorkState::Completed, WorkState::Cancelled, WorkState::Discarded];

@@ -7,11 +7,24 @@ mod support {
     pub mod house;
 }
 
+mod a_bank_that_crashes_us_is_parked;
+mod a_boleto_needs_somebody_to_tell;
 mod a_caller_that_hangs_up_changes_nothing;
+mod a_shop_finds_its_boletos_again;
 mod a_slow_bank_does_not_keep_the_shop_waiting;
+mod a_watcher_misses_nothing;
+mod an_operator_keeps_bank_accounts;
+mod an_operator_steers_actors;
+mod an_operator_steers_work;
+mod an_owner_who_stumbles_is_told_again;
+mod anybody_reads_any_line;
 mod everything_wrong_is_said_at_once;
+mod health_tells_life_from_readiness;
 mod silence_is_never_a_no;
+mod the_bank_has_another_title_under_our_number;
 mod the_bank_wants_to_be_asked_otherwise;
 mod the_owner_is_told_of_a_registered_boleto;
 mod the_same_request_makes_one_boleto;
+mod the_shop_asks_to_try_again_now;
 mod the_shop_learns_why_the_bank_refused;
+mod too_many_at_once_are_told_to_wait;

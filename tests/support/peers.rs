@@ -30,7 +30,7 @@ impl Verdict {
     /// What it said, of a judge that found nothing wrong.
     #[track_caller]
     pub fn approved(self) -> Value {
-        assert_eq!(self.code, Some(0), "{self:?}");
+        assert_eq!(self.code, Some(0), "{}\n{}", self.said, self.complaint);
         self.said
     }
 }
@@ -108,7 +108,9 @@ impl Moto {
     /// What the queue holds, read by the usual client; it waits for so many messages, and a moment for one too many.
     pub async fn receive(&self, url: &str, messages: usize) -> Vec<Value> {
         let max = messages.to_string();
-        let read = judge("sqs_peer.py", &[&self.endpoint, "receive", url, &max], "").await.approved();
+        let read = judge("sqs_peer.py", &[&self.endpoint, "receive", "--wait", "15", url, &max], "")
+            .await
+            .approved();
         let surplus = judge("sqs_peer.py", &[&self.endpoint, "receive", "--wait", "0", url, "10"], "").await;
         let mut received = read.as_array().expect("a list").clone();
         received.extend(surplus.approved().as_array().expect("a list").iter().cloned());

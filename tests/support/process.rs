@@ -17,6 +17,9 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks at a state that sends no signal.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// What a failed test shows of them.
+const LINES_SHOWN: usize = 20;
+
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_bursar");
 
@@ -47,11 +50,15 @@ impl Program {
         Self { child, lines, readers }
     }
 
-    /// Everything that it has written so far, on both outputs.
+    /// The last lines that it has written so far, on both outputs.
     pub fn said(&self) -> String {
-        self.lines.borrow().join("\n")
+        let lines = self.lines.borrow();
+        lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n")
     }
 
+    pub fn said_all(&self) -> String {
+        self.lines.borrow().join("\n")
+    }
     /// The first line that satisfies `wanted`, or nothing if the program ends without it.
     pub async fn line(&self, wanted: impl Fn(&str) -> bool) -> Option<String> {
         let mut lines = self.lines.clone();

@@ -77,9 +77,11 @@ impl Outside {
         let addresses = self.world.addresses();
         let data_dir = self.folder.path().display().to_string();
         let key = self.folder.secret("sqs-key", "testing");
+        let folders = serde_json::json!([self.folder.path()]).to_string();
         let mut settings: Vec<(String, String)> = [
             ("data_dir", data_dir.as_str()),
             ("api.listen", "127.0.0.1:0"),
+            ("secrets.folders", &folders),
             ("banks.banco_do_brasil.api_url", &addresses.bank_url),
             ("banks.banco_do_brasil.token_url", &addresses.token_url),
             ("banks.banco_do_brasil.settle_after", "10ms"),

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{FreshBoleto, Means};
 use crate::connectors::banks::{
-    Agreement, Bank as _, BankError, LookUp, LookUpRequest, RegisterRequest, Registration, Title,
+    Agreement, Bank as _, BankError, LookUp, LookUpRequest, RegisterRequest, Registration, Title, TitleState,
 };
 use crate::domain::bank_account::BankAccount;
 use crate::domain::boleto::status::Status;
@@ -71,7 +71,9 @@ impl Attempt {
         };
         let now = to_microseconds(Utc::now());
         let settled = self.settle(claim, change.clone(), now).await;
-        if let (Some(reply), Some(boleto), Some(Settled::Done { version })) = (reply, boleto, settled) {
+        if let (Some(reply), Some(boleto), Some(Settled::Done { version: Some(version) })) =
+            (reply, boleto, settled)
+        {
             // The caller may have hung up; that changes nothing.
             let _ = reply.send(after(boleto, &change, version, now));
         }
@@ -223,15 +225,24 @@ impl Attempt {
         if attempt_counts && !claim.has_attempts_left() {
             return Change::GivenUp { error };
         }
-        let backoff = self.means.claimer.returns.policy().wait_after(claim.attempt, rand::random());
+        // What costs no attempt backs off by its age, or a bank that is away would be asked at the pace of a first retry.
+        let policy = self.means.claimer.returns.policy();
+        let age = (Utc::now() - claim.created_at).to_std().unwrap_or_default();
+        let by_age = 1 + (age.as_secs_f64() / policy.base.as_secs_f64().max(0.001)).max(1.0).log2() as i64;
+        let backoff = policy.wait_after(claim.attempt.max(by_age), rand::random());
         let run_at = Utc::now() + wait.map_or(backoff, |wait| wait.max(backoff));
         Change::Open { run_at, state: WorkState::Retryable, error, attempt_counts }
     }
 
-    /// The store is away before anything was asked: the guard gives the row back when it can.
+    /// The store is away before anything was asked: the guard gives the row back when it can. What the store cannot read
+    /// counts as an attempt, so that it becomes a dead letter and is not tried for ever.
     fn store_trouble(&self, claim: &Claim, error: &StoreError) -> Found {
         warn!(work_id = %claim.id, %error, "attempt not made");
-        Found::Nothing
+        if error.is_transient() {
+            Found::Nothing
+        } else {
+            Found::Change(self.later(claim, None, true, error.to_string()))
+        }
     }
 
     /// Writes the outcome down, however long the store is away, for as long as the lease holds.
@@ -270,7 +281,10 @@ impl Attempt {
         };
         match outcome {
             Ok(settled) => {
-                guard.settled();
+                // A lease that was lost may be held again once the store is back; then the row is still ours to give back.
+                if matches!(settled, Settled::Done { .. }) {
+                    guard.settled();
+                }
                 report(&settlement, settled);
                 if matches!(settlement.change, Change::Decided { .. }) {
                     means.hints.there_is_work("delivery/");
@@ -299,9 +313,17 @@ fn report(settlement: &Settlement, settled: Settled) {
 }
 
 /// What the bank has on file under our number decides; whether it is ours is said by what can be compared.
+///
+/// One that the bank has taken off file, or holds in a way that we do not know, is nobody's to pay: a person decides.
 fn on_file(title: Title) -> Change {
     let status = match title.agreement {
-        Agreement::Agrees => Status::Registered,
+        Agreement::Agrees if matches!(title.state, TitleState::Open | TitleState::Settled) => {
+            Status::Registered
+        }
+        Agreement::Agrees => {
+            warn!(state = ?title.state, "the bank has our title in a state that is not payable");
+            Status::NeedsReview
+        }
         Agreement::Differs(ref parts) => {
             warn!(?parts, "the bank has another title under our number");
             Status::NeedsReview
@@ -318,8 +340,7 @@ fn cut(mut response: BankResponse) -> BankResponse {
 }
 
 /// The boleto as the store has it now, without reading it again.
-fn after(mut boleto: Boleto, change: &Change, version: Option<i64>, now: DateTime<Utc>) -> Boleto {
-    let Some(version) = version else { return boleto };
+fn after(mut boleto: Boleto, change: &Change, version: i64, now: DateTime<Utc>) -> Boleto {
     boleto.version = version;
     boleto.updated_at = now;
     match change {

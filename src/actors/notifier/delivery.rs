@@ -165,8 +165,10 @@ async fn send(means: &Means, owed: &[Owed]) -> Vec<Vec<Result<Receipt, ChannelEr
         if notices.is_empty() { vec![] } else { means.channel.deliver(&destination, &notices).await };
     crate::failpoint::reached("channel.deliver.after");
     let mut results: Vec<Vec<_>> = owed.iter().map(|_| Vec::new()).collect();
-    for ((index, ..), answer) in bodies.iter().zip(answers) {
-        results[*index].push(answer);
+    let mut answers = answers.into_iter();
+    for (index, ..) in &bodies {
+        let unsaid = || Err(ChannelError::OutcomeUnknown { reason: "the channel gave no answer".to_owned() });
+        results[*index].push(answers.next().unwrap_or_else(unsaid));
     }
     results
 }
@@ -202,6 +204,7 @@ fn settlement(means: &Means, owed: &Owed, results: &[Result<Receipt, ChannelErro
         claim: claim.clone(),
         endpoint_id: owed.due.endpoint_id,
         sent_version,
+        wanted_version: owed.due.wanted_version,
         answer,
         change,
         now: Utc::now(),
@@ -253,7 +256,9 @@ async fn settle(means: Arc<Means>, owed: Owed, settlement: DeliverySettlement) {
     };
     let (boleto_id, endpoint_id) = (settlement.claim.subject_id, settlement.endpoint_id);
     match outcome {
-        Ok(_) => {
+        // A lease that was lost may be held again once the store is back; the guard then gives the row back.
+        Ok(false) => warn!(%boleto_id, %endpoint_id, "delivery not written down: the row had moved on"),
+        Ok(true) => {
             owed.guard.settled();
             match settlement.change {
                 DeliveryChange::Delivered => debug!(%boleto_id, %endpoint_id, "owner told"),

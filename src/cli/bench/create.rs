@@ -4,9 +4,11 @@
 //! and both rates are measured in the same windows; what lags behind at the end is said.
 //!
 //! **Owns** nothing beyond its run. **Fails** with the first call that fails. **Limits**: rounds of ours and of the peer
-//! take turns, on the same database or disk, never at the same time.
+//! take turns, on the same database or disk, never at the same time; while deliveries drain there is no peer.
 
 use std::time::Duration;
+
+use futures_util::future::BoxFuture;
 
 use super::load::{Load, Taken};
 use super::peer::{self, Peer};
@@ -37,7 +39,11 @@ pub(super) async fn measure(bench: &Bench, store: Store, deliveries: Deliveries)
     let config = settings(&site, Some(&world.addresses), told);
     let service = Service::start(&site, &config, &bench.args.set).await?;
     let shop = Shop::open(&service, bench.args.connections, &world.addresses.queue_url).await?;
-    let peer = Peer::prepare(&site, bench.pgbench.as_deref()).await?;
+    // While a peer ran, deliveries would catch up in peace, and the next round would begin without a backlog.
+    let peer = match told {
+        true => None,
+        false => Peer::prepare(&site, bench.pgbench.as_deref()).await?,
+    };
     let meters = service.meters(bench, &site, Some(&world));
     let window = bench.window();
     let short = (window / 5).max(Duration::from_millis(500));
@@ -69,24 +75,21 @@ pub(super) async fn measure(bench: &Bench, store: Store, deliveries: Deliveries)
         some => format!("{some} answered before the bank decided"),
     };
     let name = peer.as_ref().map_or("", Peer::name);
-    let rows = match deliveries {
+    let mut rows = match deliveries {
         Deliveries::Held => held_rows(store, &rounds, name, &begun),
         Deliveries::Draining => {
-            draining_rows(store, &rounds, name, &begun, shop.created().saturating_sub(all_told))
+            draining_rows(store, &rounds, &begun, shop.created().saturating_sub(all_told))
         }
     };
-    Ok(rows
-        .into_iter()
-        .enumerate()
-        .map(|(at, row)| if at == 0 { about_memory(row, resident, &undecided) } else { row })
-        .collect())
+    let first = rows.remove(0);
+    rows.insert(0, about_memory(first, resident, &undecided));
+    Ok(rows)
 }
 
 /// The call: one more boleto.
-pub(super) fn create_with(
+fn create_with(
     shop: &Shop,
-) -> impl Fn(usize) -> futures_util::future::BoxFuture<'static, anyhow::Result<()>> + Clone + Send + Sync + 'static
-{
+) -> impl Fn(usize) -> BoxFuture<'static, anyhow::Result<()>> + Clone + Send + Sync + 'static {
     let shop = shop.clone();
     move |task| {
         let shop = shop.clone();
@@ -129,10 +132,9 @@ fn held_rows(store: Store, rounds: &Rounds, peer: &'static str, begun: &Begun) -
     rows
 }
 
-fn draining_rows(store: Store, rounds: &Rounds, peer: &'static str, begun: &Begun, behind: u64) -> Vec<Row> {
+fn draining_rows(store: Store, rounds: &Rounds, begun: &Begun, behind: u64) -> Vec<Row> {
     let name = store.name();
-    let created = Row::of_calls("create, deliveries draining", name, &rounds.many, begun)
-        .against(peer, &rounds.peer_many);
+    let created = Row::of_calls("create, deliveries draining", name, &rounds.many, begun);
     let rates: Vec<f64> = rounds.many.iter().map(|taken| taken.told as f64 / taken.elapsed).collect();
     let told = Row::new("owners told meanwhile", name, "/s", &rates, begun)
         .note(format!("{behind} not told yet at the end"));

@@ -33,7 +33,7 @@ select 'default', lpad(to_hex(n), 32, '0')::uuid, '00000000-0000-0000-0000-00000
 from nextval('bench_peer_number') as n
 returning id \gset
 update bench_peer set status = 'registered', version = version + 1, updated_at_us = updated_at_us + 1
-where tenant_id = 'default' and id = :'id';
+where tenant_id = 'default' and id = :id;
 "#;
 
 /// Something to be compared with.
@@ -109,7 +109,9 @@ async fn pgbench(
         .context("cannot start pgbench")?;
     let said = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
-        bail!("pgbench failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+        // Each client says the same again.
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        bail!("pgbench failed: {}", complaint.lines().next().unwrap_or("it did not say why"));
     }
     let rate = figure(&said, "tps = ").context("pgbench told no rate")?;
     let each_ms = figure(&said, "latency average = ").context("pgbench told no latency")?;

@@ -12,6 +12,24 @@ use super::load::{CpuMs, Taken};
 use super::process::load_average;
 use crate::cli::table::{Cell, aligned};
 
+const TITLES: [&str; 15] = [
+    "MEASURE",
+    "STORE",
+    "RESULT",
+    "RANGE",
+    "P50 ms",
+    "P99 ms",
+    "CPU ms: SERVICE",
+    "WORLD",
+    "DATABASE",
+    "CLIENT",
+    "MiB",
+    "PEER",
+    "RATIO",
+    "LOAD",
+    "NOTE",
+];
+
 /// One measured thing.
 #[derive(Serialize)]
 pub(super) struct Row {
@@ -182,25 +200,12 @@ pub(super) fn document(surroundings: &Value, rows: &[Row]) -> Value {
 
 /// Everything for people.
 pub(super) fn text(surroundings: &Value, rows: &[Row]) -> String {
-    let titles = [
-        "MEASURE",
-        "STORE",
-        "RESULT",
-        "RANGE",
-        "P50 ms",
-        "P99 ms",
-        "CPU ms: SERVICE",
-        "WORLD",
-        "DATABASE",
-        "CLIENT",
-        "MiB",
-        "PEER",
-        "RATIO",
-        "LOAD",
-        "NOTE",
-    ];
-    let mut cells = vec![titles.map(Cell::new).to_vec()];
-    cells.extend(rows.iter().map(row_cells));
+    let lines: Vec<[String; TITLES.len()]> = rows.iter().map(row_texts).collect();
+    // A column that nobody has anything to say in is left out.
+    let told: Vec<usize> =
+        (0..TITLES.len()).filter(|&at| lines.iter().any(|line| !line[at].is_empty())).collect();
+    let mut cells: Vec<Vec<Cell>> = vec![told.iter().map(|&at| Cell::new(TITLES[at])).collect()];
+    cells.extend(lines.iter().map(|line| told.iter().map(|&at| Cell::new(&line[at])).collect()));
     let mut text = String::new();
     let shown = crate::cli::table::plain(surroundings);
     let _ = writeln!(
@@ -216,7 +221,7 @@ pub(super) fn text(surroundings: &Value, rows: &[Row]) -> String {
     text
 }
 
-fn row_cells(row: &Row) -> Vec<Cell> {
+fn row_texts(row: &Row) -> [String; TITLES.len()] {
     let maybe = |value: Option<f64>| value.map_or_else(String::new, number);
     let loads = row.load_average.map(|load| load.map_or_else(String::new, |load| format!("{load:.2}")));
     [
@@ -236,8 +241,6 @@ fn row_cells(row: &Row) -> Vec<Cell> {
         loads.join(" → "),
         row.note.clone(),
     ]
-    .map(Cell::new)
-    .to_vec()
 }
 
 fn goal_cells(row: &Row) -> Vec<Vec<Cell>> {

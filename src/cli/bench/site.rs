@@ -188,6 +188,7 @@ pub(super) fn settings(site: &Site, world: Option<&Addresses>, deliver: bool) ->
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let mut text = format!(
         "data_dir = {}\n[api]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = {}\n[notification]\nenabled = {deliver}\n\
+         [secrets]\nenv_prefixes = [\"BURSAR_BENCH_\"]\n\
          [work]\ndrain_timeout = \"1s\"\n\
          [telemetry]\nlog_format = \"json\"\nlog_level = \"warn,bursar::grpc::api=info\"\n",
         quoted(&site.folder.display().to_string()),

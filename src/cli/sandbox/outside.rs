@@ -52,7 +52,7 @@ impl Secrets {
     /// Makes what is missing.
     pub fn prepare(data_dir: &Path) -> anyhow::Result<Self> {
         let bank = BankOptions::default();
-        let folder = data_dir.join("secrets");
+        let folder = secrets_folder(data_dir);
         std::fs::create_dir_all(&folder).context("cannot make the folder of secrets")?;
         let keep = |name: &str, value: &str| -> anyhow::Result<SecretRef> {
             let path = folder.join(name);
@@ -74,6 +74,11 @@ impl Secrets {
             webhook: keep(WEBHOOK_SECRET_FILE, &webhook)?,
         })
     }
+}
+
+/// Where the secrets of a sandbox with this data directory are.
+pub(super) fn secrets_folder(data_dir: &Path) -> PathBuf {
+    data_dir.join("secrets")
 }
 
 /// Where the ledger of a world with this data directory is.

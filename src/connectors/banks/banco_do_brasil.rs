@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use crate::connectors::http::HttpClient;
 use crate::connectors::secret::SecretRef;
+use crate::connectors::secret::policy::SecretPolicy;
 use crate::domain::bank_account::BankAccount;
 use crate::domain::boleto::issuer::Issuer;
 use crate::domain::payer::Payer;
@@ -35,9 +36,10 @@ pub struct BancoDoBrasil {
 }
 
 impl BancoDoBrasil {
-    /// A connector that calls through `http`, which must be a client for configured addresses.
-    pub fn new(config: BancoDoBrasilConfig, http: HttpClient) -> Self {
-        Self { client: Arc::new(Client::new(config, http)) }
+    /// A connector that reads the secrets that `secrets` lets callers name, and calls through `http`, which must be a
+    /// client for configured addresses.
+    pub fn new(config: BancoDoBrasilConfig, secrets: SecretPolicy, http: HttpClient) -> Self {
+        Self { client: Arc::new(Client::new(config, secrets, http)) }
     }
 }
 
@@ -59,12 +61,12 @@ impl Bank for BancoDoBrasil {
                 Some(Err(error)) => error.to_string(),
                 None => "is needed by Banco do Brasil, as env:NAME or file:path".to_owned(),
             };
-            found.push(Violation::new(format!("credentials.{key}"), described));
+            found.push(Violation::new(format!("credentials[{key}]"), described));
         }
         for key in account.credentials.keys().filter(|key| !CREDENTIALS.contains(&key.as_str())) {
             // A key is the caller's text and may be a secret in the wrong place, hence it is cut.
             let key: String = key.chars().take(40).collect();
-            found.push(Violation::new(format!("credentials.{key}"), "is not known to Banco do Brasil"));
+            found.push(Violation::new(format!("credentials[{key}]"), "is not known to Banco do Brasil"));
         }
         found
     }

@@ -21,6 +21,7 @@ use crate::connectors::http::{
     Answer, BodyLimit, HttpClient, HttpClientError, HttpConfig, HttpError, Request,
 };
 use crate::connectors::secret::SecretRef;
+use crate::connectors::secret::policy::SecretPolicy;
 use crate::domain::ids::TenantId;
 use crate::domain::violation::Violation;
 
@@ -36,6 +37,7 @@ const SECRETS_MAX: usize = 4;
 pub struct Webhook {
     config: WebhookConfig,
     policy: EgressPolicy,
+    secrets: SecretPolicy,
     http: HttpClient,
 }
 
@@ -44,10 +46,14 @@ impl Webhook {
     ///
     /// # Errors
     /// An HTTP client that cannot be made.
-    pub fn new(config: WebhookConfig, http: &HttpConfig) -> Result<Self, HttpClientError> {
+    pub fn new(
+        config: WebhookConfig,
+        secrets: SecretPolicy,
+        http: &HttpConfig,
+    ) -> Result<Self, HttpClientError> {
         let policy = EgressPolicy::new(config.egress.clone());
         let http = HttpClient::vetted(http, policy.clone())?;
-        Ok(Self { config, policy, http })
+        Ok(Self { config, policy, secrets, http })
     }
 
     fn open(&self, destination: &Destination) -> Result<(Url, Vec<SigningKey>), ChannelError> {
@@ -59,7 +65,8 @@ impl Webhook {
         if secrets.is_empty() {
             return Err(misconfigured("the webhook has no secret".to_owned()));
         }
-        let keys: Result<Vec<_>, _> = secrets.iter().map(SigningKey::read).collect();
+        let keys: Result<Vec<_>, _> =
+            secrets.iter().map(|reference| SigningKey::read(reference, &self.secrets)).collect();
         Ok((url, keys.map_err(misconfigured)?))
     }
 
@@ -200,8 +207,8 @@ fn of_lost(error: &HttpError) -> ChannelError {
 }
 
 impl SigningKey {
-    fn read(reference: &SecretRef) -> Result<Self, String> {
-        let secret = reference.resolve().map_err(|error| error.to_string())?;
+    fn read(reference: &SecretRef, policy: &SecretPolicy) -> Result<Self, String> {
+        let secret = policy.resolve(reference).map_err(|error| error.to_string())?;
         Self::parse(&secret).ok_or_else(|| format!("secret {reference} is no whsec_ secret"))
     }
 }

@@ -3,6 +3,7 @@
 use super::timestamp;
 use crate::connectors::channels::Destination;
 use crate::connectors::secret::SecretRef;
+use crate::connectors::secret::policy::SecretPolicy;
 use crate::domain::violation::Violation;
 use crate::proto::notification::v1 as proto;
 use crate::proto::notification::v1::endpoint::Destination as ProtoDestination;
@@ -27,11 +28,22 @@ pub fn to_proto(endpoint: &StoredEndpoint) -> proto::Endpoint {
     }
 }
 
-/// Where to, and what makes it one.
+/// Where to, and what makes it one. Its secrets are those that `policy` lets a caller name.
 pub fn destination_from_proto(
     destination: Option<ProtoDestination>,
+    policy: &SecretPolicy,
     violations: &mut Vec<Violation>,
 ) -> Option<(Destination, String)> {
+    let is_blank =
+        |url: &str| url.chars().any(|character| character.is_control() || character.is_whitespace());
+    let url = match &destination {
+        Some(ProtoDestination::Sqs(sqs)) => Some(("endpoint.sqs.queue_url", &sqs.queue_url)),
+        Some(ProtoDestination::Webhook(webhook)) => Some(("endpoint.webhook.url", &webhook.url)),
+        None => None,
+    };
+    if let Some((field, _)) = url.filter(|(_, url)| is_blank(url)) {
+        violations.push(Violation::new(field, "no blanks and no control characters"));
+    }
     match destination {
         None => {
             violations.push(Violation::new("endpoint.destination", "required: sqs or webhook"));
@@ -44,7 +56,7 @@ pub fn destination_from_proto(
         Some(ProtoDestination::Webhook(webhook)) => {
             let mut secrets = Vec::with_capacity(webhook.secrets.len());
             for (index, text) in webhook.secrets.iter().enumerate() {
-                match SecretRef::parse(text) {
+                match policy.vet(text) {
                     Ok(secret) => secrets.push(secret),
                     Err(error) => violations.push(Violation::new(
                         format!("endpoint.webhook.secrets[{index}]"),

@@ -99,8 +99,10 @@ const ENGINE: &[&str] = &[
         created_at_us bigint not null,
         ended_at_us bigint not null
     )",
-    // Retention, and dead letters by age.
+    // Retention.
     "create index work_archive_ended on work_archive (ended_at_us)",
+    // Dead letters, newest first; they are few among what has ended.
+    "create index work_archive_dead on work_archive (id) where state = 'discarded'",
 ];
 
 const ISSUING: &[&str] = &[

@@ -1,7 +1,7 @@
 //! The bank outside, as its ledger and its counts show it.
 
 use bursar::proto::boleto::v1::Boleto;
-use bursar::sandbox::{EffectKind, Party, World};
+use bursar::sandbox::{Effect, EffectKind, Party, World};
 
 use super::PATIENCE;
 
@@ -27,11 +27,8 @@ impl Bank<'_> {
     /// How many effects of this kind it had on this boleto.
     pub fn effects(&self, kind: EffectKind, boleto: &Boleto) -> usize {
         let number = format!("+000{}", boleto.nosso_numero);
-        let is_one = |effect: &&_| -> bool {
-            let effect: &bursar::sandbox::Effect = effect;
-            effect.kind == kind && effect.key.ends_with(&number)
-        };
-        self.0.effects().iter().filter(is_one).count()
+        let effects = self.0.effects();
+        effects.iter().filter(|effect| effect.kind == kind && effect.key.ends_with(&number)).count()
     }
 
     /// That it keeps the boleto, was told so once, and never again.
@@ -49,14 +46,9 @@ impl Bank<'_> {
         self.0.wait_for_held(requests, PATIENCE).await.expect("held requests");
     }
 
-    /// Waits until it was asked to register so often.
-    pub async fn is_asked(&self, times: u64) {
-        self.0.wait_for_asked(Party::BankRegister, times, PATIENCE).await.expect("the bank to be asked");
-    }
-
     /// Waits until it keeps so many titles.
     pub async fn keeps(&self, titles: usize) {
-        let enough = |effects: &[bursar::sandbox::Effect]| {
+        let enough = |effects: &[Effect]| {
             effects.iter().filter(|effect| effect.kind == EffectKind::BankRegistered).count() >= titles
         };
         self.0.wait_for_effects(enough, PATIENCE).await.expect("registered titles");

@@ -5,7 +5,9 @@ use bursar::proto::boleto::v1::bank_account_service_client::BankAccountServiceCl
 use bursar::proto::boleto::v1::{BancoDoBrasilIssuer, BankAccount, Beneficiary, CreateBankAccountRequest};
 use bursar::proto::control::v1::control_service_client::ControlServiceClient;
 use bursar::proto::control::v1::{
-    GetTreeRequest, GetWorkRequest, ListWorkRequest, Node, NodeStatus, Work, WorkState,
+    CancelWorkRequest, GetInfoRequest, GetInfoResponse, GetTreeRequest, GetWorkRequest, ListWorkRequest,
+    Node, NodeStatus, RestartActorRequest, RetryWorkRequest, StartActorRequest, StopActorRequest, Work,
+    WorkState,
 };
 use bursar::proto::notification::v1::endpoint::Destination;
 use bursar::proto::notification::v1::endpoint_service_client::EndpointServiceClient;
@@ -138,6 +140,42 @@ impl Operator {
     pub async fn gets_work(&self, id: &str) -> Result<Work, Status> {
         let answer = self.control.clone().get_work(GetWorkRequest { id: id.to_owned() }).await?;
         Ok(answer.into_inner().work.expect("work in the answer"))
+    }
+
+    pub async fn retries(&self, id: &str, reason: &str) -> Result<Work, Status> {
+        let request = RetryWorkRequest { id: id.to_owned(), reason: reason.to_owned() };
+        Ok(self.control.clone().retry_work(request).await?.into_inner().work.expect("work in the answer"))
+    }
+
+    pub async fn cancels(&self, id: &str, reason: &str) -> Result<Work, Status> {
+        let request = CancelWorkRequest { id: id.to_owned(), reason: reason.to_owned() };
+        Ok(self.control.clone().cancel_work(request).await?.into_inner().work.expect("work in the answer"))
+    }
+
+    pub async fn restarts(&self, path: &str) -> Result<Node, Status> {
+        let request = RestartActorRequest { path: path.to_owned() };
+        Ok(self
+            .control
+            .clone()
+            .restart_actor(request)
+            .await?
+            .into_inner()
+            .node
+            .expect("a node in the answer"))
+    }
+
+    pub async fn stops(&self, path: &str) -> Result<Node, Status> {
+        let request = StopActorRequest { path: path.to_owned() };
+        Ok(self.control.clone().stop_actor(request).await?.into_inner().node.expect("a node in the answer"))
+    }
+
+    pub async fn starts(&self, path: &str) -> Result<Node, Status> {
+        let request = StartActorRequest { path: path.to_owned() };
+        Ok(self.control.clone().start_actor(request).await?.into_inner().node.expect("a node in the answer"))
+    }
+
+    pub async fn info(&self) -> GetInfoResponse {
+        self.control.clone().get_info(GetInfoRequest {}).await.expect("info").into_inner()
     }
 
     /// Waits until nothing lives that is to be done.

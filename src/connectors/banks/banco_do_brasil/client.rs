@@ -16,6 +16,7 @@ use serde::Deserialize;
 use crate::connectors::banks::{BankError, LookUp, LookUpRequest, RegisterRequest, Registration};
 use crate::connectors::http::{Answer, HttpClient, HttpError, Request, form};
 use crate::connectors::secret::SecretRef;
+use crate::connectors::secret::policy::SecretPolicy;
 use crate::domain::bank_account::BankAccount;
 
 use super::config::BancoDoBrasilConfig;
@@ -31,6 +32,7 @@ const TOKEN_LIFE_MAX_SECONDS: u64 = 24 * 60 * 60;
 #[derive(Debug)]
 pub(super) struct Client {
     config: BancoDoBrasilConfig,
+    secrets: SecretPolicy,
     http: HttpClient,
     tokens: Tokens,
 }
@@ -57,17 +59,17 @@ struct Login {
 }
 
 impl Login {
-    fn of(account: &BankAccount) -> Result<Self, BankError> {
-        let client_id = secret(account, "client_id")?;
-        let client_secret = secret(account, "client_secret")?;
+    fn of(account: &BankAccount, secrets: &SecretPolicy) -> Result<Self, BankError> {
+        let client_id = secret(account, "client_id", secrets)?;
+        let client_secret = secret(account, "client_secret", secrets)?;
         let key = ClientKey::of(&client_id, &client_secret);
         Ok(Self { client_id, client_secret, key })
     }
 }
 
 impl Client {
-    pub(super) fn new(config: BancoDoBrasilConfig, http: HttpClient) -> Self {
-        Self { config, http, tokens: Tokens::default() }
+    pub(super) fn new(config: BancoDoBrasilConfig, secrets: SecretPolicy, http: HttpClient) -> Self {
+        Self { config, secrets, http, tokens: Tokens::default() }
     }
 
     pub(super) fn config(&self) -> &BancoDoBrasilConfig {
@@ -123,8 +125,8 @@ impl Client {
         mut url: Url,
         body: Bytes,
     ) -> Result<Answer, Failure> {
-        let app_key = secret(account, "app_key").map_err(Failure::Bank)?;
-        let login = Login::of(account).map_err(Failure::Bank)?;
+        let app_key = secret(account, "app_key", &self.secrets).map_err(Failure::Bank)?;
+        let login = Login::of(account, &self.secrets).map_err(Failure::Bank)?;
         url.query_pairs_mut().append_pair(&self.config.app_key_parameter, app_key.expose_secret());
         for _ in 0..2 {
             let token = self.tokens.get(&login.key, self.sign_in(&login)).await.map_err(Failure::Bank)?;
@@ -169,9 +171,9 @@ impl Client {
     }
 }
 
-fn secret(account: &BankAccount, key: &str) -> Result<SecretString, BankError> {
+fn secret(account: &BankAccount, key: &str, secrets: &SecretPolicy) -> Result<SecretString, BankError> {
     let reason = match account.credentials.get(key).map(|text| SecretRef::parse(text)) {
-        Some(Ok(reference)) => match reference.resolve() {
+        Some(Ok(reference)) => match secrets.resolve(&reference) {
             Ok(value) => return Ok(value),
             Err(error) => error.to_string(),
         },

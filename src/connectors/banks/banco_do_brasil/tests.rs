@@ -195,6 +195,10 @@ async fn a_missing_secret_is_named_and_nothing_is_sent() {
     let error = connector(&server.address).register(&shop.request()).await.unwrap_err();
     assert!(error.to_string().contains("env:BURSAR_TEST_NO_SUCH_VARIABLE"), "{error}");
     assert_eq!(kind(error), Kind::Misconfigured);
+    // A row may be older than the rule about what callers may name.
+    shop.account.credentials.insert("app_key".into(), "env:PATH".into());
+    let error = connector(&server.address).register(&shop.request()).await.unwrap_err();
+    assert!(error.to_string().contains("secrets.env_prefixes"), "{error}");
     assert!(server.seen().is_empty());
 }
 
@@ -273,5 +277,5 @@ fn an_account_hears_of_all_that_it_lacks() {
     shop.account.credentials.insert("app_key".into(), "written in the clear".into());
     shop.account.credentials.insert("user".into(), "env:USER".into());
     let fields: Vec<_> = bank.check(&shop.account).into_iter().map(|found| found.field).collect();
-    assert_eq!(fields, ["issuer", "credentials.client_id", "credentials.app_key", "credentials.user"]);
+    assert_eq!(fields, ["issuer", "credentials[client_id]", "credentials[app_key]", "credentials[user]"]);
 }

@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use super::*;
 use crate::connectors::egress::EgressConfig;
-use crate::connectors::scripted::{Reply, Scripted, SecretFile, hanging_up, nobody, reply, reply_with};
+use crate::connectors::scripted::{
+    Reply, Scripted, SecretFile, any_secret, hanging_up, nobody, reply, reply_with,
+};
 use crate::domain::ids::EventId;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -56,7 +58,7 @@ fn channel(timeout: Duration) -> Webhook {
         allow_private: false,
     };
     let config = WebhookConfig { timeout, egress, ..WebhookConfig::default() };
-    Webhook::new(config, &HttpConfig::default()).unwrap()
+    Webhook::new(config, any_secret(), &HttpConfig::default()).unwrap()
 }
 
 async fn deliver_one(owner: &Owner, url: &str, timeout: Duration) -> Result<Receipt, ChannelError> {
@@ -146,7 +148,7 @@ async fn behind_a_failure_only_the_same_subject_is_held_back() {
 async fn a_forbidden_destination_is_not_connected_to() {
     let server = Scripted::start(|_| reply(200, "")).await;
     let owner = Owner::new(&[SECRET]);
-    let strict = Webhook::new(WebhookConfig::default(), &HttpConfig::default()).unwrap();
+    let strict = Webhook::new(WebhookConfig::default(), any_secret(), &HttpConfig::default()).unwrap();
     let destination = owner.at(&server.url("/"));
     let outcomes = strict.deliver(&destination, &[owner.notice(1, "b")]).await;
     assert!(matches!(outcomes[0], Err(ChannelError::Misconfigured { .. })));
@@ -162,4 +164,17 @@ async fn a_secret_that_is_none_is_never_shown() {
     let error = deliver_one(&owner, "http://127.0.0.1:1/", PATIENCE).await.unwrap_err();
     assert!(matches!(error, ChannelError::Misconfigured { .. }));
     assert!(!format!("{error} {error:?}").contains("not-a-webhook-secret"));
+}
+
+#[tokio::test]
+async fn a_secret_that_callers_may_not_name_is_not_read() {
+    let owner = Owner::new(&[]);
+    // A row may be older than the rule.
+    let secrets = vec![SecretRef::Env("PATH".into())];
+    let destination = Destination::Webhook { url: "http://127.0.0.1:1/".into(), secrets };
+    let outcomes = channel(PATIENCE).deliver(&destination, &[owner.notice(1, "b")]).await;
+    let error = outcomes[0].clone().unwrap_err();
+    assert!(
+        matches!(&error, ChannelError::Misconfigured { reason } if reason.contains("secrets.env_prefixes"))
+    );
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::connectors::http::{HttpConfig, HttpUrl};
-use crate::connectors::scripted::{SecretFile, Seen};
+use crate::connectors::scripted::{SecretFile, Seen, any_secret};
 use crate::domain::bank_account::{Beneficiary, Provider};
 use crate::domain::boleto::status::Status;
 use crate::domain::boleto::{Boleto, Codes};
@@ -139,7 +139,7 @@ fn build(tokens: &SocketAddr, api: &SocketAddr, timeout: Duration) -> BancoDoBra
         unknown_codes: vec!["900".into()],
         ..BancoDoBrasilConfig::default()
     };
-    BancoDoBrasil::new(config, HttpClient::trusted(&HttpConfig::default()).unwrap())
+    BancoDoBrasil::new(config, any_secret(), HttpClient::trusted(&HttpConfig::default()).unwrap())
 }
 
 pub(super) fn is_token(seen: &Seen) -> bool {

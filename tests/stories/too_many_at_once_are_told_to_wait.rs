@@ -1,0 +1,56 @@
+//! More calls come than the house takes at once. Those past the limit are told so quickly, and when to come back; health
+//! is answered whatever the load.
+
+use std::time::Duration;
+
+use bursar::proto::boleto::v1::{BoletoStatus, GetBoletoRequest};
+use bursar::sandbox::{Behaviour, Party};
+use tokio::task::JoinSet;
+use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::support::house::{House, Refusal as _, a_boleto, eventually};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_many_at_once_are_told_to_wait() {
+    let house = House::new().with("api.requests_in_flight_max", "2").open().await;
+    house.script().always(Party::BankRegister, Behaviour::Hold);
+    let mut asking = JoinSet::new();
+    for _ in 0..2 {
+        let shop = house.shop();
+        asking.spawn(async move { shop.creates(a_boleto()).await });
+    }
+    house.bank().holds(2).await;
+
+    let status = house.shop().tries(a_boleto()).await.expect_err("one too many");
+    assert_eq!((status.code(), status.reason().as_str()), (Code::ResourceExhausted, "TOO_MANY_REQUESTS"));
+    assert!(status.retry_after().is_some_and(|wait| wait > Duration::ZERO));
+    let read =
+        house.shop().boletos.get_boleto(GetBoletoRequest::default()).await.expect_err("reads count too");
+    assert_eq!(read.reason(), "TOO_MANY_REQUESTS");
+    HealthClient::new(house.channel())
+        .check(HealthCheckRequest::default())
+        .await
+        .expect("health is answered");
+    assert_eq!(house.script().asked(Party::BankRegister), 2, "nothing was done for who was told to wait");
+
+    house.script().clear(Party::BankRegister);
+    house.script().release();
+    for boleto in asking.join_all().await {
+        assert_eq!(boleto.status(), BoletoStatus::Registered);
+    }
+    let after = eventually("places are free again", async || house.shop().tries(a_boleto()).await.ok()).await;
+    assert_eq!(after.boleto.expect("a boleto").status(), BoletoStatus::Registered);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_too_long_is_refused_with_details() {
+    let house = House::new().with("api.message_bytes_max", "4096").open().await;
+    let long = a_boleto().with(|request| request.instructions = "x".repeat(8192));
+    let status = house.shop().tries(long).await.expect_err("too long");
+    assert_eq!((status.code(), status.reason().as_str()), (Code::OutOfRange, "PROTOCOL"));
+    assert!(house.shop().creates(a_boleto()).await.payable, "the connection is as good as before");
+    house.close().await;
+}

@@ -1,0 +1,150 @@
+//! What a house of a story stands on and among: a folder, a database, the outside world, and the settings that fit them.
+//!
+//! **Owns** all of them; they outlive the house, so that another may open on the same rows.
+//! **Fails** a story whose settings are refused. **Limits**: everything is on loopback, at ports that were free.
+
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bursar::cli::house::{self, OpenHouse};
+use bursar::config::{Config, Sources};
+use bursar::sandbox::{BankOptions, World, WorldOptions};
+use uuid::Uuid;
+
+use super::Opened;
+use super::operator::an_account;
+use crate::support::database::{Kind, TestDatabase};
+
+const LOOPBACK: &str = r#"["127.0.0.1"]"#;
+
+/// What goes over the defaults in every story: every wait is short, and nobody is answered before the bank has decided.
+const SETTINGS: &[(&str, &str)] = &[
+    ("api.listen", "127.0.0.1:0"),
+    ("limits.watch_poll", "20ms"),
+    ("work.poll_interval", "100ms"),
+    ("work.heartbeat_interval", "500ms"),
+    ("work.drain_timeout", "5s"),
+    ("registration.inline_deadline", "15s"),
+    ("registration.retry_base", "20ms"),
+    ("registration.retry_cap", "200ms"),
+    ("notification.retry_base", "20ms"),
+    ("notification.retry_cap", "200ms"),
+    ("supervision.backoff_base", "1ms"),
+    ("supervision.backoff_cap", "20ms"),
+    ("banks.banco_do_brasil.timeout", "10s"),
+    ("banks.banco_do_brasil.settle_after", "50ms"),
+    ("channels.sqs.region", "us-east-1"),
+    ("channels.sqs.egress.schemes", r#"["http"]"#),
+    ("channels.sqs.egress.hosts", LOOPBACK),
+    ("channels.sqs.egress.ports", "[]"),
+    ("channels.sqs.egress.allow_loopback", "true"),
+    ("channels.webhook.egress.schemes", r#"["http"]"#),
+    ("channels.webhook.egress.hosts", LOOPBACK),
+    ("channels.webhook.egress.ports", "[]"),
+    ("channels.webhook.egress.allow_loopback", "true"),
+];
+
+/// What a house stands on and among; it outlives the house.
+pub struct Surroundings {
+    settings: Vec<(String, String)>,
+    /// Whether the house gets a bank account when it opens; once, unless it is said again.
+    pub has_account: bool,
+    folder: Folder,
+    pub world: World,
+    pub database: TestDatabase,
+}
+
+impl Surroundings {
+    /// A folder, an empty database and an open world.
+    pub(super) async fn create(kind: Kind, settings: Vec<(String, String)>, has_account: bool) -> Self {
+            .with_env_filter("info,bursar=debug,sqlx=warn,sea_orm=warn")
+            .with_test_writer()
+            .try_init();
+        bursar::connectors::http::install_crypto_provider();
+        let folder = Folder::create();
+        let webhook = format!("whsec_{}", STANDARD.encode(Uuid::now_v7().as_bytes()));
+        let bank = BankOptions::default();
+        for (name, value) in [
+            ("client-id", bank.client_id.as_str()),
+            ("client-secret", &bank.client_secret),
+            ("app-key", &bank.app_key),
+            ("queue-key", "sandbox"),
+            ("webhook", &webhook),
+        ] {
+            std::fs::write(folder.0.join(name), value).expect("a secret's file");
+        }
+        let options = WorldOptions { webhook_secret: Some(webhook), ..WorldOptions::in_dir(&folder.0) };
+        let world = World::open(options).await.expect("the outside world");
+        let database = TestDatabase::create(kind).await;
+        Self { settings, has_account, folder, world, database }
+    }
+
+    /// One more setting, over all before it.
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        self.settings.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The configuration of a house that stands here.
+    pub fn config(&self) -> Config {
+        let outside = self.world.addresses();
+        let mut sources = Sources::default();
+        for (key, value) in SETTINGS {
+            sources = sources.with(key, *value);
+        }
+        let queue_key = self.secret("queue-key");
+        sources = sources
+            .with("data_dir", self.folder.0.display().to_string())
+            .with("secrets.folders", serde_json::json!([self.folder.0]).to_string())
+            .with("store.url", self.database.url.clone())
+            .with("banks.banco_do_brasil.api_url", outside.bank_url.clone())
+            .with("banks.banco_do_brasil.token_url", outside.token_url.clone())
+            .with("channels.sqs.credentials.access_key_id", queue_key.clone())
+            .with("channels.sqs.credentials.secret_access_key", queue_key);
+        for (key, value) in &self.settings {
+            sources = sources.with(key, value.clone());
+        }
+        Config::load(&sources).unwrap_or_else(|errors| panic!("{errors}"))
+    }
+
+    /// The reference of a secret that the world's parties know.
+    pub fn secret(&self, name: &str) -> String {
+        format!("file:{}", self.folder.0.join(name).display())
+    }
+
+    /// Opens the house.
+    pub async fn open(self) -> Opened {
+        let house = house::open(&self.config()).await.expect("an open house");
+        self.moved_in(house).await
+    }
+
+    /// A house that was opened here, furnished.
+    pub async fn moved_in(mut self, house: OpenHouse) -> Opened {
+        let channel = super::connect(house.address).await;
+        let has_account = std::mem::take(&mut self.has_account);
+        let opened = Opened { surroundings: self, house, channel };
+        if has_account {
+            opened.operator().opens(an_account()).await.expect("the bank account");
+        }
+        opened
+    }
+}
+
+/// A folder that goes away with its story.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn create() -> Self {
+        let path = std::env::temp_dir().join(format!("bursar-story-{}", Uuid::now_v7()));
+        std::fs::create_dir_all(&path).expect("a folder for the story");
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Left behind, it only costs the system's own cleaning.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
