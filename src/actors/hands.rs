@@ -7,10 +7,10 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
@@ -25,17 +25,14 @@ const PANIC_GRACE: Duration = Duration::from_millis(100);
 
 /// The hands of a worker whose messages are `M`.
 pub struct Hands<M: Send + 'static> {
-    claimer: Claimer,
     myself: Address<M>,
-    /// Tells the worker what was claimed.
-    claimed: fn(Claims) -> M,
     /// Tells the worker that a task panicked.
     panicked: fn() -> M,
-    claims: JoinSet<()>,
-    /// Somebody wishes a claim that has not begun.
-    again: Arc<AtomicBool>,
+    /// Somebody wishes a claim; wishes that come while one is under way become one.
+    wish: Arc<Notify>,
+    /// The one task that claims.
+    claiming: AbortHandle,
     tasks: JoinSet<()>,
-    stopping: bool,
 }
 
 /// A task panicked: a bug in a connector or in the worker itself.
@@ -44,37 +41,16 @@ pub struct Hands<M: Send + 'static> {
 struct TaskPanicked(String);
 
 impl<M: Send + 'static> Hands<M> {
-    /// Empty hands.
+    /// Empty hands. `claimed` tells the worker what was claimed, `panicked` that a task panicked.
     pub fn new(claimer: Claimer, myself: Address<M>, claimed: fn(Claims) -> M, panicked: fn() -> M) -> Self {
-        let (claims, tasks) = (JoinSet::new(), JoinSet::new());
-        Self { claimer, myself, claimed, panicked, claims, again: Arc::default(), tasks, stopping: false }
+        let wish = Arc::new(Notify::new());
+        let claiming = tokio::spawn(claim_when_wished(claimer, myself.clone(), wish.clone(), claimed));
+        Self { myself, panicked, wish, claiming: claiming.abort_handle(), tasks: JoinSet::new() }
     }
 
     /// Claims beside the mailbox, so that messages do not wait behind a statement; one claim at a time.
-    pub fn claim(&mut self) {
-        while self.claims.try_join_next().is_some() {}
-        if self.stopping {
-            return;
-        }
-        // What is hinted at while a claim is under way may have come too late for it.
-        self.again.store(true, Ordering::SeqCst);
-        if !self.claims.is_empty() {
-            return;
-        }
-        let (claimer, myself, claimed) = (self.claimer.clone(), self.myself.clone(), self.claimed);
-        let again = self.again.clone();
-        self.claims.spawn(async move {
-            while again.swap(false, Ordering::SeqCst) {
-                match claimer.claim().await {
-                    Ok(claims) if claims.is_empty() => {}
-                    Ok(claims) => {
-                        // An incarnation that has ended meanwhile drops the guards, and the rows go back.
-                        let _ = myself.send(claimed(claims)).await;
-                    }
-                    Err(error) => warn!(queues = claimer.queue_prefix, %error, "work not claimed"),
-                }
-            }
-        });
+    pub fn claim(&self) {
+        self.wish.notify_one();
     }
 
     /// Works on something beside the mailbox.
@@ -105,9 +81,33 @@ impl<M: Send + 'static> Hands<M> {
 
     /// Claims nothing more and waits for the tasks. The spec's shutdown time bounds it; past that they are aborted.
     pub async fn finish(&mut self) {
-        self.stopping = true;
-        self.claims.abort_all();
+        self.claiming.abort();
         while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+impl<M: Send + 'static> Drop for Hands<M> {
+    fn drop(&mut self) {
+        self.claiming.abort();
+    }
+}
+
+async fn claim_when_wished<M: Send + 'static>(
+    claimer: Claimer,
+    myself: Address<M>,
+    wish: Arc<Notify>,
+    claimed: fn(Claims) -> M,
+) {
+    loop {
+        wish.notified().await;
+        match claimer.claim().await {
+            Ok(claims) if claims.is_empty() => {}
+            Ok(claims) => {
+                // An incarnation that has ended meanwhile drops the guards, and the rows go back.
+                let _ = myself.send(claimed(claims)).await;
+            }
+            Err(error) => warn!(queues = claimer.queue_prefix, %error, "work not claimed"),
+        }
     }
 }
 

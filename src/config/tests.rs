@@ -126,7 +126,7 @@ fn the_defaults_are_what_the_issue_and_the_rooms_say() {
     assert!(notification.enabled);
     assert_eq!(
         (notification.in_flight_max, notification.per_endpoint_max, notification.attempts_max),
-        (64, 8, 30)
+        (1024, 128, 30)
     );
     assert_eq!((notification.retry_base.as_secs(), notification.retry_cap.as_secs()), (5, 6 * 3600));
     let supervision = &config.supervision;

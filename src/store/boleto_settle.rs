@@ -6,7 +6,7 @@
 //! **Fails** per item with data ([`Settled`]). After a commit of unknown fate, [`Store::registration_ended_by`] tells
 //! whether it went through, by the fence that an event keeps.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
@@ -16,11 +16,11 @@ use super::boleto::NewEvent;
 use super::delivery::Announcement;
 use super::rows::Rows;
 use super::transaction::all;
-use super::work::{Ending, PutBack};
+use super::work::{Ending, Fate, PutBack};
 use super::{Store, StoreError, to_us};
 use crate::domain::boleto::BankResponse;
 use crate::domain::boleto::status::Status;
-use crate::domain::ids::{BoletoId, EventId, TenantId, WorkId};
+use crate::domain::ids::{BoletoId, EventId, TenantId};
 use crate::domain::work::{Claim, WorkState};
 
 /// The end of one attempt.
@@ -61,6 +61,26 @@ impl Settlement {
         BoletoId(self.claim.subject_id)
     }
 
+    fn fate(&self) -> Fate {
+        let claim = &self.claim;
+        match &self.change {
+            Change::Decided { .. } | Change::Moot => Fate::End(Ending::of(claim, WorkState::Completed, None)),
+            Change::GivenUp { error } => {
+                Fate::End(Ending::of(claim, WorkState::Discarded, Some(error.clone())))
+            }
+            Change::Open { run_at, state, error, attempt_counts } => Fate::Back(PutBack {
+                id: claim.id,
+                runner_id: claim.runner_id,
+                fence: claim.fence,
+                state: *state,
+                run_at: *run_at,
+                error: Some(error.clone()),
+                attempt_counts: *attempt_counts,
+                nothing_was_sent: false,
+            }),
+        }
+    }
+
     fn new_status(&self) -> Option<Status> {
         match &self.change {
             Change::Decided { status, .. } => Some(*status),
@@ -82,7 +102,8 @@ impl Store {
         transaction: &DatabaseTransaction,
         items: &[Settlement],
     ) -> Result<Vec<Settled>, StoreError> {
-        let still_held = self.lead_with_work(transaction, items).await?;
+        let now = items.first().map_or_else(Utc::now, |item| item.now);
+        let still_held = self.lead(transaction, items.iter().map(Settlement::fate), now).await?;
         let held: Vec<&Settlement> =
             items.iter().filter(|item| still_held.contains(&item.claim.id)).collect();
         let changed = self.change_boletos(transaction, &held).await?;
@@ -102,41 +123,6 @@ impl Store {
             }
         };
         Ok(items.iter().map(outcome).collect())
-    }
-
-    async fn lead_with_work(
-        &self,
-        transaction: &DatabaseTransaction,
-        items: &[Settlement],
-    ) -> Result<HashSet<WorkId>, StoreError> {
-        let mut endings = Vec::new();
-        let mut returning = Vec::new();
-        for item in items {
-            let ending = |state, error: Option<&String>| Ending::of(&item.claim, state, error.cloned());
-            match &item.change {
-                Change::Decided { .. } | Change::Moot => endings.push(ending(WorkState::Completed, None)),
-                Change::GivenUp { error } => endings.push(ending(WorkState::Discarded, Some(error))),
-                Change::Open { run_at, state, error, attempt_counts } => returning.push(PutBack {
-                    id: item.claim.id,
-                    runner_id: item.claim.runner_id,
-                    fence: item.claim.fence,
-                    state: *state,
-                    run_at: *run_at,
-                    error: Some(error.clone()),
-                    attempt_counts: *attempt_counts,
-                    nothing_was_sent: false,
-                }),
-            }
-        }
-        let now = items.first().map_or_else(Utc::now, |item| item.now);
-        let mut held = HashSet::new();
-        if !endings.is_empty() {
-            held = self.end_work(transaction, &endings, now).await?;
-        }
-        if !returning.is_empty() {
-            held.extend(self.put_back(transaction, &returning).await?);
-        }
-        Ok(held)
     }
 
     /// Moves boletos on. One that awaits registration no more is left as it is: its end is somebody else's truth. One

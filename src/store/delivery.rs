@@ -6,7 +6,7 @@
 //!
 //! **Fails** as the store does. **Limits**: an endpoint that is disabled is announced nothing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{DatabaseTransaction, QueryResult};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::rows::Rows;
 use super::transaction::{all, execute};
-use super::work::{Ending, PutBack};
+use super::work::{Ending, Fate, PutBack};
 use super::{Store, StoreError, from_us, to_us};
 use crate::domain::ids::{EndpointId, TenantId, WorkId};
 use crate::domain::work::{Claim, NewWork, WorkState, kind};
@@ -204,50 +204,13 @@ impl Store {
         transaction: &DatabaseTransaction,
         items: &[DeliverySettlement],
     ) -> Result<Vec<bool>, StoreError> {
-        let held = self.lead_with_delivery_work(transaction, items).await?;
+        let now = items.first().map_or_else(Utc::now, |item| item.now);
+        let held = self.lead(transaction, items.iter().map(DeliverySettlement::fate), now).await?;
         let held_items: Vec<&DeliverySettlement> =
             items.iter().filter(|item| held.contains(&item.claim.id)).collect();
         let behind = self.update_deliveries(transaction, &held_items).await?;
         self.insert_work(transaction, &behind).await?;
         Ok(items.iter().map(|item| held.contains(&item.claim.id)).collect())
-    }
-
-    async fn lead_with_delivery_work(
-        &self,
-        transaction: &DatabaseTransaction,
-        items: &[DeliverySettlement],
-    ) -> Result<HashSet<WorkId>, StoreError> {
-        let mut endings = Vec::new();
-        let mut returning = Vec::new();
-        for item in items {
-            match &item.change {
-                DeliveryChange::Delivered => {
-                    endings.push(Ending::of(&item.claim, WorkState::Completed, None));
-                }
-                DeliveryChange::GivenUp => {
-                    endings.push(Ending::of(&item.claim, WorkState::Discarded, Some(item.answer.clone())));
-                }
-                DeliveryChange::Later { run_at, state, attempt_counts } => returning.push(PutBack {
-                    id: item.claim.id,
-                    runner_id: item.claim.runner_id,
-                    fence: item.claim.fence,
-                    state: *state,
-                    run_at: *run_at,
-                    error: Some(item.answer.clone()),
-                    attempt_counts: *attempt_counts,
-                    nothing_was_sent: false,
-                }),
-            }
-        }
-        let now = items.first().map_or_else(Utc::now, |item| item.now);
-        let mut held = HashSet::new();
-        if !endings.is_empty() {
-            held = self.end_work(transaction, &endings, now).await?;
-        }
-        if !returning.is_empty() {
-            held.extend(self.put_back(transaction, &returning).await?);
-        }
-        Ok(held)
     }
 
     /// Moves the delivery rows on, and returns new work for those whose wanted version grew while they were being sent.
@@ -294,6 +257,28 @@ impl Store {
             .filter(|item| there_is_news(item))
             .map(|item| follow_up(item))
             .collect())
+    }
+}
+
+impl DeliverySettlement {
+    fn fate(&self) -> Fate {
+        let claim = &self.claim;
+        match &self.change {
+            DeliveryChange::Delivered => Fate::End(Ending::of(claim, WorkState::Completed, None)),
+            DeliveryChange::GivenUp => {
+                Fate::End(Ending::of(claim, WorkState::Discarded, Some(self.answer.clone())))
+            }
+            DeliveryChange::Later { run_at, state, attempt_counts } => Fate::Back(PutBack {
+                id: claim.id,
+                runner_id: claim.runner_id,
+                fence: claim.fence,
+                state: *state,
+                run_at: *run_at,
+                error: Some(self.answer.clone()),
+                attempt_counts: *attempt_counts,
+                nothing_was_sent: false,
+            }),
+        }
     }
 }
 

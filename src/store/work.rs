@@ -64,6 +64,13 @@ pub struct PutBack {
     pub nothing_was_sent: bool,
 }
 
+/// What becomes of a claimed row.
+#[derive(Debug, Clone)]
+pub(super) enum Fate {
+    End(Ending),
+    Back(PutBack),
+}
+
 impl Ending {
     /// The end of `claim`.
     pub fn of(claim: &Claim, state: WorkState, error: Option<String>) -> Self {
@@ -287,6 +294,31 @@ impl Store {
         );
         execute(transaction, statement).await?;
         Ok(())
+    }
+
+    /// The ack that leads: ends or puts back claimed rows before anything else of the transaction. Only the ids returned,
+    /// which were still held, may drive the rest of it.
+    pub(super) async fn lead(
+        &self,
+        transaction: &DatabaseTransaction,
+        fates: impl Iterator<Item = Fate>,
+        now: DateTime<Utc>,
+    ) -> Result<HashSet<WorkId>, StoreError> {
+        let (mut endings, mut returning) = (Vec::new(), Vec::new());
+        for fate in fates {
+            match fate {
+                Fate::End(ending) => endings.push(ending),
+                Fate::Back(put_back) => returning.push(put_back),
+            }
+        }
+        let mut held = HashSet::new();
+        if !endings.is_empty() {
+            held = self.end_work(transaction, &endings, now).await?;
+        }
+        if !returning.is_empty() {
+            held.extend(self.put_back(transaction, &returning).await?);
+        }
+        Ok(held)
     }
 
     /// Ends claimed rows: the first statement of a settling transaction. Only the ids returned may drive anything else.

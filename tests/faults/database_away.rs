@@ -170,14 +170,6 @@ async fn a_database_that_crashes_under_load_costs_time_and_nothing_else() {
         }
     };
     tokio::join!(asking, crashing);
-    if let Ok(f) = std::env::var("H9_LOG") {
-        let p = std::panic::AssertUnwindSafe(judge::owners_told(&stage, BOLETOS));
-        let r = futures_util::FutureExt::catch_unwind(p).await;
-        if r.is_err() {
-            std::fs::write(f, house.program.said_all()).unwrap();
-            panic!("logged");
-        }
-    }
     judge::all_is_well(&stage, house, BOLETOS).await;
     stage.close().await;
 }

@@ -40,9 +40,7 @@ async fn work_left(url: &str) -> String {
         union all select 'deliveries ' || channel || ' ' || state || ' v' || cast(sent_version as text) || ': '
             || cast(count(*) as text) from delivery join endpoint on endpoint.id = delivery.endpoint_id
             group by channel, state, sent_version
-        union all select 'DEBUG ' || coalesce(d.last_answer,'-') || ' attempts ' || d.attempts || ' upd ' || d.updated_at_us || ' | ' || coalesce(a.queue,'none') || ' ' || coalesce(a.state,'') || ' att ' || coalesce(a.attempt,0) || ' fence ' || coalesce(a.fence,0) || ' created ' || coalesce(a.created_at_us,0) || ' ended ' || coalesce(a.ended_at_us,0) || ' le ' || coalesce(a.last_error,'-') || ' ' || d.subject_id
-            from delivery d left join work_archive a on a.subject_id = d.subject_id where d.state = 'pending'
-        limit 60";
+        limit 30";
     let statement = Statement::from_string(connection.get_database_backend(), question);
     let rows = connection.query_all_raw(statement).await.expect("an answer");
     let lines: Vec<String> = rows.iter().map(|row| row.try_get("", "line").expect("a text")).collect();

@@ -56,9 +56,6 @@ impl Program {
         lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n")
     }
 
-    pub fn said_all(&self) -> String {
-        self.lines.borrow().join("\n")
-    }
     /// The first line that satisfies `wanted`, or nothing if the program ends without it.
     pub async fn line(&self, wanted: impl Fn(&str) -> bool) -> Option<String> {
         let mut lines = self.lines.clone();

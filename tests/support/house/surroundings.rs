@@ -58,9 +58,6 @@ pub struct Surroundings {
 impl Surroundings {
     /// A folder, an empty database and an open world.
     pub(super) async fn create(kind: Kind, settings: Vec<(String, String)>, has_account: bool) -> Self {
-            .with_env_filter("info,bursar=debug,sqlx=warn,sea_orm=warn")
-            .with_test_writer()
-            .try_init();
         bursar::connectors::http::install_crypto_provider();
         let folder = Folder::create();
         let webhook = format!("whsec_{}", STANDARD.encode(Uuid::now_v7().as_bytes()));
