@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
@@ -23,6 +23,10 @@ pub type Claims = Vec<(ClaimGuard, Place)>;
 /// How long the words of a panic are looked for. The task has told of it while it unwound, so its end is at hand.
 const PANIC_GRACE: Duration = Duration::from_millis(100);
 
+/// Between two claims while something is in hand, so that rows are claimed by the dozen and not one by one; an idle worker
+/// claims at once. Measured: without it, deliveries were claimed four at a time, at three times the cost.
+const PACE: Duration = Duration::from_millis(5);
+
 /// The hands of a worker whose messages are `M`.
 pub struct Hands<M: Send + 'static> {
     myself: Address<M>,
@@ -33,6 +37,8 @@ pub struct Hands<M: Send + 'static> {
     /// The one task that claims.
     claiming: AbortHandle,
     tasks: JoinSet<()>,
+    /// What a task that panicked said, where it was met before it was looked for.
+    words: Option<String>,
 }
 
 /// A task panicked: a bug in a connector or in the worker itself.
@@ -45,7 +51,8 @@ impl<M: Send + 'static> Hands<M> {
     pub fn new(claimer: Claimer, myself: Address<M>, claimed: fn(Claims) -> M, panicked: fn() -> M) -> Self {
         let wish = Arc::new(Notify::new());
         let claiming = tokio::spawn(claim_when_wished(claimer, myself.clone(), wish.clone(), claimed));
-        Self { myself, panicked, wish, claiming: claiming.abort_handle(), tasks: JoinSet::new() }
+        let claiming = claiming.abort_handle();
+        Self { myself, panicked, wish, claiming, tasks: JoinSet::new(), words: None }
     }
 
     /// Claims beside the mailbox, so that messages do not wait behind a statement; one claim at a time.
@@ -55,7 +62,9 @@ impl<M: Send + 'static> Hands<M> {
 
     /// Works on something beside the mailbox.
     pub fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
-        while self.tasks.try_join_next().is_some() {}
+        while let Some(ended) = self.tasks.try_join_next() {
+            self.words = words_of(ended).or(self.words.take());
+        }
         let alarm = Alarm { myself: self.myself.clone(), panicked: self.panicked };
         self.tasks.spawn(async move {
             task.await;
@@ -66,15 +75,12 @@ impl<M: Send + 'static> Hands<M> {
     /// Finds the panic's words and lets the other tasks go on without this incarnation.
     pub async fn after_a_panic(&mut self) -> ActorError {
         let grace = Instant::now() + PANIC_GRACE;
-        let mut words = "no words".to_owned();
-        while let Ok(Some(ended)) = timeout_at(grace, self.tasks.join_next()).await {
-            if let Err(error) = ended
-                && let Ok(panic) = error.try_into_panic()
-            {
-                words = panic_words(&*panic);
-                break;
-            }
+        while self.words.is_none()
+            && let Ok(Some(ended)) = timeout_at(grace, self.tasks.join_next()).await
+        {
+            self.words = words_of(ended);
         }
+        let words = self.words.take().unwrap_or_else(|| "no words".to_owned());
         self.tasks.detach_all();
         ActorError::from(TaskPanicked(words))
     }
@@ -100,6 +106,9 @@ async fn claim_when_wished<M: Send + 'static>(
 ) {
     loop {
         wish.notified().await;
+        if claimer.places.are_taken() {
+            tokio::time::sleep(PACE).await;
+        }
         match claimer.claim().await {
             Ok(claims) if claims.is_empty() => {}
             Ok(claims) => {
@@ -124,6 +133,11 @@ impl<M: Send + 'static> Drop for Alarm<M> {
             let _ = self.myself.try_send((self.panicked)());
         }
     }
+}
+
+/// What a task said that ended by a panic.
+fn words_of(ended: Result<(), JoinError>) -> Option<String> {
+    ended.err()?.try_into_panic().ok().map(|panic| panic_words(&*panic))
 }
 
 fn panic_words(panic: &(dyn Any + Send)) -> String {

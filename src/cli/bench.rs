@@ -6,7 +6,7 @@
 //!
 //! **Owns** a temporary folder and, on PostgreSQL, databases of its own; both are gone when it ends.
 //! **Fails** with the first thing that fails, after what was measured before it. A goal that is missed is no failure.
-//! **Limits**: loopback only; it ends by itself, after about twice `--rounds` times `--seconds` for each figure.
+//! **Limits**: loopback only; it ends by itself, after two or three times `--rounds` times `--seconds` for each figure.
 
 mod create;
 mod list;

@@ -111,7 +111,7 @@ fn the_defaults_are_what_the_issue_and_the_rooms_say() {
     assert_eq!(config.limits.watch_poll, Duration::from_millis(200));
     assert_eq!((config.store.url.as_str(), config.store.timeout), ("", Duration::from_secs(5)));
     let work = &config.work;
-    assert_eq!((work.claim_batch, work.group_max, work.lanes), (64, 64, 2));
+    assert_eq!((work.claim_batch, work.group_max, work.lanes), (64, 64, 1));
     assert_eq!(
         [work.poll_interval, work.heartbeat_interval, work.fence_after, work.reap_after]
             .map(|span| span.as_secs()),

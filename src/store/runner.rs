@@ -5,7 +5,7 @@
 //! takes it exclusively, so that nothing is claimed under an identity that is being buried.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, Value};
+use sea_orm::Value;
 
 use super::transaction::{all, execute};
 use super::{Store, StoreError, StoreKind, to_us};
@@ -87,20 +87,30 @@ impl Store {
 
     /// Declares a process dead if its counter still stands where it was seen, and returns its rows, in one transaction.
     pub async fn bury_runner(&self, seen: &RunnerBeat, now: DateTime<Utc>) -> Result<Burial, StoreError> {
+        self.bury(seen.id, Some(seen.beat), now).await
+    }
+
+    /// Ends this process's own lease, so that others need not wait for it to be missed. Its counter does not matter: a beat
+    /// that was given up here may have arrived there.
+    pub async fn leave_runner(&self, id: RunnerId, now: DateTime<Utc>) -> Result<Burial, StoreError> {
+        self.bury(id, None, now).await
+    }
+
+    async fn bury(&self, id: RunnerId, beat: Option<i64>, now: DateTime<Utc>) -> Result<Burial, StoreError> {
         let bury = self.statement(
-            "update runner set state = 'dead', ended_at_us = $3 where id = $1 and beat = $2 and state = 'alive'",
-            [Value::from(seen.id.0), Value::from(seen.beat), Value::from(to_us(now))],
+            "update runner set state = 'dead', ended_at_us = $3
+             where id = $1 and state = 'alive' and beat = coalesce($2, beat)",
+            [Value::from(id.0), Value::from(beat), Value::from(to_us(now))],
         );
         let give_back = self.statement(
             "update work set state = 'available', run_at_us = $2, runner_id = null, last_error = 'the process that had it died'
              where runner_id = $1 and state = 'running'",
-            [Value::from(seen.id.0), Value::from(to_us(now))],
+            [Value::from(id.0), Value::from(to_us(now))],
         );
         // The lock that claims take is shared; an update alone would not wait for it, and what is being claimed under this
         // identity would stay with the dead.
-        let exclude = (self.kind() == StoreKind::PostgreSql).then(|| {
-            self.statement("select id from runner where id = $1 for update", [Value::from(seen.id.0)])
-        });
+        let exclude = (self.kind() == StoreKind::PostgreSql)
+            .then(|| self.statement("select id from runner where id = $1 for update", [Value::from(id.0)]));
         let (transaction, burial) = self
             .within(async {
                 let transaction = self.begin().await?;
@@ -114,16 +124,5 @@ impl Store {
             .await?;
         self.commit(transaction).await?;
         Ok(burial)
-    }
-
-    /// Ends this process's own lease, so that others need not wait for it to be missed.
-    pub async fn leave_runner(&self, id: RunnerId, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let statement = self.statement("select id, beat from runner where id = $1", [Value::from(id.0)]);
-        let row = self.within(async { Ok(self.inner.writer.query_one_raw(statement).await?) }).await?;
-        if let Some(row) = row {
-            let seen = RunnerBeat { id, beat: row.try_get("", "beat")? };
-            self.bury_runner(&seen, now).await?;
-        }
-        Ok(())
     }
 }

@@ -61,6 +61,11 @@ impl Places {
         self.inner.total_max - self.lock().total
     }
 
+    /// Whether anything is in hand.
+    pub fn are_taken(&self) -> bool {
+        self.lock().total > 0
+    }
+
     /// The queues in which something is in hand, with the places still free there.
     pub fn busy(&self) -> Vec<(String, i64)> {
         let free = |in_hand: usize| i64::try_from(self.inner.per_queue_max - in_hand).unwrap_or(i64::MAX);

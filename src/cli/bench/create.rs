@@ -5,6 +5,7 @@
 //!
 //! **Owns** nothing beyond its run. **Fails** with the first call that fails. **Limits**: rounds of ours and of the peer
 //! take turns, on the same database or disk, never at the same time; while deliveries drain there is no peer.
+//! A peer's row shows its own rate and our rate through it.
 
 use std::time::Duration;
 
@@ -25,7 +26,9 @@ const RAMP: Duration = Duration::from_secs(1);
 struct Rounds {
     many: Vec<Taken>,
     one: Vec<Taken>,
-    peer_many: Vec<f64>,
+    /// Of each peer, its rates.
+    peers_many: Vec<(&'static str, Vec<f64>)>,
+    /// Of the first peer alone.
     peer_one_ms: Vec<f64>,
     syncs: Vec<f64>,
 }
@@ -40,17 +43,18 @@ pub(super) async fn measure(bench: &Bench, store: Store, deliveries: Deliveries)
     let service = Service::start(&site, &config, &bench.args.set).await?;
     let shop = Shop::open(&service, bench.args.connections, &world.addresses.queue_url).await?;
     // While a peer ran, deliveries would catch up in peace, and the next round would begin without a backlog.
-    let peer = match told {
-        true => None,
+    let peers = match told {
+        true => vec![],
         false => Peer::prepare(&site, bench.pgbench.as_deref()).await?,
     };
     let meters = service.meters(bench, &site, Some(&world));
     let window = bench.window();
     let short = (window / 5).max(Duration::from_millis(500));
-    let mut rounds = Rounds::default();
+    let unmeasured = peers.iter().map(|peer| (peer.name(), vec![])).collect();
+    let mut rounds = Rounds { peers_many: unmeasured, ..Rounds::default() };
     for _ in 0..bench.args.rounds {
-        if let Some(peer) = &peer {
-            rounds.peer_many.push(peer.round(bench.args.in_flight, window).await?.rate);
+        for (peer, (_, rates)) in peers.iter().zip(&mut rounds.peers_many) {
+            rates.push(peer.round(bench.args.in_flight, window).await?.rate);
         }
         let create = create_with(&shop);
         let load = Load { in_flight: bench.args.in_flight, ramp: RAMP, window };
@@ -58,7 +62,7 @@ pub(super) async fn measure(bench: &Bench, store: Store, deliveries: Deliveries)
         if told {
             continue;
         }
-        if let Some(peer) = &peer {
+        if let Some(peer) = peers.first() {
             rounds.peer_one_ms.push(peer.round(1, short).await?.each_ms);
         }
         let load = Load { in_flight: 1, ramp: RAMP / 5, window: short };
@@ -74,9 +78,8 @@ pub(super) async fn measure(bench: &Bench, store: Store, deliveries: Deliveries)
         0 => String::new(),
         some => format!("{some} answered before the bank decided"),
     };
-    let name = peer.as_ref().map_or("", Peer::name);
     let mut rows = match deliveries {
-        Deliveries::Held => held_rows(store, &rounds, name, &begun),
+        Deliveries::Held => held_rows(store, &rounds, &begun),
         Deliveries::Draining => {
             draining_rows(store, &rounds, &begun, shop.created().saturating_sub(all_told))
         }
@@ -102,30 +105,32 @@ fn about_memory(row: Row, resident: Option<f64>, undecided: &str) -> Row {
     if undecided.is_empty() { row } else { row.note(undecided) }
 }
 
-fn held_rows(store: Store, rounds: &Rounds, peer: &'static str, begun: &Begun) -> Vec<Row> {
+fn held_rows(store: Store, rounds: &Rounds, begun: &Begun) -> Vec<Row> {
     let name = store.name();
-    let many = Row::of_calls("create, deliveries held", name, &rounds.many, begun)
-        .against(peer, &rounds.peer_many)
-        .result_goal(Bound::AtLeast(match store {
-            Store::Sqlite => 2_000.0,
-            Store::Postgres => 3_000.0,
-        }));
-    let (ratio, service) = (many.ratio, many.cpu_ms.service);
+    let many = Row::of_calls("create, deliveries held", name, &rounds.many, begun);
+    let ours = many.result;
     let many = match store {
-        Store::Sqlite => many,
-        Store::Postgres => many.goal("ratio to pgbench", Bound::AtLeast(1.0), ratio).goal(
-            "service CPU ms",
-            Bound::AtMost(0.2),
-            service,
-        ),
+        Store::Sqlite => many.result_goal(Bound::AtLeast(2_000.0)),
+        Store::Postgres => {
+            let service = many.cpu_ms.service;
+            many.result_goal(Bound::AtLeast(3_000.0)).goal("service CPU ms", Bound::AtMost(0.2), service)
+        }
     };
+    let mut rows = vec![many];
+    for (at, (peer, rates)) in rounds.peers_many.iter().enumerate() {
+        let row = Row::of_peer(peer, name, rates, ours, begun);
+        // The first peer is the one to be measured by.
+        let goal = (store == Store::Postgres && at == 0).then_some(row.ratio).flatten();
+        rows.push(row.goal("ratio", Bound::AtLeast(1.0), goal));
+    }
     let p50: Vec<f64> = rounds.one.iter().map(|taken| taken.quantile(0.5)).collect();
+    let peer = rounds.peers_many.first().map_or("", |(peer, _)| peer);
     let one = Row::new("create, one in flight", name, "ms p50", &p50, begun)
         .with_windows(&rounds.one)
         .against(peer, &rounds.peer_one_ms)
         .note("peer: ms of one, in the mean")
         .result_goal(Bound::AtMost(3.0));
-    let mut rows = vec![many, one];
+    rows.push(one);
     if !rounds.syncs.is_empty() {
         rows.push(Row::new("fdatasync of 4 KiB more", name, "/s", &rounds.syncs, begun));
     }

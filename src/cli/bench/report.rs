@@ -46,6 +46,7 @@ pub(super) struct Row {
     /// Of each operation, by process.
     pub cpu_ms: CpuMs,
     pub resident_mib: Option<f64>,
+    /// The peer that stands in the same row; some have a row of their own instead.
     pub peer: Option<PeerFigure>,
     /// Ours through the peer's.
     pub ratio: Option<f64>,
@@ -123,6 +124,12 @@ impl Row {
     pub fn of_calls(measure: &'static str, store: &'static str, rounds: &[Taken], begun: &Begun) -> Self {
         let rates: Vec<f64> = rounds.iter().map(Taken::rate).collect();
         Self::new(measure, store, "/s", &rates, begun).with_windows(rounds)
+    }
+
+    /// A peer's own row: its rates, and ours through them.
+    pub fn of_peer(peer: &'static str, store: &'static str, rates: &[f64], ours: f64, begun: &Begun) -> Self {
+        let row = Self::new(peer, store, "/s", rates, begun);
+        Self { ratio: Some(ours / row.result), ..row }.note("ratio: created / this")
     }
 
     /// Latencies and processor times.
@@ -210,7 +217,7 @@ pub(super) fn text(surroundings: &Value, rows: &[Row]) -> String {
     let shown = crate::cli::table::plain(surroundings);
     let _ = writeln!(
         text,
-        "{shown}\nmedians of rounds; ratio = result / peer; load = 1-minute average, before → after\n"
+        "{shown}\nmedians of rounds; ratio = ours / peer; load = 1-minute average, before → after\n"
     );
     text.push_str(&aligned(&cells, false));
     let goals: Vec<Vec<Cell>> = rows.iter().flat_map(goal_cells).collect();
@@ -316,5 +323,14 @@ mod tests {
         assert_eq!(row.goals.iter().map(|goal| goal.met).collect::<Vec<_>>(), [true, false]);
         let shown = text(&json!({"profile": "release"}), &[row]);
         assert!(shown.contains("2,000 /s") && shown.contains("MISSED"), "{shown}");
+    }
+
+    #[test]
+    fn the_ratio_in_a_peers_own_row_is_ours_through_its_rate() {
+        let row = Row::of_peer("pgbench, one row", "postgres", &[1_000.0, 3_000.0], 3_000.0, &Begun::now());
+        assert_eq!((row.result, row.ratio), (2_000.0, Some(1.5)));
+        let missed = row.goal("ratio", Bound::AtLeast(2.0), Some(1.5));
+        let shown = text(&json!({}), &[missed]);
+        assert!(shown.contains("pgbench, one row") && shown.contains("1.50"), "{shown}");
     }
 }

@@ -28,7 +28,7 @@ pub struct SecretsConfig {
 
 impl Default for SecretsConfig {
     fn default() -> Self {
-        Self { env_prefixes: vec!["BURSAR_SECRET_".to_owned()], folders: vec!["/run/secrets".into()] }
+        Self { env_prefixes: vec!["BURSAR_SECRET_".to_owned()], folders: vec!["/run/secrets/bursar".into()] }
     }
 }
 
