@@ -4,24 +4,42 @@
 //! Needs the feature `failpoints` (the program must be told where to end itself) and a PostgreSQL server, as the README's
 //! test command provides them.
 
+/// Without the feature nothing here can be tried; that is a failure and not a silence.
 #[cfg(not(feature = "failpoints"))]
-compile_error!("the fault tests crash the program at named points: build them with --features failpoints");
+#[test]
+fn the_program_is_built_with_its_fail_points() {
+    panic!("the fault tests crash the program at named points: run them with --features failpoints");
+}
 
+#[cfg(feature = "failpoints")]
 #[allow(dead_code, reason = "shared with other test binaries, which use the rest")]
 #[path = "../support/database.rs"]
 mod database;
+#[cfg(feature = "failpoints")]
 #[path = "../support/process.rs"]
 mod process;
 
+#[cfg(feature = "failpoints")]
 mod cluster;
+#[cfg(feature = "failpoints")]
 mod crash_points;
+#[cfg(feature = "failpoints")]
 mod database_away;
+#[cfg(feature = "failpoints")]
 mod drain;
+#[cfg(feature = "failpoints")]
 mod held_calls;
+#[cfg(feature = "failpoints")]
 mod hung_up_callers;
+#[cfg(feature = "failpoints")]
 mod judge;
+#[cfg(feature = "failpoints")]
 mod random_kills;
+#[cfg(feature = "failpoints")]
 mod refusals;
+#[cfg(feature = "failpoints")]
 mod shop;
+#[cfg(feature = "failpoints")]
 mod stage;
+#[cfg(feature = "failpoints")]
 mod two_processes;
