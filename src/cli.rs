@@ -26,6 +26,7 @@ mod input;
 mod paging;
 mod ps;
 mod render;
+mod sample;
 pub mod sandbox;
 mod screen;
 pub mod serve;

@@ -10,12 +10,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use chrono::{Days, Utc};
-use chrono_tz::America::Sao_Paulo;
+use chrono::Utc;
 use serde::Deserialize;
 use tokio::time::Instant;
 use tonic::transport::Channel;
 
+use super::super::sample;
 use super::outside::Secrets;
 use crate::proto::boleto::v1 as boleto;
 use crate::proto::boleto::v1::bank_account_service_client::BankAccountServiceClient;
@@ -49,24 +49,8 @@ impl Demo {
             ("client_secret", &secrets.client_secret),
             ("app_key", &secrets.app_key),
         ];
-        let account = boleto::BankAccount {
-            external_id: "sandbox".to_owned(),
-            display_name: "Sandbox account".to_owned(),
-            beneficiary: Some(boleto::Beneficiary {
-                name: "Loja Exemplo Ltda".to_owned(),
-                tax_id: "11.222.333/0001-81".to_owned(),
-            }),
-            issuer: Some(boleto::bank_account::Issuer::BancoDoBrasil(boleto::BancoDoBrasilIssuer {
-                convenio: "3128557".to_owned(),
-                carteira: "17".to_owned(),
-                variacao: "35".to_owned(),
-                ..boleto::BancoDoBrasilIssuer::default()
-            })),
-            provider: "banco_do_brasil".to_owned(),
-            credentials: credentials.map(|(name, secret)| (name.to_owned(), secret.to_string())).into(),
-            is_default: true,
-            ..boleto::BankAccount::default()
-        };
+        let credentials = credentials.map(|(name, secret)| (name.to_owned(), secret.to_string()));
+        let account = sample::bank_account("sandbox", "Sandbox account", credentials.into());
         Self {
             address: format!("http://{address}"),
             outside: outside.clone(),
@@ -134,28 +118,10 @@ impl Demo {
     }
 
     fn request(&self) -> boleto::CreateBoletoRequest {
-        let today = Utc::now().with_timezone(&Sao_Paulo).date_naive();
-        let due_date = today.checked_add_days(Days::new(10)).unwrap_or(today);
         boleto::CreateBoletoRequest {
             request_id: uuid::Uuid::new_v4().to_string(),
-            amount_cents: 12_590,
-            due_date: due_date.to_string(),
-            payer: Some(boleto::Payer {
-                name: "Maria Exemplo".to_owned(),
-                tax_id: "529.982.247-25".to_owned(),
-                address: Some(boleto::Address {
-                    street: "Rua das Flores".to_owned(),
-                    number: "308".to_owned(),
-                    complement: String::new(),
-                    district: "Centro".to_owned(),
-                    city: "São Paulo".to_owned(),
-                    state: "SP".to_owned(),
-                    postal_code: "01001-000".to_owned(),
-                }),
-            }),
             reference_id: "first".to_owned(),
-            queue_url: self.outside.queue_url.clone(),
-            ..boleto::CreateBoletoRequest::default()
+            ..sample::request(&self.outside.queue_url)
         }
     }
 
