@@ -5,12 +5,13 @@
 //! Times are whole microseconds since 1970 UTC in columns named `_us`, so that both databases agree to the digit.
 
 mod m0001_the_house;
+mod m0002_many_processes;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::prelude::*;
 
 /// The schema version that this binary writes.
-pub const SCHEMA_VERSION: i32 = 1;
+pub const SCHEMA_VERSION: i32 = 2;
 /// The oldest binary (by the schema version it was built for) that may run against this schema.
 pub const MIN_BINARY: i32 = 1;
 
@@ -20,7 +21,7 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_the_house::Migration)]
+        vec![Box::new(m0001_the_house::Migration), Box::new(m0002_many_processes::Migration)]
     }
 
     fn migration_table_name() -> DynIden {

@@ -156,6 +156,20 @@ impl Store {
         Ok(rows.iter().filter_map(read).collect())
     }
 
+    /// Inserts work about which nothing else changes. Returns the ids that are new: work whose unique key is taken by a
+    /// live row is left out.
+    pub async fn insert_work_alone(&self, items: &[NewWork]) -> Result<HashSet<WorkId>, StoreError> {
+        let (transaction, inserted) = self
+            .within(async {
+                let transaction = self.begin().await?;
+                let inserted = self.insert_work(&transaction, items).await?;
+                Ok((transaction, inserted))
+            })
+            .await?;
+        self.commit(transaction).await?;
+        Ok(inserted)
+    }
+
     /// Writes down that bytes are about to leave. Returns the ids of the rows that are still held; no others may be sent.
     pub async fn mark_sent(
         &self,
@@ -250,15 +264,15 @@ impl Store {
         Ok(transaction.query_one_raw(statement).await?.is_some())
     }
 
-    /// Inserts work in a verb's own transaction. A live row with the same unique key stays, and the new one is left out;
-    /// the update that never happens locks the row that stays, so that who ends it waits for this transaction's end.
+    /// Inserts work in a verb's own transaction, and returns the ids that are new. A live row with the same unique key
+    /// stays, and the new one is left out; the update that never happens locks the row that stays, so that who ends it waits for this transaction's end.
     pub(super) async fn insert_work(
         &self,
         transaction: &DatabaseTransaction,
         items: &[NewWork],
-    ) -> Result<(), StoreError> {
+    ) -> Result<HashSet<WorkId>, StoreError> {
         if items.is_empty() {
-            return Ok(());
+            return Ok(HashSet::new());
         }
         let state = |item: &NewWork| match item.claimed_by {
             Some(_) => "running",
@@ -290,10 +304,10 @@ impl Store {
               select id, tenant_id, kind, queue, priority, run_at_us, state, attempt, attempts_max, runner_id,
                 attempt, unique_key, subject_id, payload, sent_at_us, traceparent, created_at_us from r where true
               on conflict (unique_key) where unique_key is not null
-              do update set priority = work.priority where false",
+              do update set priority = work.priority where false
+              returning id",
         );
-        execute(transaction, statement).await?;
-        Ok(())
+        ids(all(transaction, statement).await?)
     }
 
     /// The ack that leads: ends or puts back claimed rows before anything else of the transaction. Only the ids returned,

@@ -23,6 +23,7 @@ pub struct Model {
     pub sent_at_us: Option<i64>,
     pub traceparent: Option<String>,
     pub last_error: Option<String>,
+    pub history: Option<String>,
     pub created_at_us: i64,
 }
 

@@ -20,6 +20,7 @@ pub struct Model {
     pub payload: String,
     pub traceparent: Option<String>,
     pub last_error: Option<String>,
+    pub history: Option<String>,
     pub created_at_us: i64,
     pub ended_at_us: i64,
 }
