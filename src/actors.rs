@@ -4,7 +4,7 @@
 
 pub mod boleto_registrar;
 pub mod config;
-mod hands;
+pub mod hands;
 pub mod notifier;
 pub mod store_watcher;
 pub mod tree;

@@ -1,7 +1,7 @@
 //! The command line: arguments in, one command run, an exit code out.
 //!
 //! What it shows and does goes over the same gRPC as for everybody else; only `serve`, `sandbox` and `bench` open
-//! a house of their own, and `config` reads a configuration without opening anything.
+//! a house of their own, `store` opens databases without one, and `config` reads a configuration without opening anything.
 //!
 //! **Owns** nothing. **Fails** with one of the codes of [`Exit`], after saying on stderr why.
 //! **Limits**: an answer is waited for as long as `--timeout` says; a file that is read holds at most 1 MiB.
@@ -25,11 +25,13 @@ mod info;
 mod input;
 mod paging;
 mod ps;
+mod queue;
 mod render;
 mod sample;
 pub mod sandbox;
 mod screen;
 pub mod serve;
+mod store;
 mod table;
 mod work;
 
@@ -109,7 +111,7 @@ enum Command {
 /// The commands that end with what they have shown.
 #[derive(Subcommand)]
 enum ClientCommand {
-    /// Show the tree of supervisors and actors
+    /// Show the tree of supervisors and actors, and the processes on the store
     Ps(ps::PsArgs),
     /// Issue, find, follow and read boletos
     #[command(subcommand)]
@@ -123,13 +125,19 @@ enum ClientCommand {
     /// See and steer what waits, runs or has ended in the durable engine
     #[command(subcommand)]
     Work(work::WorkCommand),
-    /// Restart, stop or start an actor, or a whole branch
+    /// See the queues, hold them back, and let them go on
+    #[command(subcommand)]
+    Queue(queue::QueueCommand),
+    /// Restart, stop, start, pause or resume an actor, or a whole branch
     #[command(subcommand)]
     Actor(actor::ActorCommand),
     /// Have the service refuse new work, finish what it has in hand, and end
     Drain,
     /// Show version, store and readiness of the service
     Info,
+    /// Move a closed store into another database
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Check or show a configuration without opening anything
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -156,9 +164,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 
 /// Runs a command that ends with what it has shown.
 async fn ask(global: &Global, command: ClientCommand, screen: &mut Screen) -> Result<(), Failure> {
-    // A configuration is read here and now; everything else is asked of the service.
+    // Configurations and closed stores are dealt with here and now; everything else is asked of the service.
     let command = match command {
         ClientCommand::Config(command) => return config::run(command, screen),
+        ClientCommand::Store(command) => return store::run(command, global, screen).await,
         command => command,
     };
     let connection = Connection::open(&global.address, global.timeout).await?;
@@ -168,10 +177,11 @@ async fn ask(global: &Global, command: ClientCommand, screen: &mut Screen) -> Re
         ClientCommand::Account(command) => account::run(command, &connection, screen).await,
         ClientCommand::Endpoint(command) => endpoint::run(command, &connection, screen).await,
         ClientCommand::Work(command) => work::run(command, &connection, screen).await,
+        ClientCommand::Queue(command) => queue::run(command, &connection, screen).await,
         ClientCommand::Actor(command) => actor::run(command, &connection, screen).await,
         ClientCommand::Drain => drain::run(&connection, screen).await,
         ClientCommand::Info => info::run(&connection, screen).await,
-        ClientCommand::Config(_) => unreachable!("a configuration was dealt with above"),
+        ClientCommand::Config(_) | ClientCommand::Store(_) => unreachable!("dealt with above"),
     }
 }
 

@@ -27,6 +27,7 @@ use crate::connectors::secret::policy::SecretsConfig;
 use crate::grpc::config::{ApiConfig, LimitsConfig};
 use crate::store::StoreConfig;
 use crate::telemetry::TelemetryConfig;
+use crate::work::breaker::BreakerConfig;
 use crate::work::config::WorkConfig;
 
 pub use self::error::{ConfigErrors, Problem};
@@ -46,6 +47,7 @@ pub struct Config {
     pub limits: LimitsConfig,
     pub store: StoreConfig,
     pub work: WorkConfig,
+    pub breaker: BreakerConfig,
     pub registration: RegistrationConfig,
     pub notification: NotificationConfig,
     pub supervision: SupervisionConfig,

@@ -14,25 +14,35 @@ pub mod boleto_settle;
 pub mod boleto_watch;
 pub mod config;
 pub mod connect;
+mod connections;
+pub mod copy;
 pub mod delivery;
 pub mod endpoint;
 mod entities;
 mod error;
+pub mod leader;
 mod migrations;
+pub mod notify;
+pub mod process;
+pub mod queue;
 pub mod request_key;
 mod rows;
 pub mod runner;
 mod transaction;
 pub mod work;
+pub mod work_batch;
 pub mod work_steer;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeZone, Utc};
-use sea_orm::{DatabaseConnection, DbBackend, Statement, Value};
+use sea_orm::sqlx::postgres::PgConnectOptions;
+use sea_orm::{DbBackend, Statement, Value};
+use tokio::time::Instant;
 
 pub use self::config::StoreConfig;
+use self::connections::Connections;
 pub use self::error::StoreError;
 pub use self::migrations::SCHEMA_VERSION;
 use self::rows::Rows;
@@ -41,12 +51,17 @@ use self::rows::Rows;
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    store_id: Arc<str>,
 }
 
 struct Inner {
     backend: DbBackend,
-    writer: DatabaseConnection,
-    reader: DatabaseConnection,
+    writer: Connections,
+    reader: Connections,
+    /// For the process's own lease, so that a crowd at the others cannot cost it; on SQLite the one writer.
+    lease: Connections,
+    /// How to listen for what other processes say, where the database carries that.
+    listening: Option<PgConnectOptions>,
     timeout: Duration,
     /// Held for as long as the store is open; on SQLite it proves that no other process writes the file.
     _file_lock: Option<std::fs::File>,
@@ -68,11 +83,16 @@ impl Store {
         }
     }
 
+    /// The store's own name, made with its schema: what refers to positions inside this one database carries it.
+    pub fn store_id(&self) -> &str {
+        &self.store_id
+    }
+
     fn backend(&self) -> DbBackend {
         self.inner.backend
     }
 
-    fn reader(&self) -> &DatabaseConnection {
+    fn reader(&self) -> &Connections {
         &self.inner.reader
     }
 
@@ -88,9 +108,27 @@ impl Store {
 
     /// Ends `call` at the store's deadline.
     async fn within<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        self.within_on(&self.inner.writer, call).await
+    }
+
+    /// Ends `call`, which uses these connections, at the store's deadline; they learn from it whether they live.
+    async fn within_on<T>(
+        &self,
+        connections: &Connections,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let began = Instant::now();
         match tokio::time::timeout(self.inner.timeout, call).await {
-            Ok(result) => result,
-            Err(_) => Err(StoreError::Unavailable(format!("no answer within {:?}", self.inner.timeout))),
+            Ok(result) => {
+                if result.is_ok() {
+                    connections.answered();
+                }
+                result
+            }
+            Err(_) => {
+                connections.unanswered(began);
+                Err(StoreError::Unavailable(format!("no answer within {:?}", self.inner.timeout)))
+            }
         }
     }
 
@@ -103,11 +141,15 @@ impl Store {
         .await
     }
 
-    /// Closes every connection; calls under way end first.
+    /// Closes every connection; calls under way end first, within the store's deadline.
     pub async fn close(&self) -> Result<(), StoreError> {
-        self.inner.reader.clone().close().await?;
-        self.inner.writer.clone().close().await?;
-        Ok(())
+        self.within(async {
+            self.inner.reader.close().await?;
+            self.inner.writer.close().await?;
+            self.inner.lease.close().await?;
+            Ok(())
+        })
+        .await
     }
 }
 

@@ -7,15 +7,21 @@
 //! **Owns** the process's identity and what it has claimed under it. **Fails** softly: a row that cannot be given back is
 //! given back by whoever buries this process. **Limits**: `[work]` in the configuration.
 
+pub mod acknowledge;
 pub mod archiver;
+pub mod bell;
+pub mod breaker;
 pub mod claimer;
 pub mod config;
 pub mod guard;
 pub mod hints;
 pub mod lane;
+pub mod leader;
 pub mod lease;
 pub mod places;
+pub mod rate;
 pub mod reaper;
+pub mod tenants;
 pub mod ticker;
 
 pub use self::claimer::Claimer;
@@ -24,4 +30,4 @@ pub use self::guard::{ClaimGuard, Held, Returns};
 pub use self::hints::Hints;
 pub use self::lane::Lane;
 pub use self::lease::Lease;
-pub use self::places::{Place, Places};
+pub use self::places::{Limits, Place, Places};

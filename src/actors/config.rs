@@ -15,6 +15,8 @@ pub struct RegistrationConfig {
     pub inline_deadline: Duration,
     /// Bank calls at a time for one bank account: 1 to 10,000.
     pub in_flight_max: u32,
+    /// Bank calls begun per minute for one bank account: up to 1,000,000; 0 for as fast as it goes.
+    pub rate_per_minute: u32,
     /// Attempts after which a boleto is left for an operator: 1 to 10,000.
     pub attempts_max: u32,
     /// The wait after the first attempt that did not end the work; doubles from there.
@@ -38,6 +40,8 @@ pub struct NotificationConfig {
     pub in_flight_max: u32,
     /// Deliveries under way at a time for one endpoint: 1 to `in_flight_max`.
     pub per_endpoint_max: u32,
+    /// Deliveries begun per minute for one endpoint: up to 1,000,000; 0 for as fast as it goes.
+    pub per_endpoint_rate_per_minute: u32,
     /// The wait after the first delivery that was not taken; doubles from there.
     #[serde(with = "humantime_serde")]
     pub retry_base: Duration,

@@ -105,8 +105,12 @@ async fn claim_when_wished<M: Send + 'static>(
     claimed: fn(Claims) -> M,
 ) {
     loop {
-        wish.notified().await;
-        if claimer.places.are_taken() {
+        // A rate or a breaker that lets something through again is nobody's signal, so its moment is waited for.
+        match claimer.places.next_opening() {
+            Some(opening) => drop(timeout_at(opening, wish.notified()).await),
+            None => wish.notified().await,
+        }
+        if claimer.places.in_hand() > 0 {
             tokio::time::sleep(PACE).await;
         }
         match claimer.claim().await {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! house              rest_for_one; past its intensity the process exits with code 70
-//! ├─ foundation      store, runner (lease keeper), reaper, archiver
+//! ├─ foundation      store, bell, runner (lease keeper), reaper, leader, archiver
 //! ├─ workers         one_for_one, a worker past its intensity is parked
 //! │   ├─ notifiers   one child a kind of channel
 //! │   ├─ registrars  one child a bank, with a queue per bank account inside it
@@ -13,8 +13,10 @@
 //! **Owns** the shape. Stopping goes upwards: what comes in first, then the workers, the lease last.
 //! **Fails** when a connector's client cannot be made; then nothing has been started.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::watch;
 
@@ -27,7 +29,7 @@ use crate::connectors::channels::{ChannelConnector, ChannelKind};
 use crate::connectors::http::{HttpClient, HttpClientError};
 use crate::connectors::secret::policy::SecretPolicy;
 use crate::domain::bank_account::Provider;
-use crate::domain::work::RetryPolicy;
+use crate::domain::work::{RetryPolicy, kind};
 use crate::messages::house::Readiness;
 use crate::messages::{
     BankAccounts, House, KnownQueues, Registrar, boleto_registrar as registrar_messages,
@@ -38,11 +40,15 @@ use crate::store::boleto_settle::{Settled, Settlement};
 use crate::store::delivery::DeliverySettlement;
 use crate::store::{Store, StoreError, StoreKind};
 use crate::supervision::{Backoff, ChildSpec, OnMeltdown, Strategy, SupervisorSpec};
-use crate::work::archiver::Archiver;
+use crate::work::archiver::{self, Archiver};
+use crate::work::bell::Bell;
 use crate::work::claimer::Turn;
-use crate::work::lease::LeaseKeeper;
+use crate::work::config::QueueLimit;
+use crate::work::leader::{Leader, Offices};
+use crate::work::lease::{LeaseKeeper, Load};
 use crate::work::reaper::Reaper;
-use crate::work::{ClaimGuard, Claimer, Held, Hints, Lane, Lease, Places, Returns};
+use crate::work::tenants::Tenants;
+use crate::work::{ClaimGuard, Claimer, Held, Hints, Lane, Lease, Limits, Places, Returns};
 
 /// What every part of the house is made from.
 struct Builder<'a> {
@@ -51,7 +57,11 @@ struct Builder<'a> {
     lease: Lease,
     hints: Hints,
     held: Held,
+    load: Load,
+    offices: Offices,
     accounts: BankAccounts,
+    tenants: Tenants,
+    all_places: RefCell<Vec<Places>>,
     changes: watch::Sender<u64>,
     secrets: SecretPolicy,
     /// Groups of one verb side by side: one where there is one writer.
@@ -71,12 +81,17 @@ pub fn build(
         StoreKind::Sqlite => 1,
         StoreKind::PostgreSql => config.work.lanes,
     };
+    let (lease, held) = (Lease::new(&config.work), Held::default());
     let builder = Builder {
         config,
-        lease: Lease::new(&config.work),
+        load: Load::new(held.clone(), 0),
+        offices: Offices::new(lease.clone()),
+        lease,
         hints: Hints::default(),
-        held: Held::default(),
+        held,
         accounts: BankAccounts::new(store.clone()),
+        tenants: Tenants::new(config.work.tenants),
+        all_places: RefCell::default(),
         changes: watch::channel(0).0,
         secrets: SecretPolicy::new(config.secrets.clone()),
         store,
@@ -99,6 +114,7 @@ pub fn build(
             }
         }),
         registrars,
+        places: builder.all_places.take(),
         channels,
         readiness: readiness.clone(),
         changes: builder.changes.clone(),
@@ -117,7 +133,15 @@ impl Builder<'_> {
         let work = &self.config.work;
         let spec = SupervisorSpec::new("foundation", Strategy::RestForOne)
             .child(self.patient(StoreWatcher::spec(self.accounts.clone(), readiness)))
-            .child(self.patient(LeaseKeeper::spec(self.store.clone(), self.lease.clone(), work)))
+            // Before the lease keeper, so that it ends after it and rings for what that gives back.
+            .child(self.patient(Bell::spec(self.store.clone(), self.hints.clone(), work)))
+            .child(self.patient(LeaseKeeper::spec(
+                self.store.clone(),
+                self.lease.clone(),
+                self.hints.clone(),
+                self.load.clone(),
+                work,
+            )))
             .child(self.patient(Reaper::spec(
                 self.store.clone(),
                 self.lease.clone(),
@@ -125,7 +149,12 @@ impl Builder<'_> {
                 self.held.clone(),
                 work,
             )))
-            .child(self.patient(Archiver::spec(self.store.clone(), work)));
+            .child(self.patient(Leader::spec(self.store.clone(), self.offices.clone(), &self.hints, work)))
+            .child(self.patient(Archiver::spec(
+                self.store.clone(),
+                self.offices.office(archiver::OFFICE),
+                work,
+            )));
         self.bounded(spec, OnMeltdown::Escalate)
     }
 
@@ -166,9 +195,16 @@ impl Builder<'_> {
             let prefix = registrar_messages::queue_prefix(provider.as_str());
             let in_flight_max = config.in_flight_max as usize;
             // Many accounts may share a bank; what bounds them all is the process, at sixteen full accounts.
-            let places = Places::new(in_flight_max, in_flight_max * 16, self.hints.listen(&prefix));
+            let limit =
+                QueueLimit { in_flight_max: config.in_flight_max, rate_per_minute: config.rate_per_minute };
+            let places = self.places(limit, in_flight_max * 16, &prefix);
             let means = boleto_registrar::Means {
-                claimer: self.claimer(prefix, places.clone(), registration_policy(self.config)),
+                claimer: self.claimer(
+                    prefix,
+                    kind::BOLETO_REGISTER,
+                    places.clone(),
+                    registration_policy(self.config),
+                ),
                 bank: connector.clone(),
                 accounts: self.accounts.clone(),
                 settlements: settlements.clone(),
@@ -208,13 +244,13 @@ impl Builder<'_> {
                 continue;
             }
             let prefix = notifier_messages::queue_prefix(kind.as_str());
-            let places = Places::new(
-                config.per_endpoint_max as usize,
-                config.in_flight_max as usize,
-                self.hints.listen(&prefix),
-            );
+            let limit = QueueLimit {
+                in_flight_max: config.per_endpoint_max,
+                rate_per_minute: config.per_endpoint_rate_per_minute,
+            };
+            let places = self.places(limit, config.in_flight_max as usize, &prefix);
             let means = notifier::Means {
-                claimer: self.claimer(prefix, places, policy),
+                claimer: self.claimer(prefix, kind::NOTIFICATION_DELIVER, places, policy),
                 channel,
                 settlements: settlements.clone(),
                 hints: self.hints.clone(),
@@ -227,12 +263,35 @@ impl Builder<'_> {
         Ok((channels, specs))
     }
 
-    fn claimer(&self, queue_prefix: String, places: Places, policy: RetryPolicy) -> Claimer {
+    /// The places of a worker over the queues that begin with `prefix`; the house counts them.
+    fn places(&self, per_queue: QueueLimit, total_max: usize, prefix: &str) -> Places {
+        let work = &self.config.work;
+        let own = work.queues.iter().filter(|(name, _)| name.starts_with(prefix));
+        let limits = Limits {
+            per_queue,
+            queues: own.map(|(name, limit)| (name.clone(), *limit)).collect(),
+            total_max,
+            breaker: self.config.breaker.clone(),
+        };
+        let places = Places::new(limits, self.tenants.clone(), self.hints.listen(prefix));
+        self.all_places.borrow_mut().push(places.clone());
+        self.load.places.fetch_add(total_max as u64, Ordering::Relaxed);
+        places
+    }
+
+    fn claimer(
+        &self,
+        queue_prefix: String,
+        kind: &'static str,
+        places: Places,
+        policy: RetryPolicy,
+    ) -> Claimer {
         Claimer {
             store: self.store.clone(),
             lease: self.lease.clone(),
             returns: self.returns(policy),
             places,
+            kind,
             queue_prefix,
             turn: Turn::default(),
             batch: self.config.work.claim_batch,

@@ -1,4 +1,4 @@
-//! `bursar actor`: restarts, stops and starts an actor, or a supervisor with its whole branch.
+//! `bursar actor`: restarts, stops, starts, pauses and resumes an actor, or a supervisor with its whole branch.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -7,7 +7,9 @@ use super::connection::Connection;
 use super::failure::Failure;
 use super::render::node;
 use super::screen::Screen;
-use crate::proto::control::v1::{RestartActorRequest, StartActorRequest, StopActorRequest};
+use crate::proto::control::v1::{
+    PauseActorRequest, RestartActorRequest, ResumeActorRequest, StartActorRequest, StopActorRequest,
+};
 
 #[derive(Subcommand)]
 pub(super) enum ActorCommand {
@@ -17,6 +19,10 @@ pub(super) enum ActorCommand {
     Stop(PathArgs),
     /// Start what was stopped
     Start(PathArgs),
+    /// Have it leave its messages lying; what it has in hand goes on
+    Pause(PathArgs),
+    /// Have it take its messages up again
+    Resume(PathArgs),
 }
 
 #[derive(Args)]
@@ -40,6 +46,12 @@ pub(super) async fn run(
         }
         ActorCommand::Start(PathArgs { path }) => {
             connection.call(control.start_actor(StartActorRequest { path })).await?.node
+        }
+        ActorCommand::Pause(PathArgs { path }) => {
+            connection.call(control.pause_actor(PauseActorRequest { path })).await?.node
+        }
+        ActorCommand::Resume(PathArgs { path }) => {
+            connection.call(control.resume_actor(ResumeActorRequest { path })).await?.node
         }
     };
     let node = node.ok_or_else(Failure::empty_answer)?;

@@ -11,6 +11,7 @@
 mod create;
 mod list;
 mod load;
+mod overload;
 mod peer;
 mod postgres;
 mod process;
@@ -18,8 +19,10 @@ mod read;
 mod report;
 mod shop;
 mod site;
+mod soak;
 mod start;
 mod supervision;
+mod work;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,7 +48,7 @@ pub struct BenchArgs {
     #[arg(long, value_enum)]
     store: Option<Store>,
     /// A PostgreSQL server that lets its user make databases; its password comes from PGPASSWORD
-    #[arg(long, value_name = "URL", env = "BURSAR_BENCH_POSTGRES_URL")]
+    #[arg(long, alias = "postgres", value_name = "URL", env = "BURSAR_BENCH_POSTGRES_URL")]
     postgres_url: Option<String>,
     /// Create boletos with their deliveries held or draining only; otherwise both, one after the other
     #[arg(long, value_enum)]
@@ -65,6 +68,21 @@ pub struct BenchArgs {
     /// Boletos in the list whose pages are read
     #[arg(long, value_name = "N", default_value = "100000", value_parser = count_up_to::<10_000_000>)]
     boletos: usize,
+    /// Jobs of a round of work
+    #[arg(long, value_name = "N", default_value = "40000", value_parser = count_up_to::<1_000_000>)]
+    jobs: usize,
+    /// Minutes of a soak
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1440))]
+    minutes: u16,
+    /// Jobs a second of a soak [default: as many as are worked off]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
+    /// How long the overload lasts
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    overload_seconds: u64,
+    /// Where graphile-worker is installed [default: benches/graphile]
+    #[arg(long, value_name = "DIR")]
+    graphile: Option<PathBuf>,
     /// Where the stores are put while they are measured; on the disk that is meant [default: the temporary folder]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -90,7 +108,13 @@ enum What {
     /// Messages to actors and restarts of crashed ones
     #[value(alias = "restart")]
     Supervision,
-    /// Everything, one after the other
+    /// Jobs that do nothing, through the durable engine; on PostgreSQL with graphile-worker as the peer
+    Work,
+    /// The same for minutes beside a transaction that stays open; not among all
+    Soak,
+    /// Ten times the load that a slow bank bears; not among all
+    Overload,
+    /// Everything else, one after the other
     All,
 }
 
@@ -186,6 +210,18 @@ impl Bench {
                 remark(&format!("starting on {}", store.name()));
                 rows.extend(start::measure(self, store).await?);
             }
+            // These two take long and are asked for by name.
+            match self.args.what {
+                What::Soak => rows.extend(soak::measure(self, store).await?),
+                What::Overload => {
+                    remark(&format!("overloading on {}", store.name()));
+                    rows.extend(overload::measure(self, store).await?);
+                }
+                _ => {}
+            }
+        }
+        if self.wants(What::Work) {
+            rows.extend(work::measure(self, &self.stores()).await?);
         }
         if self.wants(What::Supervision) {
             remark("supervising");

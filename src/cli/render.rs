@@ -10,6 +10,8 @@ pub mod boleto;
 pub mod endpoint;
 pub mod node;
 pub mod parsed;
+pub mod process;
+pub mod queue;
 pub mod work;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};

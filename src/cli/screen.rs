@@ -18,6 +18,8 @@ pub(super) struct Screen {
     err: Box<dyn Write + Send>,
     json: bool,
     colour: bool,
+    /// Whether what was written can be drawn over.
+    terminal: bool,
 }
 
 impl Screen {
@@ -26,13 +28,14 @@ impl Screen {
         // https://no-color.org: set and not empty means no colour, whatever the value.
         let wanted = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let able = env::var_os("TERM").is_none_or(|value| value != "dumb");
-        let colour = wanted && able && io::stdout().is_terminal();
-        Self::new(Box::new(io::stdout()), Box::new(io::stderr()), json, colour)
+        let terminal = able && io::stdout().is_terminal();
+        let screen = Self::new(Box::new(io::stdout()), Box::new(io::stderr()), json, wanted && terminal);
+        Self { terminal, ..screen }
     }
 
     /// Streams of the caller's choice.
     pub fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, json: bool, colour: bool) -> Self {
-        Self { out, err, json, colour }
+        Self { out, err, json, colour, terminal: false }
     }
 
     /// Whether a person may see colours.
@@ -54,6 +57,19 @@ impl Screen {
     ) -> Result<(), Failure> {
         let line = if self.json { document.to_string() } else { text(document) };
         self.write(&format!("{line}\n"))
+    }
+
+    /// Writes one picture of a stream of them: a compact document in a line, or what a person sees of it, on a terminal over
+    /// the picture before.
+    pub fn redraw(&mut self, document: &Value, text: impl FnOnce(&Value) -> String) -> Result<(), Failure> {
+        if self.json {
+            return self.show_line(document, text);
+        }
+        // To the first column of the first line, and everything from there on cleared (ECMA-48: CUP, ED).
+        let begin = if self.terminal { "\u{1b}[H\u{1b}[2J" } else { "" };
+        let end = if self.terminal { "" } else { "\n" };
+        let text = text(document);
+        self.write(&format!("{begin}{text}{end}"))
     }
 
     /// Tells a person something that is not part of the result.

@@ -39,6 +39,11 @@ fn arguments_that_exclude_each_other_are_refused() {
     assert!(!taken(&["account", "get"]));
     assert!(!taken(&["endpoint", "create", "--queue-url", "q", "--webhook-url", "w", "--event-type", "*"]));
     assert!(!taken(&["work", "cancel", "w"]), "a reason is required");
+    assert!(!taken(&["work", "retry"]) && !taken(&["work", "retry", "w", "--all"]), "one, or all that match");
+    assert!(!taken(&["work", "retry", "w", "--queue", "q"]), "a filter is for all");
+    assert!(taken(&["work", "cancel", "--all", "--queue", "q", "--state", "retryable", "--reason", "r"]));
+    assert!(taken(&["queue", "pause", "delivery/", "--reason", "r"]) && !taken(&["queue", "pause", "delivery/"]));
+    assert!(!taken(&["ps", "--all", "--watch"]));
 }
 
 #[test]
@@ -68,6 +73,61 @@ async fn ps_shows_the_tree_to_people_and_to_programs() {
     assert_eq!(document["root"]["children"][0]["status"], "melted");
     assert_eq!(document["root"]["children"][0]["last_exit"]["kind"], "panic");
     assert_eq!(document["root"]["uptime"], "3723.000000005s");
+}
+
+#[tokio::test]
+async fn ps_watches_a_picture_for_each_change_until_the_service_ends() {
+    let house = house().await;
+    let Shown { exit, out, .. } = house.shows(&["ps", "--watch"]).await;
+    assert_eq!((exit, out.matches("NAME ").count()), (Exit::Unavailable, 2), "{out}");
+    let lines = house.shows(&["ps", "--watch", "--json"]).await.out;
+    let statuses: Vec<Value> = lines.lines().map(|line| json_of(line)["root"]["status"].clone()).collect();
+    assert_eq!(statuses, ["running", "running"]);
+}
+
+#[tokio::test]
+async fn ps_shows_every_process_above_the_tree() {
+    let house = house().await;
+    let out = house.shows(&["ps", "--all"]).await.out;
+    let first = out.lines().nth(1).unwrap();
+    assert!(first.starts_with("host:1 *") && first.contains("5/64") && first.ends_with("archiver@3"), "{out}");
+    assert!(out.lines().nth(2).unwrap().contains("dead") && out.contains("\nNAME "), "{out}");
+    let document = json_of(&house.shows(&["ps", "--all", "--json"]).await.out);
+    assert_eq!(document["processes"][0]["offices"][0]["term"], 3);
+    assert_eq!(document["root"]["status"], "running");
+}
+
+#[tokio::test]
+async fn queues_are_listed_paused_and_resumed() {
+    let house = house().await;
+    let out = house.shows(&["queue", "list"]).await.out;
+    let row = out.lines().nth(1).unwrap();
+    assert!(row.contains("61s") && row.contains("open after 5"), "{out}");
+    assert!(row.ends_with("registration/: maintenance"), "{out}");
+    let pause = ["queue", "pause", "delivery/", "--reason", "moving", "--json"];
+    let paused = json_of(&house.shows(&pause).await.out);
+    assert_eq!(paused["pause"], json!({"name": "delivery/", "reason": "moving", "time": null}));
+    let resumed = house.shows(&["queue", "resume", "delivery/"]).await;
+    assert_eq!((resumed.exit, resumed.out.as_str()), (Exit::Success, "resumed\n"));
+}
+
+#[tokio::test]
+async fn work_by_a_filter_is_steered_slice_by_slice() {
+    let retry = ["work", "retry", "--all", "--state", "discarded", "--reason", "r"];
+    let out = house().await.shows(&[&retry[..], &["--json"]].concat()).await.out;
+    assert_eq!(json_of(&out), json!({"retried": 30, "in_hand": 2, "superseded": 1}));
+    let Shown { exit, err, .. } = house().await.shows(&[&retry[..], &["--queue", "full"]].concat()).await;
+    assert_eq!(exit, Exit::Unavailable);
+    assert!(err.starts_with("retried before this: 2000\n"), "{err}");
+    let cancel = ["work", "cancel", "--all", "--queue", "q", "--reason", "r"];
+    let out = house().await.shows(&cancel).await.out;
+    assert_eq!(out, "cancelled     4\nleft in hand  1\n");
+}
+
+#[tokio::test]
+async fn one_piece_of_work_is_shown_with_its_attempts() {
+    let out = house().await.shows(&["work", "get", "w"]).await.out;
+    assert!(out.contains("\n\nATTEMPT  ENDED  BY  ERROR\n1                   status 500\n"), "{out}");
 }
 
 #[tokio::test]

@@ -1,8 +1,11 @@
 //! `bursar work`: sees and steers what waits, runs or has ended in the durable engine.
 
+mod batch;
+
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use self::batch::FilterArgs;
 use super::connection::Connection;
 use super::failure::Failure;
 use super::paging::{self, Page, PageArgs};
@@ -19,16 +22,22 @@ pub(super) enum WorkCommand {
     List(ListArgs),
     /// Show one
     Get { id: String },
-    /// Make waiting work due now, and a dead letter live again
+    /// Make waiting work due now, and a dead letter live again: one, or with --all what matches
     Retry {
-        id: String,
+        #[arg(required_unless_present = "all")]
+        id: Option<String>,
+        #[command(flatten)]
+        filter: FilterArgs,
         /// Kept with the work
         #[arg(long, default_value = "", hide_default_value = true)]
         reason: String,
     },
-    /// End work that nobody has in hand
+    /// End work that nobody has in hand: one, or with --all what matches
     Cancel {
-        id: String,
+        #[arg(required_unless_present = "all")]
+        id: Option<String>,
+        #[command(flatten)]
+        filter: FilterArgs,
         /// Kept with the work
         #[arg(long)]
         reason: String,
@@ -61,10 +70,18 @@ pub(super) async fn run(
     let work = match command {
         WorkCommand::List(args) => return list(args, connection, screen).await,
         WorkCommand::Get { id } => connection.call(control.get_work(GetWorkRequest { id })).await?.work,
-        WorkCommand::Retry { id, reason } => {
+        WorkCommand::Retry { filter, reason, .. } if filter.all => {
+            return batch::retry(filter, reason, connection, screen).await;
+        }
+        WorkCommand::Cancel { filter, reason, .. } if filter.all => {
+            return batch::cancel(filter, reason, connection, screen).await;
+        }
+        WorkCommand::Retry { id, reason, .. } => {
+            let id = id.unwrap_or_default();
             connection.call(control.retry_work(RetryWorkRequest { id, reason })).await?.work
         }
-        WorkCommand::Cancel { id, reason } => {
+        WorkCommand::Cancel { id, reason, .. } => {
+            let id = id.unwrap_or_default();
             connection.call(control.cancel_work(CancelWorkRequest { id, reason })).await?.work
         }
     };
@@ -94,5 +111,12 @@ async fn list(args: ListArgs, connection: &Connection, screen: &mut Screen) -> R
 fn show(work: Option<Work>, screen: &mut Screen) -> Result<(), Failure> {
     let work = work.ok_or_else(Failure::empty_answer)?;
     let document = json!({ "work": work::work(&work) });
-    screen.show(&document, |document| table::detail(&work::DETAIL, &document["work"]))
+    screen.show(&document, |document| {
+        let detail = table::detail(&work::DETAIL, &document["work"]);
+        let attempts = document["work"]["attempts"].as_array().map(Vec::as_slice).unwrap_or_default();
+        match attempts {
+            [] => detail,
+            attempts => format!("{detail}\n{}", table::rows(&work::ATTEMPT, attempts)),
+        }
+    })
 }

@@ -24,7 +24,11 @@ const UNSET_IF_EMPTY: &[&[&str]] = &[
     &["telemetry", "otlp_endpoint"],
 ];
 /// A table whose keys are names of the operator's own, and the table whose keys each of its entries has.
-const BY_NAME: (&[&str], &[&str]) = (&["channels", "sqs", "tenants"], &["channels", "sqs", "queues"]);
+type ByName = (&'static [&'static str], &'static [&'static str]);
+const BY_NAME: [ByName; 2] = [
+    (&["channels", "sqs", "tenants"], &["channels", "sqs", "queues"]),
+    (&["work", "queues"], &["work", "tenants"]),
+];
 /// Keys less alike than this are not offered as what was meant.
 const LIKENESS_MIN: f64 = 0.5;
 
@@ -61,12 +65,15 @@ impl Schema {
         if likeness < LIKENESS_MIN {
             return None;
         }
-        let (table, entry) = BY_NAME;
-        match nearest.strip_prefix(to_owned(entry).as_slice()) {
-            // What was looked up among the keys of every entry is told as a key of this one.
-            Some(rest) if by_name => Some([&path[..=table.len()], rest].concat().join(".")),
-            _ => Some(nearest.join(".")),
-        }
+        // What was looked up among the keys of every entry is told as a key of this one.
+        let told = BY_NAME
+            .iter()
+            .filter(|(table, _)| by_name && path.starts_with(&to_owned(table)))
+            .find_map(|(table, entry)| {
+                let rest = nearest.strip_prefix(to_owned(entry).as_slice())?;
+                Some([&path[..=table.len()], rest].concat().join("."))
+            });
+        Some(told.unwrap_or_else(|| nearest.join(".")))
     }
 
     /// What is wrong with a setting of a known key, looked at alone.
@@ -202,11 +209,12 @@ fn is_unset_if_empty(path: &[String]) -> bool {
 
 /// Where a key is described: that of an entry with a name of the operator's own, in the table that shows its keys.
 fn canonical(path: &[String]) -> Vec<String> {
-    let (table, entry) = BY_NAME;
-    match path.strip_prefix(to_owned(table).as_slice()) {
-        Some([_, rest @ ..]) => [to_owned(entry).as_slice(), rest].concat(),
-        _ => path.to_vec(),
-    }
+    let described =
+        BY_NAME.iter().find_map(|(table, entry)| match path.strip_prefix(to_owned(table).as_slice()) {
+            Some([_, rest @ ..]) => Some([to_owned(entry).as_slice(), rest].concat()),
+            _ => None,
+        });
+    described.unwrap_or_else(|| path.to_vec())
 }
 
 fn to_owned(path: &[&str]) -> Vec<String> {

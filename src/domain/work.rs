@@ -78,6 +78,12 @@ pub mod kind {
     pub const NOTIFICATION_DELIVER: &str = "notification.deliver";
 }
 
+/// In which queues it waits.
+pub mod queue {
+    /// How the names of all queues begin; there are no others.
+    pub const ROOTS: [&str; 2] = ["registration/", "delivery/"];
+}
+
 /// Work about to be inserted.
 #[derive(Debug, Clone)]
 pub struct NewWork {

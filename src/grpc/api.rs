@@ -7,11 +7,10 @@
 //! start failure. **Limits**: `[api]`.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tonic::service::Routes;
 use tonic::transport::Server;
@@ -26,7 +25,7 @@ use super::config::ApiConfig;
 use super::control_service::Control;
 use super::endpoint_service::Endpoints;
 use super::gate::Gate;
-use super::layer;
+use super::layer::{self, InFlight};
 use super::streams::Streams;
 use crate::proto;
 use crate::proto::boleto::v1::bank_account_service_server::BankAccountServiceServer;
@@ -85,7 +84,7 @@ impl Api {
                 let server = Server::builder()
                     .http2_keepalive_interval(Some(config.keepalive_interval))
                     .http2_keepalive_timeout(Some(config.keepalive_timeout))
-                    .max_concurrent_streams(Some(config.requests_in_flight_max + config.streams_max))
+                    .max_concurrent_streams(Some(all_calls(&config)))
                     .add_routes(routes)
                     .serve_with_incoming_shutdown(incoming, async {
                         // A sender that was dropped closes as well.
@@ -122,7 +121,7 @@ fn routes(
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
     };
-    let boletos = Boletos { gate: gate.clone(), streams };
+    let boletos = Boletos { gate: gate.clone(), streams: streams.clone() };
     let mut routes = Routes::builder();
     routes
         .add_service(BoletoServiceServer::new(boletos).max_decoding_message_size(bytes_max))
@@ -131,7 +130,8 @@ fn routes(
                 .max_decoding_message_size(bytes_max),
         )
         .add_service(
-            ControlServiceServer::new(Control { gate: gate.clone() }).max_decoding_message_size(bytes_max),
+            ControlServiceServer::new(Control { gate: gate.clone(), streams })
+                .max_decoding_message_size(bytes_max),
         )
         .add_service(
             EndpointServiceServer::new(Endpoints { gate: gate.clone() }).max_decoding_message_size(bytes_max),
@@ -139,12 +139,17 @@ fn routes(
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
-    let in_flight = Arc::new(Semaphore::new(config.requests_in_flight_max as usize));
+    let in_flight = InFlight::new(config);
     let router = routes
         .routes()
         .into_axum_router()
         .layer(axum::middleware::from_fn_with_state(in_flight, layer::around));
     Ok(Routes::from(router))
+}
+
+/// The calls that one connection may have under way; each kind has its own limit besides.
+fn all_calls(config: &ApiConfig) -> u32 {
+    config.requests_in_flight_max + config.control_in_flight_max + config.streams_max
 }
 
 async fn follow_readiness(reporter: HealthReporter, gate: Gate) {

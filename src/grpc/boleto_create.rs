@@ -86,7 +86,7 @@ pub(super) async fn create(
         .ok_or_else(|| ApiError::Internal(format!("no registrar for {}", account.provider.as_str())))?;
     let mut draft = draft(house, &tenant, checked, key, notify);
     // With a place free and the lease held, the row is made as this process's own and attempted at once.
-    let place = registrar.places.try_take(&draft.work.queue);
+    let place = registrar.places.try_take(&draft.work.queue, &tenant);
     if place.is_some() {
         draft.work.claimed_by = house.lease.holder();
         draft.work.sent_at = draft.work.claimed_by.map(|_| draft.now);

@@ -1,6 +1,8 @@
 //! `WatchBoletos`: changes in the order in which they were committed, resumable after each.
 //!
-//! **Owns** nothing: the cursor is the caller's. **Fails** with the store's trouble, after which the caller goes on from its
+//! **Owns** how a cursor is written: the store's own name and a place in its stream of changes; the cursor itself is the
+//! caller's. **Fails** with `CURSOR_OF_ANOTHER_STORE` when that name is not this store's, for a place means nothing
+//! elsewhere; with the store's trouble, after which the caller goes on from its
 //! last cursor. **Limits**: a permit held inside the stream; 256 changes a message; a slow reader holds back only itself.
 
 use std::pin::Pin;
@@ -27,6 +29,33 @@ const CHANGES_MAX: i64 = 256;
 /// Messages that wait for a slow reader; the next is read from the store when one has gone.
 const BUFFERED: usize = 4;
 
+/// Where a watch begins.
+#[derive(Debug, PartialEq, Eq)]
+enum Start<'a> {
+    Now,
+    TheBeginning,
+    After { store_id: &'a str, place: ChangeCursor },
+}
+
+impl<'a> Start<'a> {
+    /// What a caller's cursor says; none for text that is no cursor.
+    fn read(text: &'a str) -> Option<Self> {
+        match text {
+            "" => return Some(Self::Now),
+            "0" => return Some(Self::TheBeginning),
+            _ => {}
+        }
+        let (store_id, place) = text.split_once('-')?;
+        let (transaction_id, seq) = place.split_once('-')?;
+        let place = ChangeCursor { transaction_id: transaction_id.parse().ok()?, seq: seq.parse().ok()? };
+        (!store_id.is_empty()).then_some(Self::After { store_id, place })
+    }
+}
+
+fn cursor_text(store_id: &str, place: ChangeCursor) -> String {
+    format!("{store_id}-{}-{}", place.transaction_id, place.seq)
+}
+
 pub(super) async fn watch(
     gate: &Gate,
     request: proto::WatchBoletosRequest,
@@ -35,16 +64,18 @@ pub(super) async fn watch(
     let house = gate.house()?;
     let mut violations = Vec::new();
     let boleto = request::optional_id("boleto_id", &request.boleto_id, &mut violations);
-    let cursor = if request.cursor.is_empty() { None } else { convert::cursor_from_text(&request.cursor) };
-    if !request.cursor.is_empty() && cursor.is_none() {
+    let from = Start::read(&request.cursor);
+    if from.is_none() {
         violations.push(Violation::new("cursor", "is not one of this stream's"));
     }
-    if !violations.is_empty() {
+    let Some(from) = from.filter(|_| violations.is_empty()) else {
         return Err(ApiError::Invalid(violations));
-    }
-    let cursor = match cursor {
-        Some(cursor) => cursor,
-        None => house.store.change_head().await?,
+    };
+    let cursor = match from {
+        Start::Now => house.store.change_head().await?,
+        Start::TheBeginning => ChangeCursor::default(),
+        Start::After { store_id, place } if store_id == house.store.store_id() => place,
+        Start::After { .. } => return Err(ApiError::CursorOfAnotherStore),
     };
     let (sender, receiver) = mpsc::channel(BUFFERED);
     tokio::spawn(follow(gate.clone(), boleto, cursor, sender));
@@ -64,6 +95,7 @@ async fn follow(
 ) {
     let Ok(house) = gate.house() else { return };
     let tenant = gate.tenant();
+    let text = |place| cursor_text(house.store.store_id(), place);
     let mut changes = house.changes.subscribe();
     // The first message says from where the watch goes on, before anything has changed.
     let mut says_where = true;
@@ -78,8 +110,11 @@ async fn follow(
         cursor = found.last().map_or(cursor, |change| change.cursor);
         if says_where || !found.is_empty() {
             let message = proto::WatchBoletosResponse {
-                changes: found.iter().map(convert::change_to_proto).collect(),
-                cursor: convert::cursor_text(cursor),
+                changes: found
+                    .iter()
+                    .map(|change| convert::change_to_proto(change, text(change.cursor)))
+                    .collect(),
+                cursor: text(cursor),
             };
             if sender.send(Ok(message)).await.is_err() {
                 return;
@@ -95,6 +130,28 @@ async fn follow(
                 () = sender.closed() => return,
                 _ = tokio::time::timeout(gate.limits().watch_poll, changes.changed()) => {}
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back_with_its_store() {
+        let place = ChangeCursor { transaction_id: 42, seq: 7 };
+        let text = cursor_text("5f3e", place);
+        assert_eq!(Start::read(&text), Some(Start::After { store_id: "5f3e", place }));
+        assert_eq!(Start::read(""), Some(Start::Now));
+        assert_eq!(Start::read("0"), Some(Start::TheBeginning));
+    }
+
+    #[test]
+    fn what_is_no_cursor_is_told_from_what_is() {
+        // The third has no store: it could be anybody's.
+        for text in ["nonsense", "5f3e-42", "42-7", "-42-7", "5f3e-x-7", "5f3e-42-7-9"] {
+            assert_eq!(Start::read(text), None, "{text}");
         }
     }
 }

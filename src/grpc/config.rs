@@ -21,6 +21,8 @@ pub struct ApiConfig {
     pub streams_per_caller_max: u32,
     /// Unary calls at a time; one more gets `RESOURCE_EXHAUSTED`. 1 to 65,536.
     pub requests_in_flight_max: u32,
+    /// Unary calls of the control service at a time, which the limit above does not count: 1 to 1,024.
+    pub control_in_flight_max: u32,
     /// The longest request message, in bytes: 1 KiB to 64 MiB.
     pub message_bytes_max: usize,
     /// How often a silent connection is asked whether it still lives: 1 s to 1 h.

@@ -1,137 +1,173 @@
 //! `ControlService`: what runs and what waits, and how both are steered.
+//!
+//! **Owns** nothing. **Fails** as the status table says. **Limits**: calls have places of their own, so that they are
+//! answered whatever the load; a watch holds a stream's permit; a batch takes 1,000 rows at a time.
+
+mod actor;
+mod batch;
+mod process;
+mod queue;
+mod watch_tree;
+mod work;
 
 use tonic::{Request, Response, Status};
 use tracing::info;
 
-use super::boleto_service::split_page;
-use super::convert::{duration, tree as convert_tree, work as convert_work};
+use super::convert::{duration, tree as convert_tree};
 use super::gate::Gate;
-use super::page_token;
 use super::request;
 use super::status::ApiError;
-use crate::domain::ids::WorkId;
+use super::streams::Streams;
 use crate::domain::violation::Violation;
-use crate::domain::work::WorkState;
 use crate::proto::control::v1 as proto;
 use crate::proto::control::v1::control_service_server::ControlService;
-use crate::store::work_steer::{WorkFilter, WorkView};
 use crate::store::{SCHEMA_VERSION, StoreKind};
 
 const REASON_CHARS_MAX: usize = 500;
-/// Longer names are nobody's.
-const FILTER_CHARS_MAX: usize = 255;
 
 /// The service.
 pub(super) struct Control {
     pub gate: Gate,
+    pub streams: Streams,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+fn answer<T>(result: Result<T, ApiError>) -> Answer<T> {
+    result.map(Response::new).map_err(Status::from)
 }
 
 #[tonic::async_trait]
 impl ControlService for Control {
-    async fn get_tree(
-        &self,
-        _request: Request<proto::GetTreeRequest>,
-    ) -> Result<Response<proto::GetTreeResponse>, Status> {
+    type WatchTreeStream = watch_tree::Snapshots;
+
+    async fn get_tree(&self, _request: Request<proto::GetTreeRequest>) -> Answer<proto::GetTreeResponse> {
         let root = convert_tree::to_proto(&self.gate.tree()?.snapshot());
         Ok(Response::new(proto::GetTreeResponse { root: Some(root) }))
+    }
+
+    async fn watch_tree(&self, request: Request<proto::WatchTreeRequest>) -> Answer<Self::WatchTreeStream> {
+        let permit = self.streams.open(request.remote_addr())?;
+        answer(watch_tree::watch(&self.gate, permit))
     }
 
     async fn restart_actor(
         &self,
         request: Request<proto::RestartActorRequest>,
-    ) -> Result<Response<proto::RestartActorResponse>, Status> {
+    ) -> Answer<proto::RestartActorResponse> {
         let path = request.into_inner().path;
         self.gate.tree()?.restart(&path).await.map_err(ApiError::from)?;
         info!(actor = path, "restarted by an operator");
-        Ok(Response::new(proto::RestartActorResponse { node: self.node(&path)? }))
+        Ok(Response::new(proto::RestartActorResponse { node: actor::node(&self.gate, &path)? }))
     }
 
     async fn stop_actor(
         &self,
         request: Request<proto::StopActorRequest>,
-    ) -> Result<Response<proto::StopActorResponse>, Status> {
+    ) -> Answer<proto::StopActorResponse> {
         let path = request.into_inner().path;
         self.gate.tree()?.stop(&path).await.map_err(ApiError::from)?;
         info!(actor = path, "stopped by an operator");
-        Ok(Response::new(proto::StopActorResponse { node: self.node(&path)? }))
+        Ok(Response::new(proto::StopActorResponse { node: actor::node(&self.gate, &path)? }))
     }
 
     async fn start_actor(
         &self,
         request: Request<proto::StartActorRequest>,
-    ) -> Result<Response<proto::StartActorResponse>, Status> {
+    ) -> Answer<proto::StartActorResponse> {
         let path = request.into_inner().path;
         self.gate.tree()?.start_child(&path).await.map_err(ApiError::from)?;
         info!(actor = path, "started by an operator");
-        Ok(Response::new(proto::StartActorResponse { node: self.node(&path)? }))
+        Ok(Response::new(proto::StartActorResponse { node: actor::node(&self.gate, &path)? }))
     }
 
-    async fn list_work(
+    async fn pause_actor(
         &self,
-        request: Request<proto::ListWorkRequest>,
-    ) -> Result<Response<proto::ListWorkResponse>, Status> {
-        let request = request.into_inner();
-        let size = self.gate.page_size(request.page_size)?;
-        let filter = filter(&request)?;
-        let before = page_token::read(&filter, &request.page_token)?.map(WorkId);
-        let found =
-            self.gate.house()?.store.list_work(&filter, before, size + 1).await.map_err(ApiError::from)?;
-        let (page, next) = split_page(&found, size, |view| view.id.0, &filter);
-        let work = page.iter().map(convert_work::to_proto).collect();
-        Ok(Response::new(proto::ListWorkResponse { work, next_page_token: next }))
+        request: Request<proto::PauseActorRequest>,
+    ) -> Answer<proto::PauseActorResponse> {
+        let node = actor::pause(&self.gate, &request.into_inner().path)?;
+        Ok(Response::new(proto::PauseActorResponse { node }))
     }
 
-    async fn get_work(
+    async fn resume_actor(
         &self,
-        request: Request<proto::GetWorkRequest>,
-    ) -> Result<Response<proto::GetWorkResponse>, Status> {
-        let id = request::id("id", &request.into_inner().id)?;
-        let work = self.work(id).await?;
-        Ok(Response::new(proto::GetWorkResponse { work: Some(convert_work::to_proto(&work)) }))
+        request: Request<proto::ResumeActorRequest>,
+    ) -> Answer<proto::ResumeActorResponse> {
+        let node = actor::resume(&self.gate, &request.into_inner().path)?;
+        Ok(Response::new(proto::ResumeActorResponse { node }))
+    }
+
+    async fn list_processes(
+        &self,
+        _request: Request<proto::ListProcessesRequest>,
+    ) -> Answer<proto::ListProcessesResponse> {
+        answer(process::list(&self.gate).await)
+    }
+
+    async fn list_queues(
+        &self,
+        request: Request<proto::ListQueuesRequest>,
+    ) -> Answer<proto::ListQueuesResponse> {
+        answer(queue::list(&self.gate, request.into_inner()).await)
+    }
+
+    async fn pause_queue(
+        &self,
+        request: Request<proto::PauseQueueRequest>,
+    ) -> Answer<proto::PauseQueueResponse> {
+        answer(queue::pause(&self.gate, request.into_inner()).await)
+    }
+
+    async fn resume_queue(
+        &self,
+        request: Request<proto::ResumeQueueRequest>,
+    ) -> Answer<proto::ResumeQueueResponse> {
+        answer(queue::resume(&self.gate, request.into_inner()).await)
+    }
+
+    async fn list_work(&self, request: Request<proto::ListWorkRequest>) -> Answer<proto::ListWorkResponse> {
+        answer(work::list(&self.gate, request.into_inner()).await)
+    }
+
+    async fn get_work(&self, request: Request<proto::GetWorkRequest>) -> Answer<proto::GetWorkResponse> {
+        answer(work::get(&self.gate, request.into_inner()).await)
     }
 
     async fn retry_work(
         &self,
         request: Request<proto::RetryWorkRequest>,
-    ) -> Result<Response<proto::RetryWorkResponse>, Status> {
-        let request = request.into_inner();
-        let id = request::id("id", &request.id)?;
-        let reason = reason(request.reason, "retried by an operator")?;
-        let house = self.gate.house_for_change()?;
-        let steered = house.store.retry_work(id, &reason, request::now()).await.map_err(ApiError::from)?;
-        <()>::try_from(steered)?;
-        let work = self.work(id).await?;
-        house.hints.there_is_work(&work.queue);
-        Ok(Response::new(proto::RetryWorkResponse { work: Some(convert_work::to_proto(&work)) }))
+    ) -> Answer<proto::RetryWorkResponse> {
+        answer(work::retry(&self.gate, request.into_inner()).await)
     }
 
     async fn cancel_work(
         &self,
         request: Request<proto::CancelWorkRequest>,
-    ) -> Result<Response<proto::CancelWorkResponse>, Status> {
-        let request = request.into_inner();
-        let id = request::id("id", &request.id)?;
-        let reason = reason(request.reason, "")?;
-        let house = self.gate.house_for_change()?;
-        let steered = house.store.cancel_work(id, &reason, request::now()).await.map_err(ApiError::from)?;
-        <()>::try_from(steered)?;
-        let work = self.work(id).await?;
-        Ok(Response::new(proto::CancelWorkResponse { work: Some(convert_work::to_proto(&work)) }))
+    ) -> Answer<proto::CancelWorkResponse> {
+        answer(work::cancel(&self.gate, request.into_inner()).await)
     }
 
-    async fn drain(
+    async fn batch_retry_work(
         &self,
-        _request: Request<proto::DrainRequest>,
-    ) -> Result<Response<proto::DrainResponse>, Status> {
+        request: Request<proto::BatchRetryWorkRequest>,
+    ) -> Answer<proto::BatchRetryWorkResponse> {
+        answer(batch::retry(&self.gate, request.into_inner()).await)
+    }
+
+    async fn batch_cancel_work(
+        &self,
+        request: Request<proto::BatchCancelWorkRequest>,
+    ) -> Answer<proto::BatchCancelWorkResponse> {
+        answer(batch::cancel(&self.gate, request.into_inner()).await)
+    }
+
+    async fn drain(&self, _request: Request<proto::DrainRequest>) -> Answer<proto::DrainResponse> {
         info!("drain asked for");
         self.gate.readiness().wish_to_drain();
         Ok(Response::new(proto::DrainResponse {}))
     }
 
-    async fn get_info(
-        &self,
-        _request: Request<proto::GetInfoRequest>,
-    ) -> Result<Response<proto::GetInfoResponse>, Status> {
+    async fn get_info(&self, _request: Request<proto::GetInfoRequest>) -> Answer<proto::GetInfoResponse> {
         let ready = self.gate.ready();
         let mut info = proto::GetInfoResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -153,42 +189,16 @@ impl ControlService for Control {
     }
 }
 
-impl Control {
-    fn node(&self, path: &str) -> Result<Option<proto::Node>, ApiError> {
-        Ok(self.gate.tree()?.snapshot().find(path).map(convert_tree::to_proto))
-    }
-
-    async fn work(&self, id: WorkId) -> Result<WorkView, ApiError> {
-        self.gate.house()?.store.work(id).await?.ok_or(ApiError::NotFound("WORK"))
-    }
-}
-
 /// An operator's reason; an empty one becomes `otherwise`, or is a violation where that is empty too.
-fn reason(given: String, otherwise: &str) -> Result<String, ApiError> {
-    let mut violations = Vec::new();
-    let given = request::optional_text("reason", given, REASON_CHARS_MAX, &mut violations);
+fn reason(given: String, otherwise: &str, violations: &mut Vec<Violation>) -> String {
+    let given = request::optional_text("reason", given, REASON_CHARS_MAX, violations);
     let reason = given.unwrap_or_else(|| otherwise.to_owned());
     if reason.is_empty() {
         violations.push(Violation::new("reason", "required"));
     }
-    if violations.is_empty() { Ok(reason) } else { Err(ApiError::Invalid(violations)) }
+    reason
 }
 
-fn filter(request: &proto::ListWorkRequest) -> Result<WorkFilter, ApiError> {
-    let mut violations = Vec::new();
-    let mut states = Vec::new();
-    for (index, number) in request.states.iter().enumerate() {
-        match convert_work::state_from_proto(*number) {
-            Some(state) => states.push(state),
-            None => violations.push(Violation::new(format!("states[{index}]"), "is no state")),
-        }
-    }
-    if request.states.len() > WorkState::ALL.len() {
-        violations.push(Violation::new("states", "each state once"));
-    }
-    let kind = request::optional_text("kind", request.kind.clone(), FILTER_CHARS_MAX, &mut violations);
-    let queue = request::optional_text("queue", request.queue.clone(), FILTER_CHARS_MAX, &mut violations);
-    let subject_id = request::optional_id("subject_id", &request.subject_id, &mut violations);
-    let filter = WorkFilter { states, kind, queue, subject_id };
-    if violations.is_empty() { Ok(filter) } else { Err(ApiError::Invalid(violations)) }
+fn checked(violations: Vec<Violation>) -> Result<(), ApiError> {
+    if violations.is_empty() { Ok(()) } else { Err(ApiError::Invalid(violations)) }
 }

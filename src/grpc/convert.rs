@@ -3,6 +3,8 @@
 pub mod bank_account;
 pub mod boleto;
 pub mod endpoint;
+pub mod process;
+pub mod queue;
 pub mod tree;
 pub mod work;
 

@@ -1,7 +1,8 @@
 //! What every call passes through: its trace, the limit of calls in flight, and the details of errors that the transport
 //! itself made.
 //!
-//! **Limits**: `api.requests_in_flight_max`; a call past it is answered at once and costs next to nothing.
+//! **Limits**: `api.requests_in_flight_max`, and for the control service, which must answer when nothing else does,
+//! `api.control_in_flight_max` instead; a call past its limit is answered at once and costs next to nothing.
 
 use std::sync::Arc;
 
@@ -14,17 +15,39 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tracing::{Instrument as _, info_span};
 
+use super::config::ApiConfig;
 use super::status::{ApiError, protocol_details};
 
-/// The calls that may be in flight.
-pub type InFlight = Arc<Semaphore>;
+/// What only operators ask; it does not compete with the rest.
+const CONTROL: &str = "/bursar.control.";
+
+/// The calls that may be in flight; clones are the same.
+#[derive(Clone)]
+pub struct InFlight {
+    calls: Arc<Semaphore>,
+    control: Arc<Semaphore>,
+}
+
+impl InFlight {
+    pub fn new(config: &ApiConfig) -> Self {
+        let semaphore = |max: u32| Arc::new(Semaphore::new(max as usize));
+        Self {
+            calls: semaphore(config.requests_in_flight_max),
+            control: semaphore(config.control_in_flight_max),
+        }
+    }
+
+    fn of(&self, path: &str) -> Arc<Semaphore> {
+        if path.starts_with(CONTROL) { self.control.clone() } else { self.calls.clone() }
+    }
+}
 
 /// Runs one call.
 pub async fn around(State(in_flight): State<InFlight>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let is_ours = path.starts_with("/bursar.");
     // Health and reflection are answered whatever the load.
-    let permit = if is_ours { Some(in_flight.try_acquire_owned()) } else { None };
+    let permit = if is_ours { Some(in_flight.of(path).try_acquire_owned()) } else { None };
     if let Some(Err(_)) = permit {
         return Status::from(ApiError::TooManyRequests).into_http();
     }

@@ -11,6 +11,7 @@
 //! | `NUMBERS_EXHAUSTED` | FAILED_PRECONDITION | give the account another agreement |
 //! | `REGISTRATION_NOT_OPEN` | FAILED_PRECONDITION | nothing: the bank has decided |
 //! | `WORK_RUNNING`, `WORK_ENDED`, `WORK_SUPERSEDED` | FAILED_PRECONDITION | look at the work first |
+//! | `CURSOR_OF_ANOTHER_STORE` | FAILED_PRECONDITION | watch from `0` or from now on; the changes were moved to another store |
 //! | `ACTOR_NOT_CONTROLLABLE` | FAILED_PRECONDITION | look at the tree first |
 //! | `TOO_MANY_REQUESTS`, `TOO_MANY_STREAMS` | RESOURCE_EXHAUSTED | wait as `RetryInfo` says |
 //! | `NOT_READY`, `DRAINING`, `STORE_UNAVAILABLE` | UNAVAILABLE | wait as `RetryInfo` says, then try again |
@@ -47,10 +48,12 @@ pub enum ApiError {
     VersionChanged { version: i64 },
     NotIssued(IssueError),
     RegistrationNotOpen(BoletoStatus),
+    CursorOfAnotherStore,
     WorkRunning,
     WorkEnded(WorkState),
     WorkSuperseded,
     Control(ControlError),
+    NotPausable,
     TooManyRequests,
     TooManyStreams,
     NotReady(String),
@@ -120,6 +123,10 @@ impl From<ApiError> for Status {
                 let words = format!("the boleto is {}; its registration is not open", known.as_str());
                 status(Code::FailedPrecondition, "REGISTRATION_NOT_OPEN", words)
             }
+            ApiError::CursorOfAnotherStore => {
+                let words = "this cursor was made over another store; its place means nothing here";
+                status(Code::FailedPrecondition, "CURSOR_OF_ANOTHER_STORE", words)
+            }
             ApiError::WorkRunning => {
                 status(Code::FailedPrecondition, "WORK_RUNNING", "somebody has this work in hand")
             }
@@ -138,6 +145,11 @@ impl From<ApiError> for Status {
             ApiError::Control(error) => {
                 status(Code::FailedPrecondition, "ACTOR_NOT_CONTROLLABLE", error.to_string())
             }
+            ApiError::NotPausable => status(
+                Code::FailedPrecondition,
+                "ACTOR_NOT_CONTROLLABLE",
+                "the process lives by this actor or branch; it cannot be paused",
+            ),
             ApiError::TooManyRequests => {
                 wait(Code::ResourceExhausted, "TOO_MANY_REQUESTS", "too many requests in flight")
             }

@@ -30,6 +30,8 @@ pub struct House {
     /// What is made as this process's own comes in its guard: a caller that has hung up meanwhile drops it.
     pub creations: Lane<BoletoDraft, (Created, Option<ClaimGuard>)>,
     pub registrars: BTreeMap<Provider, Registrar>,
+    /// The places of every worker, for those who show them.
+    pub places: Vec<Places>,
     pub channels: BTreeMap<ChannelKind, ChannelConnector>,
     pub readiness: Readiness,
     /// Grows whenever this process has changed a boleto, for those who wait for one.

@@ -105,14 +105,14 @@ impl Store {
         self.insert_boletos(transaction, &rows).await?;
         self.insert_first_events(transaction, &rows).await?;
         let mut work: Vec<NewWork> = rows.iter().map(|(draft, _)| draft.work.clone()).collect();
-        let alive = self.still_alive(transaction, &work).await?;
-        for item in work.iter_mut().filter(|_| !alive) {
-            // Buried since it took the place: the row is anybody's.
+        let at_once = self.may_be_taken_at_once(transaction, &work).await?;
+        for (item, _) in work.iter_mut().zip(&at_once).filter(|(_, at_once)| !**at_once) {
+            // Buried since it took the place, or paused: the row is anybody's.
             (item.claimed_by, item.sent_at) = (None, None);
         }
         self.insert_work(transaction, &work).await?;
-        for (index, boleto) in made {
-            let claim = drafts[index].claim().filter(|_| alive).map(Box::new);
+        for ((index, boleto), at_once) in made.into_iter().zip(at_once) {
+            let claim = drafts[index].claim().filter(|_| at_once).map(Box::new);
             outcomes[index] = Some(Created::New { boleto: Box::new(boleto), claim });
         }
         Ok(outcomes

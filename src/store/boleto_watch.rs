@@ -12,10 +12,10 @@ use super::{Store, StoreError, StoreKind, from_us};
 use crate::domain::boleto::status::Status;
 use crate::domain::ids::{BoletoId, EventId, TenantId};
 
-/// A place in the stream of changes.
+/// A place in the stream of changes of this one store ([`Store::store_id`]); in another it means nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct ChangeCursor {
-    /// The transaction; 0 on SQLite.
+    /// The transaction; 0 on SQLite, and for what was moved here from another store.
     pub transaction_id: i64,
     pub seq: i64,
 }

@@ -1,8 +1,9 @@
 //! Opens the store: finds the database by its URL, sets it up, and brings its schema up to date.
 //!
 //! **Owns** how a connection is set up. SQLite: WAL, `synchronous=FULL`, one writer, readers apart, and a lock on a file
-//! beside the database that tells a second process to go away. PostgreSQL: one pool, a statement deadline on the server
-//! too. Migrations run one process at a time; a schema newer than this binary is accepted down to its `min_binary`.
+//! beside the database that tells a second process to go away. PostgreSQL: one pool for all work and a small one for the
+//! lease, and on the server too a deadline for every statement, every pause in a transaction, and every silent line, so
+//! that a process that has dropped off the network does not keep its locks. Migrations run one process at a time; a schema newer than this binary is accepted down to its `min_binary`.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -13,13 +14,18 @@ use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend};
 use sea_orm_migration::MigratorTrait;
 
+use super::connections::Connections;
 use super::migrations::{MIN_BINARY, Migrator, SCHEMA_VERSION};
-use super::{Inner, Store, StoreConfig, StoreError};
+use super::{Inner, Store, StoreConfig, StoreError, notify};
 
 /// Any number that no other program takes for its own advisory locks; spells "bursar" on a telephone's keys.
 const MIGRATION_LOCK: i64 = 287_727;
 /// Prepared statements kept per connection: seven sizes of some forty verbs.
 const STATEMENTS_KEPT: usize = 512;
+
+/// Two connections for the lease: one for this process's own beat, one for looking at the others and burying them, which
+/// may have to wait for a lock of the dead.
+const LEASE_CONNECTIONS: u32 = 2;
 
 /// Every join here is a slice of at most 64 rows against a table by its key, and every list goes along an index. The
 /// planner knows neither the slice's size nor, while a table is young, the table's: it now and then hashed a whole table
@@ -76,16 +82,46 @@ impl Store {
     /// # Errors
     /// [`OpenError`]; nothing is left locked or open.
     pub async fn open(config: &StoreConfig) -> Result<Self, OpenError> {
-        let inner = if let Some(path) = config.url.strip_prefix("sqlite:") {
-            open_sqlite(Path::new(path.trim_start_matches("//")), config).await?
-        } else if config.url.starts_with("postgres://") || config.url.starts_with("postgresql://") {
-            open_postgres(config).await?
-        } else {
-            // A URL may hold a password; its scheme alone is said back.
-            return Err(OpenError::UnknownUrl(config.url.split(':').next().unwrap_or_default().to_owned()));
-        };
+        let inner = connect(config).await?;
         migrate(&inner).await?;
-        Ok(Self { inner: Arc::new(inner) })
+        let name = "select store_id from schema_meta where id = 1";
+        let name = inner.writer.query_one_raw(sea_orm::Statement::from_string(inner.backend, name)).await?;
+        let store_id: String = match name {
+            Some(row) => row.try_get("", "store_id")?,
+            None => return Err(StoreError::Broken("the schema does not say what it is".to_owned()).into()),
+        };
+        Ok(Self { inner: Arc::new(inner), store_id: store_id.into() })
+    }
+
+    /// Opens the database of `config.url` and leaves its schema as it stands, which has this version; none for a database
+    /// that is new. What is opened so has no name ([`Store::store_id`] is empty).
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing is left locked or open.
+    pub(super) async fn open_as_it_stands(config: &StoreConfig) -> Result<(Self, Option<i64>), OpenError> {
+        let inner = connect(config).await?;
+        let version = schema_versions(&inner.writer).await?.map(|(version, _)| version);
+        Ok((Self { inner: Arc::new(inner), store_id: Arc::default() }, version))
+    }
+}
+
+/// The file that a URL names; none for a database that is no file.
+pub(super) fn sqlite_path(url: &str) -> Option<&Path> {
+    url.strip_prefix("sqlite:").map(|path| Path::new(path.trim_start_matches("//")))
+}
+
+pub(super) fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+async fn connect(config: &StoreConfig) -> Result<Inner, OpenError> {
+    if let Some(path) = sqlite_path(&config.url) {
+        open_sqlite(path, config).await
+    } else if is_postgres(&config.url) {
+        open_postgres(config).await
+    } else {
+        // A URL may hold a password; its scheme alone is said back.
+        Err(OpenError::UnknownUrl(config.url.split(':').next().unwrap_or_default().to_owned()))
     }
 }
 
@@ -94,11 +130,14 @@ async fn open_sqlite(path: &Path, config: &StoreConfig) -> Result<Inner, OpenErr
     let url = format!("sqlite:{}?mode=rwc", path.display());
     let writer = Database::connect(sqlite_options(&url, 1, config.timeout)).await?;
     let reader = Database::connect(sqlite_options(&url, config.connections_max, config.timeout)).await?;
+    let writer = Connections::lasting(writer, config.timeout);
     Ok(Inner {
         backend: DbBackend::Sqlite,
+        lease: writer.clone(),
         writer,
-        reader,
+        reader: Connections::lasting(reader, config.timeout),
         timeout: config.timeout,
+        listening: None,
         _file_lock: Some(file_lock),
     })
 }
@@ -143,25 +182,68 @@ fn sqlite_options(url: &str, connections: u32, timeout: Duration) -> ConnectOpti
 
 async fn open_postgres(config: &StoreConfig) -> Result<Inner, OpenError> {
     let timeout = config.timeout;
+    let renewable = async |connections| {
+        let options = postgres_options(config, connections);
+        let pool = Database::connect(options.clone()).await?;
+        // Only the first pool is opened at once: one that takes another's place must not wait.
+        let mut renewal = options;
+        renewal.connect_lazy(true);
+        Ok::<_, OpenError>(Connections::renewable(pool, renewal, timeout))
+    };
+    let writer = renewable(config.connections_max).await?;
+    let lease = renewable(LEASE_CONNECTIONS).await?;
+    let listening = notify::listening_options(&config.url, on_a_silent_line(timeout))?;
+    Ok(Inner {
+        backend: DbBackend::Postgres,
+        reader: writer.clone(),
+        writer,
+        lease,
+        timeout,
+        listening: Some(listening),
+        _file_lock: None,
+    })
+}
+
+fn postgres_options(config: &StoreConfig, connections: u32) -> ConnectOptions {
+    let timeout = config.timeout;
+    // The server gives a statement up before we do, so that a slow one is told from a silent line.
+    let statement_timeout = timeout.mul_f64(0.8);
+    let session = on_a_silent_line(timeout);
     let mut options = ConnectOptions::new(&config.url);
     options
-        .max_connections(config.connections_max)
-        .min_connections(1)
-        .connect_timeout(timeout)
-        .acquire_timeout(timeout)
-        .statement_timeout(timeout)
+        .max_connections(connections)
+        // None is kept open for its own sake: who kept one would wait for it on a silent line, with a place of the pool.
+        .min_connections(0)
+        // Whoever waits for a connection still has time to use it, and what hangs while connecting is tried again soon.
+        .acquire_timeout(timeout / 2)
+        .statement_timeout(statement_timeout)
         .set_application_name("bursar")
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
-        // A connection that died shows itself at the first statement, and the verb fails as unavailable.
+        // A connection that died shows itself at the first statement, and then all of them are replaced.
         .test_before_acquire(false)
-        .map_sqlx_postgres_opts(|options| options.statement_cache_capacity(STATEMENTS_KEPT).options(PLANNER));
-    let pool = Database::connect(options).await?;
-    Ok(Inner { backend: DbBackend::Postgres, writer: pool.clone(), reader: pool, timeout, _file_lock: None })
+        .map_sqlx_postgres_opts(move |options| {
+            options.statement_cache_capacity(STATEMENTS_KEPT).options(PLANNER).options(session.clone())
+        });
+    options
+}
+
+/// What makes the server end a session of ours that it hears nothing from any more, and so give its locks back.
+fn on_a_silent_line(timeout: Duration) -> [(&'static str, String); 5] {
+    // The server counts keepalives in whole seconds: idle, then three questions.
+    let seconds = (timeout.as_secs() / 4).max(1).to_string();
+    [
+        ("idle_in_transaction_session_timeout", timeout.as_millis().max(1).to_string()),
+        ("tcp_user_timeout", timeout.as_millis().max(1).to_string()),
+        ("tcp_keepalives_idle", seconds.clone()),
+        ("tcp_keepalives_interval", seconds),
+        ("tcp_keepalives_count", "3".to_owned()),
+    ]
 }
 
 async fn migrate(inner: &Inner) -> Result<(), OpenError> {
-    if let Some((found, needed)) = schema_versions(&inner.writer).await? {
+    let writer = inner.writer.current();
+    if let Some((found, needed)) = schema_versions(&writer).await? {
         if needed > i64::from(SCHEMA_VERSION) {
             return Err(OpenError::SchemaTooNew { found, ours: SCHEMA_VERSION, needed });
         }
@@ -170,17 +252,15 @@ async fn migrate(inner: &Inner) -> Result<(), OpenError> {
             return Ok(());
         }
     }
-    if inner.backend == DbBackend::Postgres {
-        migrate_alone(&inner.writer).await
-    } else {
-        apply(&inner.writer).await
-    }
+    if inner.backend == DbBackend::Postgres { migrate_alone(&writer).await } else { apply(&writer).await }
 }
 
 /// One process at a time: the lock is a transaction's, so that it ends with the connection and passes through poolers.
 async fn migrate_alone(writer: &DatabaseConnection) -> Result<(), OpenError> {
     use sea_orm::TransactionTrait;
     let guard = writer.begin().await?;
+    // It stands still for as long as the migrations take, which is not to end it.
+    guard.execute_unprepared("set local idle_in_transaction_session_timeout = 0").await?;
     guard.execute_unprepared(&format!("select pg_advisory_xact_lock({MIGRATION_LOCK})")).await?;
     let applied = apply(writer).await;
     guard.rollback().await?;
@@ -198,7 +278,7 @@ async fn apply(writer: &DatabaseConnection) -> Result<(), OpenError> {
 }
 
 /// The schema's version and the oldest binary it lets in; nothing for a database that is new.
-async fn schema_versions(connection: &DatabaseConnection) -> Result<Option<(i64, i64)>, OpenError> {
+async fn schema_versions(connection: &impl ConnectionTrait) -> Result<Option<(i64, i64)>, OpenError> {
     let backend = connection.get_database_backend();
     let there = match backend {
         DbBackend::Postgres => "select to_regclass('schema_meta')::text as name",

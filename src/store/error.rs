@@ -66,12 +66,11 @@ fn passes_by_itself(error: &sqlx::Error) -> bool {
 }
 
 /// PostgreSQL: connection trouble (08), resources (53), operator's intervention (57), serialization and deadlock (40),
-/// read-only after a failover (25006), lock not available (55P03). SQLite: busy, locked, read-only, I/O, full, cannot open.
+/// read-only after a failover (25006), a session ended for standing still (25P03), lock not available (55P03). SQLite: busy, locked, read-only, I/O, full, cannot open.
 fn code_passes_by_itself(code: &str) -> bool {
     if code.len() == 5 {
         return ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class))
-            || code == "25006"
-            || code == "55P03";
+            || ["25006", "25P03", "55P03"].contains(&code);
     }
     // SQLite's extended codes keep the primary one in their low byte.
     code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14))
@@ -83,7 +82,7 @@ mod tests {
 
     #[test]
     fn codes_are_told_apart() {
-        for passing in ["08006", "57P01", "53100", "40P01", "25006", "5", "13", "2570", "10"] {
+        for passing in ["08006", "57P01", "53100", "40P01", "25006", "25P03", "5", "13", "2570", "10"] {
             assert!(code_passes_by_itself(passing), "{passing}");
         }
         for ours in ["23505", "42601", "19", "2067", "1"] {

@@ -2,10 +2,12 @@
 //!
 //! Losers of a race wait for the winner: on PostgreSQL the insert itself waits, on SQLite there is one writer.
 
+use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, Value};
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use super::transaction::execute;
+use super::{Store, StoreError, StoreKind, to_us};
 use crate::domain::ids::TenantId;
 
 /// A caller's own name for one request.
@@ -50,5 +52,30 @@ impl Store {
             resource_id: row.try_get("", "resource_id")?,
             same_body: body_hash == key.body_hash,
         }))
+    }
+
+    /// Forgets the names of requests that were made before `until`, at most `limit`. A request of such a name is a new one
+    /// from then on.
+    pub async fn forget_old_requests(&self, until: DateTime<Utc>, limit: i64) -> Result<u64, StoreError> {
+        let statement = self.statement(
+            match self.kind() {
+                // The oldest rows stand in the oldest pages, which an index of page ranges finds.
+                StoreKind::PostgreSql => {
+                    "delete from request_key where ctid = any (array(
+                        select ctid from request_key where created_at_us < $1 limit $2 for update skip locked
+                     ))"
+                }
+                // Rows are numbered in the order in which they were written, so the first ones are all there is to see.
+                StoreKind::Sqlite => {
+                    "delete from request_key where rowid in (
+                        select oldest.rowid from (select rowid, created_at_us from request_key order by rowid limit $2)
+                            as oldest
+                        where oldest.created_at_us < $1
+                     )"
+                }
+            },
+            [Value::from(to_us(until)), Value::from(limit)],
+        );
+        self.within(async { execute(&self.inner.writer, statement).await }).await
     }
 }

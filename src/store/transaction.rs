@@ -5,7 +5,7 @@
 
 use std::pin::Pin;
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult, Statement, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult, Statement};
 
 use super::{Store, StoreError};
 

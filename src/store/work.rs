@@ -2,7 +2,7 @@
 //!
 //! Every write about a claimed row names its runner and fence and returns the ids that it changed; only those drive
 //! anything else. Claims skim the queues that have something due, each up to the places free for it, so that one full
-//! queue hides no other, however long it is.
+//! queue hides no other, however long it is. Nothing is claimed from a queue that is paused: the claim itself asks.
 //!
 //! **Fails** as the store does. **Limits**: a claim returns at most what was asked for, a promotion 500 rows.
 
@@ -25,6 +25,8 @@ const PROMOTION_MAX: i64 = 500;
 #[derive(Debug, Clone)]
 pub struct ClaimRequest {
     pub runner_id: RunnerId,
+    /// The kind of work that is known how to do; a newer release may have put other kinds in the same queues.
+    pub kind: &'static str,
     /// Queues from this name on …
     pub queue_from: String,
     /// … up to but not including this one.
@@ -33,6 +35,8 @@ pub struct ClaimRequest {
     pub free_per_queue: i64,
     /// Queues with fewer places free, none included.
     pub busy: Vec<(String, i64)>,
+    /// Tenants of whom nothing more may be taken.
+    pub tenants_full: Vec<TenantId>,
     /// Rows at most.
     pub limit: i64,
 }
@@ -96,12 +100,12 @@ const CLAIM_POSTGRES: &str = "
     due as (
         select picked.id from q
         cross join lateral (
-            select w.id from work w where w.state = 'available' and w.queue = q.queue
+            select w.id from work w where w.state = 'available' and w.queue = q.queue and w.kind = $6 {tenants}
             order by w.priority, w.run_at_us, w.id
             limit coalesce((select r.free from r where r.queue = q.queue), $4)
             for update skip locked
         ) as picked
-        where q.queue is not null limit $5
+        where q.queue is not null and {not_paused} limit $5
     )
     update work set state = 'running', runner_id = alive.id, fence = work.fence + 1, attempt = work.attempt + 1
     from due, alive where work.id = due.id returning ";
@@ -113,10 +117,10 @@ const CLAIM_SQLITE: &str = "
         select work.id, work.queue,
             row_number() over (partition by work.queue order by work.priority, work.run_at_us, work.id) as place
         from q join work on work.id in (
-            select w.id from work w where w.state = 'available' and w.queue = q.queue
+            select w.id from work w where w.state = 'available' and w.queue = q.queue and w.kind = $6 {tenants}
             order by w.priority, w.run_at_us, w.id limit $4
         )
-        where q.queue is not null
+        where q.queue is not null and {not_paused}
     ),
     due as (
         select heads.id from heads left join r on r.queue = heads.queue
@@ -125,23 +129,42 @@ const CLAIM_SQLITE: &str = "
     update work set state = 'running', runner_id = (select id from alive), fence = fence + 1, attempt = attempt + 1
     where id in (select id from due) and exists (select 1 from alive) returning ";
 
+/// That no pause covers the queue: one of its own name, or of a prefix, which ends in a slash.
+const NOT_PAUSED: &str = "not exists (select 1 from queue_pause p where p.name = q.queue
+    or (p.name like '%/' and substr(q.queue, 1, length(p.name)) = p.name))";
+
+/// That the tenant has places free. Asked only when one has none, for it costs something a row.
+const TENANT_HAS_PLACES: &str = "and not exists (select 1 from r where r.queue = '{tenant}' || w.tenant_id)";
+/// What marks a tenant among the busy queues; no queue's name begins so.
+const TENANT_MARK: &str = "tenant:";
+
 impl Store {
     /// Claims what is due, as far as there is room for it.
     pub async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>, StoreError> {
+        let tenants = request.tenants_full.iter().map(|tenant| format!("{TENANT_MARK}{}", tenant.as_str()));
         let busy = Rows::new()
-            .text("queue", request.busy.iter().map(|(queue, _)| queue.clone()))
-            .integer("free", request.busy.iter().map(|(_, free)| *free));
+            .text("queue", request.busy.iter().map(|(queue, _)| queue.clone()).chain(tenants))
+            .integer(
+                "free",
+                request.busy.iter().map(|(_, free)| *free).chain(request.tenants_full.iter().map(|_| 0)),
+            );
         let parameters = vec![
             Value::from(request.queue_from.as_str()),
             Value::from(request.queue_until.as_str()),
             Value::from(request.runner_id.0),
             Value::from(request.free_per_queue),
             Value::from(request.limit),
+            Value::from(request.kind),
         ];
         let claim = match self.kind() {
             StoreKind::PostgreSql => CLAIM_POSTGRES,
             StoreKind::Sqlite => CLAIM_SQLITE,
         };
+        let tenants = match request.tenants_full.is_empty() {
+            true => String::new(),
+            false => TENANT_HAS_PLACES.replace("{tenant}", TENANT_MARK),
+        };
+        let claim = claim.replace("{tenants}", &tenants).replace("{not_paused}", NOT_PAUSED);
         let statement =
             self.statement_over(busy, parameters, &format!("{DUE_QUEUES}{claim}{CLAIMED_COLUMNS}"));
         let rows = self.within(async { all(&self.inner.writer, statement).await }).await?;
@@ -248,20 +271,33 @@ impl Store {
         .await
     }
 
-    /// Whether the process under which these rows are about to be inserted as running lives; it cannot be buried before
-    /// the transaction ends. All rows of a group are of one process.
-    pub(super) async fn still_alive(
+    /// Whether these rows may be inserted as running, one answer each: the process lives, and cannot be buried before the
+    /// transaction ends, and the queue is not paused. All rows of a group are of one process.
+    pub(super) async fn may_be_taken_at_once(
         &self,
         transaction: &DatabaseTransaction,
         items: &[NewWork],
-    ) -> Result<bool, StoreError> {
-        let Some(runner) = items.iter().find_map(|item| item.claimed_by) else { return Ok(true) };
-        let lock = if self.kind() == StoreKind::PostgreSql { "for key share" } else { "" };
+    ) -> Result<Vec<bool>, StoreError> {
+        let nobody = || items.iter().map(|_| false).collect();
+        let Some(runner) = items.iter().find_map(|item| item.claimed_by) else { return Ok(nobody()) };
+        let (lock, names) = match self.kind() {
+            StoreKind::PostgreSql => ("for key share of runner", "string_agg(name, chr(10))"),
+            StoreKind::Sqlite => ("", "group_concat(name, char(10))"),
+        };
         let statement = self.statement(
-            &format!("select id from runner where id = $1 and state = 'alive' {lock}"),
+            &format!(
+                "select (select {names} from queue_pause) as paused from runner
+                 where id = $1 and state = 'alive' {lock}"
+            ),
             [Value::from(runner.0)],
         );
-        Ok(transaction.query_one_raw(statement).await?.is_some())
+        let Some(row) = transaction.query_one_raw(statement).await? else { return Ok(nobody()) };
+        let paused: Option<String> = row.try_get("", "paused")?;
+        let is_paused = |queue: &str| {
+            let covers = |name: &str| name == queue || (name.ends_with('/') && queue.starts_with(name));
+            paused.as_deref().is_some_and(|names| names.lines().any(covers))
+        };
+        Ok(items.iter().map(|item| item.claimed_by.is_some() && !is_paused(&item.queue)).collect())
     }
 
     /// Inserts work in a verb's own transaction, and returns the ids that are new. A live row with the same unique key
@@ -310,6 +346,16 @@ impl Store {
         ids(all(transaction, statement).await?)
     }
 
+    /// The expression for a row's history with one more attempt, whose entry (see [`attempt_entry`]) `entry` names.
+    pub(super) fn history_with(&self, entry: &str) -> String {
+        let (line_end, newest) = match self.kind() {
+            StoreKind::PostgreSql => ("chr(10)", format!("right({{}}, {HISTORY_CHARS_MAX})")),
+            StoreKind::Sqlite => ("char(10)", format!("substr({{}}, -{HISTORY_CHARS_MAX})")),
+        };
+        let longer = format!("coalesce(history || {line_end}, '') || '{{\"attempt\":' || attempt || {entry}");
+        format!("case when {entry} is null then history else {} end", newest.replace("{}", &longer))
+    }
+
     /// The ack that leads: ends or puts back claimed rows before anything else of the transaction. Only the ids returned,
     /// which were still held, may drive the rest of it.
     pub(super) async fn lead(
@@ -346,24 +392,31 @@ impl Store {
             held(endings.iter().map(|ending| (ending.id, ending.runner_id, ending.fence)))
                 .text("end_state", endings.iter().map(|ending| ending.state.as_str().to_owned()))
                 .optional_text("end_error", endings.iter().map(|ending| ending.error.clone()))
+                .optional_text(
+                    "entry",
+                    endings
+                        .iter()
+                        .map(|ending| attempt_entry(now, ending.runner_id, ending.error.as_deref())),
+                )
         };
-        let now = Value::from(to_us(now));
+        let from = ARCHIVED_FROM.replace("{history}", &self.history_with("entry"));
+        let ended_at = Value::from(to_us(now));
         match self.kind() {
             StoreKind::PostgreSql => {
                 let sql = format!(
                     ", ended as (delete from work using r where work.id = r.id and work.runner_id = r.runner_id
-                         and work.fence = r.fence returning work.*, r.end_state, r.end_error)
-                     insert into work_archive ({ARCHIVED}) select {ARCHIVED_FROM}, $1 from ended returning id"
+                         and work.fence = r.fence returning work.*, r.end_state, r.end_error, r.entry)
+                     insert into work_archive ({ARCHIVED}) select {from}, $1 from ended returning id"
                 );
-                ids(all(transaction, self.statement_over(rows(), vec![now], &sql)).await?)
+                ids(all(transaction, self.statement_over(rows(), vec![ended_at], &sql)).await?)
             }
             StoreKind::Sqlite => {
                 let keep = format!(
-                    " insert into work_archive ({ARCHIVED}) select {ARCHIVED_FROM}, $1 from (
-                         select work.*, r.end_state, r.end_error from r join work on work.id = r.id
+                    " insert into work_archive ({ARCHIVED}) select {from}, $1 from (
+                         select work.*, r.end_state, r.end_error, r.entry from r join work on work.id = r.id
                          and work.runner_id = r.runner_id and work.fence = r.fence) where true"
                 );
-                execute(transaction, self.statement_over(rows(), vec![now], &keep)).await?;
+                execute(transaction, self.statement_over(rows(), vec![ended_at], &keep)).await?;
                 let delete = format!(" delete from work where {HELD} returning id");
                 ids(all(transaction, self.statement_over(rows(), vec![], &delete)).await?)
             }
@@ -376,28 +429,37 @@ impl Store {
         transaction: &DatabaseTransaction,
         items: &[PutBack],
     ) -> Result<HashSet<WorkId>, StoreError> {
+        let now = Utc::now();
         let rows = held(items.iter().map(|item| (item.id, item.runner_id, item.fence)))
             .text("state", items.iter().map(|item| item.state.as_str().to_owned()))
             .integer("run_at_us", items.iter().map(|item| to_us(item.run_at)))
             .integer("uncounted", items.iter().map(|item| i64::from(!item.attempt_counts)))
             .integer("unsent", items.iter().map(|item| i64::from(item.nothing_was_sent)))
-            .optional_text("error", items.iter().map(|item| item.error.clone()));
+            .optional_text("error", items.iter().map(|item| item.error.clone()))
+            .optional_text(
+                "entry",
+                items.iter().map(|item| attempt_entry(now, item.runner_id, item.error.as_deref())),
+            );
+        let history = self.history_with("r.entry");
         let statement = self.statement_over(
             rows,
             vec![],
-            " update work set state = r.state, run_at_us = r.run_at_us, runner_id = null,
-                attempt = work.attempt - r.uncounted,
+            &format!(" update work set state = r.state, run_at_us = r.run_at_us, runner_id = null,
+                attempt = work.attempt - r.uncounted, history = {history},
                 sent_at_us = case when r.unsent = 1 then null else work.sent_at_us end, last_error = coalesce(r.error, work.last_error)
-              from r where work.id = r.id and work.runner_id = r.runner_id and work.fence = r.fence returning work.id",
+              from r where work.id = r.id and work.runner_id = r.runner_id and work.fence = r.fence returning work.id"),
         );
         ids(all(transaction, statement).await?)
     }
 }
 
+/// A row's history is kept up to this length, the newest attempts of it.
+const HISTORY_CHARS_MAX: u32 = 8_000;
+
 const ARCHIVED: &str = "id, tenant_id, kind, queue, attempt, attempts_max, runner_id, fence, unique_key, subject_id, payload, \
-     traceparent, created_at_us, state, last_error, ended_at_us";
+     traceparent, created_at_us, state, last_error, history, ended_at_us";
 const ARCHIVED_FROM: &str = "id, tenant_id, kind, queue, attempt, attempts_max, runner_id, fence, unique_key, subject_id, \
-     payload, traceparent, created_at_us, end_state, coalesce(end_error, last_error)";
+     payload, traceparent, created_at_us, end_state, coalesce(end_error, last_error), {history}";
 
 /// That a row of `work` is one of `r` and still held as `r` says. The `in` leads both planners to the primary key.
 const HELD: &str = "id in (select id from r) and exists (select 1 from r where r.id = work.id \
@@ -408,6 +470,12 @@ fn held(items: impl Iterator<Item = (WorkId, RunnerId, i64)> + Clone) -> Rows {
         .uuid("id", items.clone().map(|(id, _, _)| id.0))
         .uuid("runner_id", items.clone().map(|(_, runner, _)| runner.0))
         .integer("fence", items.map(|(_, _, fence)| fence))
+}
+
+/// An attempt that did not complete its work, without its number: that is the row's own. One line of JSON.
+pub(super) fn attempt_entry(at: DateTime<Utc>, runner_id: RunnerId, error: Option<&str>) -> Option<String> {
+    let error = serde_json::Value::from(error?);
+    Some(format!(r#","at_us":{},"runner":"{runner_id}","error":{error}}}"#, to_us(at)))
 }
 
 /// The first text after every text that begins with `prefix`, which ends in an ASCII character below `~`.

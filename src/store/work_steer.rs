@@ -35,6 +35,17 @@ pub struct WorkView {
     pub traceparent: Option<String>,
     pub created_at: DateTime<Utc>,
     pub ended_at: Option<DateTime<Utc>>,
+    /// The attempts that did not complete it, newest last; of a long life the latest.
+    pub attempts: Vec<PastAttempt>,
+}
+
+/// An attempt that did not complete its work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastAttempt {
+    pub attempt: i64,
+    pub ended_at: DateTime<Utc>,
+    pub runner_id: RunnerId,
+    pub error: String,
 }
 
 /// Which rows; what is `None` or empty is not asked for.
@@ -176,9 +187,9 @@ impl Store {
         );
         let revive = self.statement(
             "insert into work (id, tenant_id, kind, queue, priority, run_at_us, state, attempt, attempts_max, fence,
-                unique_key, subject_id, payload, sent_at_us, traceparent, last_error, created_at_us)
+                unique_key, subject_id, payload, sent_at_us, traceparent, last_error, history, created_at_us)
              select id, tenant_id, kind, queue, 0, $2, 'available', 0, attempts_max, fence,
-                unique_key, subject_id, payload, $2, traceparent, $3, created_at_us
+                unique_key, subject_id, payload, $2, traceparent, $3, history, created_at_us
              from work_archive where id = $1 and state = 'discarded'
              on conflict do nothing",
             [Value::from(id.0), Value::from(to_us(now)), Value::from(reason)],
@@ -219,9 +230,9 @@ impl Store {
     ) -> Result<Steered, StoreError> {
         let keep = self.statement(
             "insert into work_archive (id, tenant_id, kind, queue, state, attempt, attempts_max, fence, unique_key,
-                subject_id, payload, traceparent, last_error, created_at_us, ended_at_us)
+                subject_id, payload, traceparent, last_error, history, created_at_us, ended_at_us)
              select id, tenant_id, kind, queue, 'cancelled', attempt, attempts_max, fence, unique_key,
-                subject_id, payload, traceparent, $3, created_at_us, $2
+                subject_id, payload, traceparent, $3, history, created_at_us, $2
              from work where id = $1 and state in ('scheduled', 'retryable', 'available')",
             [Value::from(id.0), Value::from(to_us(now)), Value::from(reason)],
         );
@@ -304,6 +315,27 @@ fn state(name: &str) -> Result<WorkState, StoreError> {
     WorkState::from_name(name).ok_or_else(|| StoreError::unreadable("state", name))
 }
 
+/// The attempts of a history, one line of JSON each. The oldest line may have been cut off in its middle to keep the whole
+/// within its limit; what cannot be read is left out, so that it hides nothing else of the row.
+fn past_attempts(history: Option<&str>) -> Vec<PastAttempt> {
+    #[derive(serde::Deserialize)]
+    struct Line {
+        attempt: i64,
+        at_us: i64,
+        runner: Uuid,
+        error: String,
+    }
+    let lines = history.unwrap_or_default().lines();
+    let parsed = lines.filter_map(|line| serde_json::from_str::<Line>(line).ok());
+    parsed
+        .filter_map(|line| {
+            let ended_at = from_us(line.at_us).ok()?;
+            let runner_id = RunnerId(line.runner);
+            Some(PastAttempt { attempt: line.attempt, ended_at, runner_id, error: line.error })
+        })
+        .collect()
+}
+
 fn read_live(row: work::Model) -> Result<WorkView, StoreError> {
     Ok(WorkView {
         id: WorkId(row.id),
@@ -320,6 +352,7 @@ fn read_live(row: work::Model) -> Result<WorkView, StoreError> {
         traceparent: row.traceparent,
         created_at: from_us(row.created_at_us)?,
         ended_at: None,
+        attempts: past_attempts(row.history.as_deref()),
     })
 }
 
@@ -339,5 +372,24 @@ fn read_ended(row: work_archive::Model) -> Result<WorkView, StoreError> {
         traceparent: row.traceparent,
         created_at: from_us(row.created_at_us)?,
         ended_at: Some(from_us(row.ended_at_us)?),
+        attempts: past_attempts(row.history.as_deref()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_is_read_as_far_as_it_is_whole() {
+        let runner = Uuid::from_u128(7);
+        let line = |attempt: i64| serde_json::json!({"attempt": attempt, "at_us": 1_000_000, "runner": runner, "error": "away\n"});
+        let history = format!("us\":5,\"error\":\"cut\"}}\n{}\n{}", line(2), line(3));
+        let attempts = past_attempts(Some(&history));
+        let numbers: Vec<i64> = attempts.iter().map(|attempt| attempt.attempt).collect();
+        assert_eq!(numbers, [2, 3]);
+        assert_eq!((attempts[1].runner_id, attempts[1].error.as_str()), (RunnerId(runner), "away\n"));
+        assert_eq!(attempts[1].ended_at.timestamp(), 1);
+        assert!(past_attempts(None).is_empty());
+    }
 }

@@ -1,20 +1,28 @@
-//! Forgets ended work after its retention, a slice at a time. Dead letters stay until somebody deals with them.
+//! Forgets what has been kept long enough, a slice at a time: ended work, the names of old requests, processes long dead.
+//! Dead letters stay until somebody deals with them.
 //!
-//! **Owns** nothing. **Fails** softly: what is not forgotten now is forgotten later.
+//! **Owns** nothing. One process does it for all, under the office of the same name. **Fails** softly: what is not
+//! forgotten now is forgotten later. **Limits**: [`SLICE`] rows a statement, and nothing younger than its retention.
 
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use tracing::{debug, warn};
 
 use super::config::WorkConfig;
+use super::leader::Office;
 use super::ticker::Ticker;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::supervision::{Actor, ActorError, ChildSpec, Context};
+
+/// The office of who forgets for all.
+pub const OFFICE: &str = "archiver";
 
 /// Rows forgotten in one statement; short enough to be in nobody's way.
 const SLICE: i64 = 1_000;
 const INTERVAL: Duration = Duration::from_secs(60);
+/// Operators are shown who died within the last day.
+const DEAD_RUNNER_RETENTION: Duration = Duration::from_secs(24 * 3_600);
 
 /// What the archiver is told.
 pub enum ArchiverMessage {
@@ -25,21 +33,64 @@ pub enum ArchiverMessage {
 /// The archiver.
 pub struct Archiver {
     store: Store,
-    retention: Duration,
+    office: Office,
+    archive_retention: Duration,
+    request_retention: Duration,
     _ticker: Ticker,
 }
 
 impl Archiver {
     /// The archiver as a child of the foundation.
-    pub fn spec(store: Store, config: &WorkConfig) -> ChildSpec {
-        let retention = config.archive_retention;
+    pub fn spec(store: Store, office: Office, config: &WorkConfig) -> ChildSpec {
+        let (archive_retention, request_retention) = (config.archive_retention, config.request_retention);
         let (_, spec) = ChildSpec::worker("archiver", move |context: Context<ArchiverMessage>| {
             let ticker = Ticker::start(context.myself, INTERVAL, None, || ArchiverMessage::Forget);
-            let archiver = Self { store: store.clone(), retention, _ticker: ticker };
+            let (store, office) = (store.clone(), office.clone());
+            let archiver = Self { store, office, archive_retention, request_retention, _ticker: ticker };
             async move { Ok(archiver) }
         });
         spec
     }
+
+    async fn forget(&self) {
+        let now = Utc::now();
+        self.forget_all(Kept::EndedWork, now - self.archive_retention).await;
+        self.forget_all(Kept::Requests, now - self.request_retention).await;
+        self.forget_all(Kept::DeadProcesses, now - DEAD_RUNNER_RETENTION).await;
+    }
+
+    /// Forgets until there is nothing more, or somebody else holds the office.
+    async fn forget_all(&self, kept: Kept, until: DateTime<Utc>) {
+        while self.office.holds().is_some() {
+            match self.forget_slice(kept, until).await {
+                Ok(rows) if rows == SLICE.unsigned_abs() => {}
+                Ok(rows) => {
+                    debug!(?kept, rows, "forgotten");
+                    return;
+                }
+                Err(error) => {
+                    warn!(?kept, %error, "not forgotten");
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn forget_slice(&self, kept: Kept, until: DateTime<Utc>) -> Result<u64, StoreError> {
+        match kept {
+            Kept::EndedWork => self.store.forget_ended_work(until, SLICE).await,
+            Kept::Requests => self.store.forget_old_requests(until, SLICE).await,
+            Kept::DeadProcesses => self.store.forget_dead_runners(until, SLICE).await,
+        }
+    }
+}
+
+/// What is kept for a time.
+#[derive(Debug, Clone, Copy)]
+enum Kept {
+    EndedWork,
+    Requests,
+    DeadProcesses,
 }
 
 impl Actor for Archiver {
@@ -47,22 +98,7 @@ impl Actor for Archiver {
 
     async fn handle(&mut self, message: ArchiverMessage) -> Result<(), ActorError> {
         match message {
-            ArchiverMessage::Forget => {
-                let until = Utc::now() - self.retention;
-                loop {
-                    match self.store.forget_ended_work(until, SLICE).await {
-                        Ok(rows) if rows == SLICE.unsigned_abs() => {}
-                        Ok(rows) => {
-                            debug!(rows, "ended work forgotten");
-                            break;
-                        }
-                        Err(error) => {
-                            warn!(%error, "ended work not forgotten");
-                            break;
-                        }
-                    }
-                }
-            }
+            ArchiverMessage::Forget => self.forget().await,
         }
         Ok(())
     }

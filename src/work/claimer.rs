@@ -20,6 +20,8 @@ pub struct Claimer {
     pub lease: Lease,
     pub returns: Returns,
     pub places: Places,
+    /// The kind of work that the worker does.
+    pub kind: &'static str,
     /// Queues whose names begin so.
     pub queue_prefix: String,
     /// Rows a claim at most.
@@ -59,7 +61,7 @@ impl Claimer {
             .into_iter()
             .filter_map(|guard| {
                 // A caller may have taken the place since it was counted; then the row goes back untouched.
-                let place = self.places.try_take(&guard.claim().queue)?;
+                let place = self.places.try_take(&guard.claim().queue, &guard.claim().tenant_id)?;
                 Some((guard, place))
             })
             .collect();
@@ -78,10 +80,12 @@ impl Claimer {
     ) -> Result<Vec<Claim>, StoreError> {
         let request = ClaimRequest {
             runner_id,
+            kind: self.kind,
             queue_from,
             queue_until,
-            free_per_queue: self.places.per_queue_max(),
+            free_per_queue: self.places.free_by_default(),
             busy: self.places.busy(),
+            tenants_full: self.places.tenants_full(),
             limit,
         };
         self.store.claim(&request).await

@@ -2,6 +2,7 @@
 //!
 //! **Owns** nothing. Defaults, with their reasons, stand in `config/default.toml` alone.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -29,10 +30,27 @@ pub struct WorkConfig {
     /// How long ended work is kept: 1 min to 10 years.
     #[serde(with = "humantime_serde")]
     pub archive_retention: Duration,
+    /// How long the name of a request is remembered: 1 day to 10 years.
+    #[serde(with = "humantime_serde")]
+    pub request_retention: Duration,
     /// Rows claimed in one statement at most: 1 to 1,000.
     pub claim_batch: u32,
     /// Items of one group of a hot verb at most: 1 to 64.
     pub group_max: usize,
     /// Groups of one verb under way at a time: 1 to 64.
     pub lanes: usize,
+    /// What one tenant may have in hand, over all workers.
+    pub tenants: QueueLimit,
+    /// Queues with a limit of their own, by name. A 0 leaves what holds for the others.
+    pub queues: BTreeMap<String, QueueLimit>,
+}
+
+/// How much of a queue, or of a tenant's, may be in hand, in this process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueueLimit {
+    /// At a time: up to 10,000.
+    pub in_flight_max: u32,
+    /// Begun per minute, a second's worth at once: up to 1,000,000. 0: as fast as it goes.
+    pub rate_per_minute: u32,
 }

@@ -46,6 +46,11 @@ impl Held {
         self.lock().contains(row)
     }
 
+    /// How many rows are in hand.
+    pub fn count(&self) -> u64 {
+        self.lock().len() as u64
+    }
+
     fn enter(&self, claim: &Claim) {
         self.lock().insert((claim.id, claim.fence));
     }

@@ -8,6 +8,7 @@
 //! **Owns** the identity. **Fails** never: a store that is away means no beat, and then no lease.
 //! **Limits**: `[work]`; the order of the three times is checked when the configuration is read.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::Utc;
@@ -17,8 +18,11 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::config::WorkConfig;
+use super::guard::Held;
+use super::hints::Hints;
 use super::ticker::Ticker;
 use crate::domain::ids::RunnerId;
+use crate::store::runner::RunnerLoad;
 use crate::store::{Store, StoreError};
 use crate::supervision::{Actor, ActorError, ChildSpec, Context};
 
@@ -87,6 +91,29 @@ impl Lease {
     }
 }
 
+/// What a process shows of its work with each beat; clones show the same.
+#[derive(Clone, Default)]
+pub struct Load {
+    pub held: Held,
+    /// Rows that could be in hand at most, in all.
+    pub places: Arc<AtomicU64>,
+}
+
+impl Load {
+    /// What `held` holds, of so many places.
+    pub fn new(held: Held, places: u64) -> Self {
+        Self { held, places: Arc::new(AtomicU64::new(places)) }
+    }
+
+    fn now(&self) -> RunnerLoad {
+        RunnerLoad {
+            seen_at: Utc::now(),
+            in_hand: self.held.count(),
+            places: self.places.load(Ordering::Relaxed),
+        }
+    }
+}
+
 /// What the keeper is told.
 pub enum LeaseKeeperMessage {
     /// Time for a beat.
@@ -97,19 +124,21 @@ pub enum LeaseKeeperMessage {
 pub struct LeaseKeeper {
     store: Store,
     lease: Lease,
+    hints: Hints,
+    load: Load,
     name: String,
     _ticker: Ticker,
 }
 
 impl LeaseKeeper {
     /// The keeper as a child of the foundation. Ready when the process has been entered.
-    pub fn spec(store: Store, lease: Lease, config: &WorkConfig) -> ChildSpec {
+    pub fn spec(store: Store, lease: Lease, hints: Hints, load: Load, config: &WorkConfig) -> ChildSpec {
         let interval = config.heartbeat_interval;
         let (_, spec) = ChildSpec::worker("runner", move |context: Context<LeaseKeeperMessage>| {
-            let (store, lease) = (store.clone(), lease.clone());
+            let (store, lease, hints, load) = (store.clone(), lease.clone(), hints.clone(), load.clone());
             async move {
                 let ticker = Ticker::start(context.myself, interval, None, || LeaseKeeperMessage::Beat);
-                let keeper = Self { store, lease, name: process_name(), _ticker: ticker };
+                let keeper = Self { store, lease, hints, load, name: process_name(), _ticker: ticker };
                 // An incarnation before this one may have left an identity, which is as good as new.
                 if keeper.lease.holder().is_none() {
                     keeper.enter().await.map_err(ActorError::from)?;
@@ -126,13 +155,15 @@ impl LeaseKeeper {
         self.store.enter_runner(id, &self.name, Utc::now()).await?;
         self.lease.renew(id, sent);
         info!(runner_id = %id, "process entered");
+        // Whoever looked while there was no lease has found nothing that it could take.
+        self.hints.there_is_work_here("");
         Ok(())
     }
 
     async fn beat(&self) -> Result<(), StoreError> {
         let Some(id) = self.identity() else { return self.enter().await };
         let sent = Instant::now();
-        if self.store.beat_runner(id).await? {
+        if self.store.beat_runner(id, self.load.now()).await? {
             self.lease.renew(id, sent);
             return Ok(());
         }
@@ -163,10 +194,11 @@ impl Actor for LeaseKeeper {
 
     async fn stopping(&mut self) {
         // Claims have been settled or returned by now; peers need not wait for a counter to stand still.
-        if let Some(id) = self.lease.give_up()
-            && let Err(error) = self.store.leave_runner(id, Utc::now()).await
-        {
-            warn!(%error, "lease not released; it will be missed instead");
+        let Some(id) = self.lease.give_up() else { return };
+        match self.store.leave_runner(id, Utc::now()).await {
+            // Its offices are vacant, and what it still had in hand may be claimed.
+            Ok(_) => self.hints.there_is_work(""),
+            Err(error) => warn!(%error, "lease not released; it will be missed instead"),
         }
     }
 }

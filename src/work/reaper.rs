@@ -3,12 +3,17 @@
 //! A process is dead when its counter has stood still for `reap_after` of this observer's own monotonic clock: wall clocks
 //! may jump, and a row's age says nothing about its holder. Whoever sees it first buries it; the others find it buried.
 //!
-//! **Owns** what it has seen of the others. **Fails** softly: a store that is away is looked at again.
+//! Rows become due at a moment that nobody signals: it looks often, and where the next moment is known, exactly then.
+//!
+//! **Owns** what it has seen of the others, and one alarm. **Fails** softly: a store that is away is looked at again.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -42,6 +47,10 @@ pub struct Reaper {
     held: Held,
     /// Rows that ran under this process and in nobody's hand at the last look.
     unheld: HashSet<(WorkId, i64)>,
+    interval: Duration,
+    /// Wakes the ticker before its time.
+    due: Arc<Notify>,
+    alarm: Option<AbortHandle>,
     _ticker: Ticker,
 }
 
@@ -50,8 +59,8 @@ impl Reaper {
     pub fn spec(store: Store, lease: Lease, hints: Hints, held: Held, config: &WorkConfig) -> ChildSpec {
         let config = config.clone();
         let (_, spec) = ChildSpec::worker("reaper", move |context: Context<ReaperMessage>| {
-            // Rows become due at a moment that nobody signals, so this looks more often than the claim loops poll.
             let interval = (config.poll_interval / 4).min(config.heartbeat_interval / 2);
+            let due = Arc::new(Notify::new());
             let reaper = Self {
                 store: store.clone(),
                 lease: lease.clone(),
@@ -62,7 +71,10 @@ impl Reaper {
                 seen: HashMap::new(),
                 held: held.clone(),
                 unheld: HashSet::new(),
-                _ticker: Ticker::start(context.myself, interval, None, || ReaperMessage::Look),
+                interval,
+                due: due.clone(),
+                alarm: None,
+                _ticker: Ticker::start(context.myself, interval, Some(due), || ReaperMessage::Look),
             };
             async move { Ok(reaper) }
         });
@@ -70,9 +82,12 @@ impl Reaper {
     }
 
     async fn look(&mut self) -> Result<(), StoreError> {
-        for queue in self.store.promote_due(Utc::now()).await? {
-            self.hints.there_is_work(&queue);
+        let queues = self.store.promote_due(Utc::now()).await?;
+        for queue in &queues {
+            self.hints.there_is_work(queue);
         }
+        let next = self.store.next_due().await?;
+        self.set_alarm(next, !queues.is_empty());
         let is_time = self.looked_at_others.is_none_or(|at| at.elapsed() >= self.look_at_others_every);
         if is_time {
             self.looked_at_others = Some(Instant::now());
@@ -80,6 +95,25 @@ impl Reaper {
             self.look_at_ourselves().await?;
         }
         Ok(())
+    }
+
+    /// Has this look again when the next row becomes due, if that is before the next look. `got_on`: rows were found due,
+    /// so that more of them may be left; without it, a row that is due already is in another process's hands.
+    fn set_alarm(&mut self, next: Option<DateTime<Utc>>, got_on: bool) {
+        if let Some(earlier) = self.alarm.take() {
+            earlier.abort();
+        }
+        let wait = match next.map(|next| (next - Utc::now()).to_std()) {
+            Some(Ok(wait)) if wait < self.interval => wait,
+            Some(Err(_)) if got_on => Duration::ZERO,
+            _ => return,
+        };
+        let due = self.due.clone();
+        let alarm = tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            due.notify_one();
+        });
+        self.alarm = Some(alarm.abort_handle());
     }
 
     /// Puts back what runs under this process and is in nobody's hand: the answer to a claim or a commit was lost on its
@@ -133,6 +167,14 @@ impl Reaper {
             self.hints.there_is_work("");
         }
         Ok(())
+    }
+}
+
+impl Drop for Reaper {
+    fn drop(&mut self) {
+        if let Some(alarm) = self.alarm.take() {
+            alarm.abort();
+        }
     }
 }
 

@@ -8,14 +8,19 @@ mod peers;
 #[path = "../support/small_house.rs"]
 mod small_house;
 
+mod engine_model;
 mod manual;
 mod peer_grpc;
 mod peer_otlp;
 mod peer_sqs;
 mod peer_webhook;
 mod store_boletos;
+mod store_copy;
 mod store_deliveries;
+mod store_leader;
+mod store_notify;
 mod store_open;
+mod store_queues;
 mod store_work;
 
 /// Runs a list of checks on both databases, as tests of their own.

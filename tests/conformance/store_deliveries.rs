@@ -2,7 +2,7 @@
 
 use bursar::domain::boleto::status::Status;
 use bursar::domain::ids::{BoletoId, EndpointId, EventId, RunnerId, TenantId};
-use bursar::domain::work::{Claim, WorkState};
+use bursar::domain::work::{Claim, WorkState, kind};
 use bursar::store::Store;
 use bursar::store::boleto::Notify;
 use bursar::store::boleto_settle::{Change, Settlement};
@@ -36,9 +36,18 @@ fn endpoint(target: &str, event_types: &[&str]) -> StoredEndpoint {
     }
 }
 
-fn claim_of(prefix: &str, runner_id: RunnerId) -> ClaimRequest {
+fn claim_of(prefix: &str, kind: &'static str, runner_id: RunnerId) -> ClaimRequest {
     let (queue_from, queue_until) = (prefix.to_owned(), end_of_prefix(prefix));
-    ClaimRequest { runner_id, queue_from, queue_until, free_per_queue: 100, busy: vec![], limit: 100 }
+    ClaimRequest {
+        runner_id,
+        queue_from,
+        queue_until,
+        free_per_queue: 100,
+        busy: vec![],
+        tenants_full: vec![],
+        kind,
+        limit: 100,
+    }
 }
 
 /// A boleto that was registered, with its owner's queue.
@@ -49,7 +58,11 @@ async fn a_registered_boleto(store: &Store, runner: RunnerId, notify: Notify) ->
     draft.notify = notify;
     draft.reference_id = Some("pedido 7".to_owned());
     store.create_boletos(std::slice::from_ref(&draft)).await.remove(0).expect("made");
-    let claim = store.claim(&claim_of("registration/", runner)).await.expect("claims").remove(0);
+    let claim = store
+        .claim(&claim_of("registration/", kind::BOLETO_REGISTER, runner))
+        .await
+        .expect("claims")
+        .remove(0);
     let settlement = Settlement {
         claim,
         event_id: EventId(Uuid::now_v7()),
@@ -62,7 +75,7 @@ async fn a_registered_boleto(store: &Store, runner: RunnerId, notify: Notify) ->
 }
 
 async fn deliveries(store: &Store, runner: RunnerId) -> Vec<Claim> {
-    store.claim(&claim_of("delivery/", runner)).await.expect("claims")
+    store.claim(&claim_of("delivery/", kind::NOTIFICATION_DELIVER, runner)).await.expect("claims")
 }
 
 async fn the_owners_queue_and_the_subscriptions_are_told_and_nobody_else(kind: Kind) {

@@ -5,11 +5,11 @@ use std::time::Duration;
 use bursar::domain::boleto::BankResponse;
 use bursar::domain::boleto::status::Status;
 use bursar::domain::ids::{EventId, RunnerId};
-use bursar::domain::work::{Claim, WorkState};
+use bursar::domain::work::{Claim, WorkState, kind};
 use bursar::store::Store;
 use bursar::store::boleto::BoletoDraft;
 use bursar::store::boleto_settle::{Change, Settled, Settlement};
-use bursar::store::runner::RunnerBeat;
+use bursar::store::runner::{RunnerBeat, RunnerLoad};
 use bursar::store::work::{ClaimRequest, Ending, PutBack, end_of_prefix};
 use bursar::store::work_steer::{RegisterAgain, Steered, WorkFilter};
 use uuid::Uuid;
@@ -62,6 +62,8 @@ fn claim_all(runner_id: RunnerId) -> ClaimRequest {
         queue_until: end_of_prefix("registration/banco_do_brasil/"),
         free_per_queue: 1000,
         busy: vec![],
+        tenants_full: vec![],
+        kind: kind::BOLETO_REGISTER,
         limit: 1000,
     }
 }
@@ -133,13 +135,16 @@ async fn only_the_holder_of_the_fence_ends_a_row(kind: Kind) {
 async fn a_dead_process_claims_nothing_and_its_rows_return(kind: Kind) {
     let bench = bench(kind, 3).await;
     let claimed = bench.store.claim(&claim_all(bench.runner)).await.expect("claims");
-    assert!(bench.store.beat_runner(bench.runner).await.expect("a beat"));
+    assert!(bench.store.beat_runner(bench.runner, RunnerLoad::default()).await.expect("a beat"));
     let seen = RunnerBeat { id: bench.runner, beat: 0 };
     let early = bench.store.bury_runner(&seen, now()).await.expect("an answer");
     assert!(!early.buried, "it has beaten since it was seen");
     let burial = bench.store.bury_runner(&RunnerBeat { beat: 1, ..seen }, now()).await.expect("an answer");
     assert_eq!((burial.buried, burial.rows_returned), (true, 3));
-    assert!(!bench.store.beat_runner(bench.runner).await.expect("an answer"), "dead is final");
+    assert!(
+        !bench.store.beat_runner(bench.runner, RunnerLoad::default()).await.expect("an answer"),
+        "dead is final"
+    );
     assert!(bench.store.claim(&claim_all(bench.runner)).await.expect("an answer").is_empty());
     let stale = Ending::of(&claimed[0], WorkState::Completed, None);
     assert!(bench.store.end_alone(&[stale], now()).await.expect("an answer").is_empty());

@@ -3,7 +3,7 @@
 //! **Owns** the server and its folder; both go when this is dropped. **Fails** a test whose server does not come up.
 //! **Limits**: the programs and the start are those of `.ci/postgres`; its one database is named `postgres`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.ci/postgres");
@@ -18,9 +18,15 @@ pub struct Cluster {
 impl Cluster {
     /// A new server, up.
     pub async fn start() -> Self {
-        tokio::task::spawn_blocking(|| {
+        Self::start_in(&std::env::temp_dir()).await
+    }
+
+    /// A new server whose folder is made in this one.
+    pub async fn start_in(parent: &Path) -> Self {
+        let parent = parent.to_owned();
+        tokio::task::spawn_blocking(move || {
             let programs = said(Command::new(SCRIPT).arg("bin"));
-            let started = said(Command::new(SCRIPT).arg("start"));
+            let started = said(Command::new(SCRIPT).arg("start").env("TMPDIR", &parent));
             let (folder, url) = started.split_once('\n').expect("a folder and a URL");
             Self { url: url.to_owned(), folder: folder.into(), programs: programs.into() }
         })
@@ -31,6 +37,12 @@ impl Cluster {
     /// Stops it as a crash would: connections are cut, and nothing is written down any more.
     pub async fn crash(&self) {
         self.control(&["stop", "-m", "immediate"]).await;
+    }
+
+    /// Stops it as a crash would and starts it again at once.
+    pub async fn restart(&self) {
+        let log = self.folder.join("data/server.log").display().to_string();
+        self.control(&["restart", "-m", "immediate", "-l", &log]).await;
     }
 
     /// Starts it again; it repairs itself first.

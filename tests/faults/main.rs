@@ -18,9 +18,14 @@ mod database;
 #[cfg(feature = "failpoints")]
 #[path = "../support/process.rs"]
 mod process;
+#[cfg(feature = "failpoints")]
+#[path = "../support/proxy.rs"]
+mod proxy;
 
 #[cfg(feature = "failpoints")]
 mod cluster;
+#[cfg(feature = "failpoints")]
+mod commit_fate;
 #[cfg(feature = "failpoints")]
 mod crash_points;
 #[cfg(feature = "failpoints")]
@@ -28,17 +33,29 @@ mod database_away;
 #[cfg(feature = "failpoints")]
 mod drain;
 #[cfg(feature = "failpoints")]
+mod frozen_process;
+#[cfg(feature = "failpoints")]
 mod held_calls;
 #[cfg(feature = "failpoints")]
 mod hung_up_callers;
 #[cfg(feature = "failpoints")]
 mod judge;
 #[cfg(feature = "failpoints")]
+mod load;
+#[cfg(feature = "failpoints")]
+mod one_leader;
+#[cfg(feature = "failpoints")]
+mod partition;
+#[cfg(feature = "failpoints")]
+mod postgres_restarts;
+#[cfg(feature = "failpoints")]
 mod random_kills;
 #[cfg(feature = "failpoints")]
 mod refusals;
 #[cfg(feature = "failpoints")]
 mod shop;
+#[cfg(feature = "failpoints")]
+mod silent_connection;
 #[cfg(feature = "failpoints")]
 mod stage;
 #[cfg(feature = "failpoints")]

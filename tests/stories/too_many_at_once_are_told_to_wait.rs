@@ -1,5 +1,5 @@
 //! More calls come than the house takes at once. Those past the limit are told so quickly, and when to come back; health
-//! is answered whatever the load.
+//! and operators are answered whatever the load.
 
 use std::time::Duration;
 
@@ -33,6 +33,9 @@ async fn too_many_at_once_are_told_to_wait() {
         .check(HealthCheckRequest::default())
         .await
         .expect("health is answered");
+    let operator = house.operator();
+    assert!(operator.info().await.ready, "operators are answered");
+    assert_eq!(operator.work(&[]).await.len(), 2, "and see what is in hand");
     assert_eq!(house.script().asked(Party::BankRegister), 2, "nothing was done for who was told to wait");
 
     house.script().clear(Party::BankRegister);

@@ -68,6 +68,11 @@ impl Program {
         }
     }
 
+    /// The first line so far that satisfies `wanted`.
+    pub fn find(&self, wanted: impl Fn(&str) -> bool) -> Option<String> {
+        self.lines.borrow().iter().find(|line| wanted(line)).cloned()
+    }
+
     /// Sends a signal by its name, such as `TERM`.
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().expect("a program that has not been waited for").to_string();

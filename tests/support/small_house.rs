@@ -86,6 +86,8 @@ impl Outside {
             ("banks.banco_do_brasil.token_url", &addresses.token_url),
             ("banks.banco_do_brasil.settle_after", "10ms"),
             ("registration.retry_base", "10ms"),
+            ("breaker.wait_base", "20ms"),
+            ("breaker.wait_cap", "200ms"),
             ("registration.inline_deadline", "5s"),
             ("notification.retry_base", "10ms"),
             ("work.poll_interval", "20ms"),

@@ -25,6 +25,7 @@ use crate::messages::bank_accounts::AccountKey;
 use crate::store::StoreError;
 use crate::store::boleto_settle::{Change, Settled, Settlement};
 use crate::work::ClaimGuard;
+use crate::work::breaker::Verdict;
 
 /// Between two tries to write an outcome down while the store is away.
 const AWAY_WAIT: Duration = Duration::from_millis(250);
@@ -62,6 +63,7 @@ impl Attempt {
             found = tokio::time::timeout(timeout, self.ask(&claim, is_fresh, &mut boleto)) => found.ok(),
         };
         let found = found.unwrap_or_else(|| {
+            self.means.claimer.places.report(&claim.queue, Verdict::Failed);
             let error = "no end within the attempt's time".to_owned();
             Found::Change(self.later(&claim, None, true, error))
         });
@@ -141,7 +143,7 @@ impl Attempt {
         sent_at: DateTime<Utc>,
     ) -> Option<Change> {
         let settle_after = self.means.bank.capabilities().settle_after;
-        match self.look_up(account, boleto).await {
+        match self.look_up(claim, account, boleto).await {
             Ok(LookUp::OnFile(title)) => Some(on_file(*title)),
             Ok(LookUp::NotFound) => {
                 let counts_from = sent_at + settle_after;
@@ -161,12 +163,33 @@ impl Attempt {
         }
     }
 
-    async fn look_up(&self, account: &BankAccount, boleto: &Boleto) -> Result<LookUp, BankError> {
+    async fn look_up(
+        &self,
+        claim: &Claim,
+        account: &BankAccount,
+        boleto: &Boleto,
+    ) -> Result<LookUp, BankError> {
         crate::failpoint::reached("bank.look_up.before");
         let answer = self.means.bank.look_up(&LookUpRequest { account, boleto }).await;
         crate::failpoint::poison(boleto.reference_id.as_deref());
         crate::failpoint::reached("bank.look_up.after");
+        self.hear(claim, answer.as_ref().err());
         answer
+    }
+
+    /// Tells the queue's breaker what an answer says about the bank. A no is an answer.
+    fn hear(&self, claim: &Claim, error: Option<&BankError>) {
+        let verdict = match error {
+            None | Some(BankError::Refused { .. } | BankError::AlreadyOnFile { .. }) => Verdict::Answered,
+            Some(
+                BankError::OutcomeUnknown { .. }
+                | BankError::Unavailable { .. }
+                | BankError::Misconfigured { .. },
+            ) => Verdict::Failed,
+            // The bank was not asked.
+            Some(BankError::Unsupported { .. }) => return,
+        };
+        self.means.claimer.places.report(&claim.queue, verdict);
     }
 
     async fn register(&self, claim: &Claim, account: &BankAccount, boleto: &Boleto) -> Change {
@@ -181,11 +204,12 @@ impl Attempt {
         let answer = self.means.bank.register(&request).await;
         crate::failpoint::poison(boleto.reference_id.as_deref());
         crate::failpoint::reached("bank.register.after");
+        self.hear(claim, answer.as_ref().err());
         match answer {
             Ok(Registration { response, pix_emv, .. }) => {
                 Change::Decided { status: Status::Registered, response: Some(cut(response)), pix_emv }
             }
-            Err(BankError::AlreadyOnFile { response }) => match self.look_up(account, boleto).await {
+            Err(BankError::AlreadyOnFile { response }) => match self.look_up(claim, account, boleto).await {
                 Ok(LookUp::OnFile(title)) => on_file(*title),
                 Ok(LookUp::NotFound) => {
                     let error = format!("on file by {} and not found", response.code);

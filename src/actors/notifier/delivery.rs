@@ -18,6 +18,7 @@ use crate::connectors::channels::{Channel as _, ChannelError, Destination, Notic
 use crate::domain::ids::{EndpointId, EventId};
 use crate::domain::work::{Claim, WorkState};
 use crate::store::delivery::{DeliveryChange, DeliverySettlement, DueDelivery, DueEvent};
+use crate::work::breaker::Verdict;
 use crate::work::{ClaimGuard, Place};
 
 /// Between two tries to write an outcome down while the store is away.
@@ -107,6 +108,7 @@ async fn deliver_to_one(means: Arc<Means>, owed: Vec<Owed>) {
             || ChannelError::OutcomeUnknown { reason: "no end within the attempt's time".to_owned() };
         owed.iter().map(|owed| owed.due.events.iter().map(|_| Err(unknown())).collect()).collect()
     });
+    hear(&means, &first.guard.claim().queue, &results);
     let disabled = results.iter().flatten().any(|result| matches!(result, Err(ChannelError::Disabled)));
     if disabled {
         let reason = "the destination said that it is gone";
@@ -120,6 +122,19 @@ async fn deliver_to_one(means: Arc<Means>, owed: Vec<Owed>) {
         settling.spawn(settle(means.clone(), owed, settlement).in_current_span());
     }
     settling.join_all().await;
+}
+
+/// Tells the endpoint's breaker what one call says about it. A no is an answer; one answer among many is one, too.
+fn hear(means: &Means, queue: &str, results: &[Vec<Result<Receipt, ChannelError>>]) {
+    let failed = |result: &Result<Receipt, ChannelError>| {
+        use ChannelError::{Misconfigured, OutcomeUnknown, Unavailable};
+        matches!(result, Err(Unavailable { .. } | OutcomeUnknown { .. } | Misconfigured { .. }))
+    };
+    let mut results = results.iter().flatten().peekable();
+    if results.peek().is_some() {
+        let verdict = if results.all(failed) { Verdict::Failed } else { Verdict::Answered };
+        means.claimer.places.report(queue, verdict);
+    }
 }
 
 /// Sends all notices of one endpoint, and returns the results per delivery and event.

@@ -46,19 +46,48 @@ impl Meters {
     }
 }
 
-/// Counts the messages in a ledger that somebody else is writing, each byte once.
+/// Processor time of this process and of the cluster whose parent is named, at one moment.
+pub(super) struct Usage {
+    client: Option<Duration>,
+    database: Option<Duration>,
+}
+
+impl Usage {
+    pub fn now(postmaster: Option<u32>) -> Self {
+        Self { client: cpu_time(std::process::id()), database: postmaster.and_then(cluster_cpu_time) }
+    }
+
+    /// Microseconds of this process since then.
+    pub fn client_us_since(&self, earlier: &Self) -> Option<f64> {
+        Some(self.client?.saturating_sub(earlier.client?).as_secs_f64() * 1e6)
+    }
+
+    /// Microseconds of the cluster since then.
+    pub fn database_us_since(&self, earlier: &Self) -> Option<f64> {
+        Some(self.database?.saturating_sub(earlier.database?).as_secs_f64() * 1e6)
+    }
+}
+
+/// Counts the effects of one kind in a ledger that somebody else is writing, each byte once.
 pub(super) struct LedgerTail {
     path: PathBuf,
+    kind: &'static str,
     offset: u64,
-    told: u64,
+    counted: u64,
 }
 
 impl LedgerTail {
+    /// Counts the messages that queues took.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, offset: 0, told: 0 }
+        Self::of(path, TOLD)
     }
 
-    fn count(&mut self) -> u64 {
+    /// Counts the lines that hold this text.
+    pub fn of(path: PathBuf, kind: &'static str) -> Self {
+        Self { path, kind, offset: 0, counted: 0 }
+    }
+
+    pub fn count(&mut self) -> u64 {
         use std::io::{Read as _, Seek as _, SeekFrom};
         let mut fresh = Vec::new();
         let read = fs::File::open(&self.path).and_then(|mut file| {
@@ -69,10 +98,10 @@ impl LedgerTail {
         let whole = fresh.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         if read.is_ok() {
             let text = String::from_utf8_lossy(&fresh[..whole]);
-            self.told += text.lines().filter(|line| line.contains(TOLD)).count() as u64;
+            self.counted += text.lines().filter(|line| line.contains(self.kind)).count() as u64;
             self.offset += whole as u64;
         }
-        self.told
+        self.counted
     }
 }
 

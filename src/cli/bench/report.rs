@@ -181,6 +181,12 @@ impl Row {
         self
     }
 
+    /// Holds the ratio, if there is a peer, against the least that it is meant to be.
+    pub fn goal_of_ratio(self, least: f64) -> Self {
+        let ratio = self.ratio;
+        self.goal("ratio", Bound::AtLeast(least), ratio)
+    }
+
     /// Holds the result itself against a goal.
     pub fn result_goal(self, bound: Bound) -> Self {
         let result = self.result;

@@ -6,7 +6,7 @@ use prost::Message;
 use prost_types::FileDescriptorSet;
 use serde_json::Value;
 
-use super::{bank_account, boleto, endpoint, node, parsed, work};
+use super::{bank_account, boleto, endpoint, node, parsed, process, queue, work};
 use crate::proto::DESCRIPTOR_SET;
 
 /// The names of a message's fields, as the protocol has them.
@@ -66,6 +66,12 @@ fn the_names_of_every_document_are_the_protocols() {
         (control, "Exit", node::exit(&Default::default())),
         (control, "GetInfoResponse", node::info(&Default::default())),
         (control, "Work", work::work(&Default::default())),
+        (control, "Attempt", work::attempt(&Default::default())),
+        (control, "Queue", queue::queue(&Default::default())),
+        (control, "QueuePause", queue::pause(&Default::default())),
+        (control, "Breaker", queue::breaker(&Default::default())),
+        (control, "Process", process::process(&Default::default())),
+        (control, "Office", process::office(&Default::default())),
     ];
     for (package, message, document) in documents {
         assert_eq!(keys(&document), fields(package, message), "{package}.{message}");
@@ -81,12 +87,13 @@ fn enums_are_their_short_names() {
     let numbered: Vec<String> = (1..=7).map(work::state).collect();
     assert_eq!(numbered, work::STATES);
     assert_eq!((node::kind(2), boleto::resolution(2)), ("supervisor".to_owned(), "external_id".to_owned()));
+    assert_eq!((process::state(2), queue::breaker_state(3)), ("dead".to_owned(), "half_open".to_owned()));
 }
 
 #[test]
 fn every_pointer_of_a_view_points_into_its_document() {
     // A view that points past its document would silently show nothing for ever.
-    let views: [(&[crate::cli::table::Column], Value); 8] = [
+    let views: [(&[crate::cli::table::Column], Value); 12] = [
         (&boleto::DETAIL, boleto::boleto(&Default::default())),
         (&boleto::ROW, boleto::boleto(&Default::default())),
         (&bank_account::DETAIL, bank_account::bank_account(&Default::default())),
@@ -95,10 +102,15 @@ fn every_pointer_of_a_view_points_into_its_document() {
         (&work::DETAIL, work::work(&Default::default())),
         (&work::ROW, work::work(&Default::default())),
         (&node::INFO, node::info(&Default::default())),
+        (&work::ATTEMPT, work::attempt(&Default::default())),
+        (&queue::ROW, queue::queue(&Default::default())),
+        (&queue::PAUSE, queue::pause(&Default::default())),
+        (&process::ROW, process::process(&Default::default())),
     ];
     for (columns, document) in views {
         for column in columns {
-            let first = column.pointer.split('/').nth(1).unwrap();
+            // An empty pointer is the whole document, for a column that is put together from several fields.
+            let Some(first) = column.pointer.split('/').nth(1) else { continue };
             assert!(document.get(first).is_some(), "{} points nowhere", column.pointer);
         }
     }

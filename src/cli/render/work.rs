@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{short, short_name_parser, time};
 use crate::cli::table::Column;
-use crate::proto::control::v1::{Work, WorkState};
+use crate::proto::control::v1::{Attempt, Work, WorkState};
 
 /// Every state that work may be in, by its short name.
 pub const STATES: [&str; 7] =
@@ -42,6 +42,14 @@ pub const DETAIL: [Column; 13] = [
     Column::plain("runner", "/runner_id"),
 ];
 
+/// What is shown of each attempt that did not complete it.
+pub const ATTEMPT: [Column; 4] = [
+    Column::plain("ATTEMPT", "/attempt"),
+    Column::time("ENDED", "/time"),
+    Column::plain("BY", "/runner_id"),
+    Column::plain("ERROR", "/error"),
+];
+
 /// The row as a document.
 pub fn work(work: &Work) -> Value {
     json!({
@@ -58,6 +66,16 @@ pub fn work(work: &Work) -> Value {
         "end_time": time(work.end_time.as_ref()),
         "traceparent": work.traceparent,
         "runner_id": work.runner_id,
+        "attempts": work.attempts.iter().map(attempt).collect::<Vec<_>>(),
+    })
+}
+
+pub(super) fn attempt(attempt: &Attempt) -> Value {
+    json!({
+        "attempt": attempt.attempt,
+        "time": time(attempt.time.as_ref()),
+        "runner_id": attempt.runner_id,
+        "error": attempt.error,
     })
 }
 

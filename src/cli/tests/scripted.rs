@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use clap::Parser;
@@ -39,8 +40,8 @@ pub async fn house() -> House {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = Server::builder()
-        .add_service(BoletoServiceServer::new(Scripted))
-        .add_service(ControlServiceServer::new(Scripted))
+        .add_service(BoletoServiceServer::new(Scripted::default()))
+        .add_service(ControlServiceServer::new(Scripted::default()))
         .serve_with_incoming(TcpIncoming::from(listener));
     let server = tokio::spawn(async move { serving.await.unwrap() });
     House { address, server: Some(server) }
@@ -101,7 +102,11 @@ impl Write for Kept {
 
 type Answer<T> = Result<Response<T>, Status>;
 
-struct Scripted;
+/// A service that counts the slices that it was asked for.
+#[derive(Default)]
+struct Scripted {
+    slices: AtomicUsize,
+}
 
 fn unasked<T>() -> Answer<T> {
     Err(Status::unimplemented("no test asks this"))
@@ -177,6 +182,98 @@ impl BoletoService for Scripted {
 
 #[tonic::async_trait]
 impl ControlService for Scripted {
+    type WatchTreeStream = Pin<Box<dyn Stream<Item = Result<WatchTreeResponse, Status>> + Send>>;
+
+    /// The same picture twice, then the end.
+    async fn watch_tree(&self, _: Request<WatchTreeRequest>) -> Answer<Self::WatchTreeStream> {
+        let picture = || Ok(WatchTreeResponse { root: Some(crate::cli::render::node::tests::house()) });
+        Ok(Response::new(Box::pin(tokio_stream::iter([picture(), picture()]))))
+    }
+
+    /// One that lives, answers and holds an office, and one that died.
+    async fn list_processes(&self, _: Request<ListProcessesRequest>) -> Answer<ListProcessesResponse> {
+        let office = Office { name: "archiver".to_owned(), term: 3, time: None };
+        let alive = Process {
+            name: "host:1".to_owned(),
+            state: ProcessState::Alive.into(),
+            in_hand: 5,
+            places: 64,
+            offices: vec![office],
+            answering: true,
+            ..Process::default()
+        };
+        let dead =
+            Process { name: "host:2".to_owned(), state: ProcessState::Dead.into(), ..Process::default() };
+        Ok(Response::new(ListProcessesResponse { processes: vec![alive, dead] }))
+    }
+
+    /// One queue, held back by a prefix, whose party does not answer.
+    async fn list_queues(&self, _: Request<ListQueuesRequest>) -> Answer<ListQueuesResponse> {
+        let queue = Queue {
+            name: "registration/banco_do_brasil/1".to_owned(),
+            pause: Some(QueuePause {
+                name: "registration/".to_owned(),
+                reason: "maintenance".to_owned(),
+                time: None,
+            }),
+            available: 7,
+            oldest_due_age: Some(prost_types::Duration { seconds: 61, nanos: 500_000_000 }),
+            breaker: Some(Breaker { state: BreakerState::Open.into(), failures: 5, probe_time: None }),
+            ..Queue::default()
+        };
+        Ok(Response::new(ListQueuesResponse { queues: vec![queue], next_page_token: String::new() }))
+    }
+
+    /// Gives back what was asked for.
+    async fn pause_queue(&self, request: Request<PauseQueueRequest>) -> Answer<PauseQueueResponse> {
+        let PauseQueueRequest { name, reason } = request.into_inner();
+        Ok(Response::new(PauseQueueResponse { pause: Some(QueuePause { name, reason, time: None }) }))
+    }
+
+    async fn resume_queue(&self, _: Request<ResumeQueueRequest>) -> Answer<ResumeQueueResponse> {
+        Ok(Response::new(ResumeQueueResponse { was_paused: true }))
+    }
+
+    async fn pause_actor(&self, request: Request<PauseActorRequest>) -> Answer<PauseActorResponse> {
+        let node =
+            Node { path: request.into_inner().path, note: "paused".to_owned(), ..Node::default() };
+        Ok(Response::new(PauseActorResponse { node: Some(node) }))
+    }
+
+    async fn resume_actor(&self, _: Request<ResumeActorRequest>) -> Answer<ResumeActorResponse> {
+        unasked()
+    }
+
+    /// A full slice for the queue `full`, and there the service goes away; one row for others.
+    async fn batch_retry_work(
+        &self,
+        request: Request<BatchRetryWorkRequest>,
+    ) -> Answer<BatchRetryWorkResponse> {
+        let filter = request.into_inner().filter.unwrap_or_default();
+        let asked = self.slices.fetch_add(1, Ordering::SeqCst);
+        match (filter.queue.as_str(), asked) {
+            ("full", 0 | 1) => Ok(Response::new(BatchRetryWorkResponse {
+                retried: 1_000,
+                more: true,
+                ..BatchRetryWorkResponse::default()
+            })),
+            ("full", _) => Err(Status::unavailable("gone")),
+            (_, asked) => Ok(Response::new(BatchRetryWorkResponse {
+                retried: 10,
+                in_hand: 2,
+                superseded: 1,
+                more: asked < 2,
+            })),
+        }
+    }
+
+    async fn batch_cancel_work(
+        &self,
+        _: Request<BatchCancelWorkRequest>,
+    ) -> Answer<BatchCancelWorkResponse> {
+        Ok(Response::new(BatchCancelWorkResponse { cancelled: 4, in_hand: 1, more: false }))
+    }
+
     async fn get_tree(&self, _: Request<GetTreeRequest>) -> Answer<GetTreeResponse> {
         let root = Some(crate::cli::render::node::tests::house());
         Ok(Response::new(GetTreeResponse { root }))
@@ -205,8 +302,11 @@ impl ControlService for Scripted {
         unasked()
     }
 
-    async fn get_work(&self, _: Request<GetWorkRequest>) -> Answer<GetWorkResponse> {
-        unasked()
+    /// One that failed once.
+    async fn get_work(&self, request: Request<GetWorkRequest>) -> Answer<GetWorkResponse> {
+        let attempt = Attempt { attempt: 1, error: "status 500".to_owned(), ..Attempt::default() };
+        let work = Work { id: request.into_inner().id, attempts: vec![attempt], ..Work::default() };
+        Ok(Response::new(GetWorkResponse { work: Some(work) }))
     }
 
     async fn retry_work(&self, _: Request<RetryWorkRequest>) -> Answer<RetryWorkResponse> {

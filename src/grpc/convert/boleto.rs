@@ -8,7 +8,7 @@ use crate::domain::payer::{Address, Payer, name_violations};
 use crate::domain::tax_id::TaxId;
 use crate::domain::violation::Violation;
 use crate::proto::boleto::v1 as proto;
-use crate::store::boleto_watch::{BoletoChange, ChangeCursor};
+use crate::store::boleto_watch::BoletoChange;
 
 pub fn to_proto(boleto: &Boleto) -> proto::Boleto {
     let response = boleto.bank_response.as_ref().map(|response| proto::BankResponse {
@@ -106,9 +106,10 @@ pub fn payer_from_proto(payer: Option<proto::Payer>, violations: &mut Vec<Violat
     (violations.len() == right_so_far).then_some(Payer { name, tax_id, address })
 }
 
-pub fn change_to_proto(change: &BoletoChange) -> proto::BoletoChange {
+/// A change, after which a watch goes on from `cursor`.
+pub fn change_to_proto(change: &BoletoChange, cursor: String) -> proto::BoletoChange {
     proto::BoletoChange {
-        cursor: cursor_text(change.cursor),
+        cursor,
         event_id: change.id.to_string(),
         event_type: change.event_type.clone(),
         occur_time: Some(timestamp(change.occurred_at)),
@@ -117,19 +118,6 @@ pub fn change_to_proto(change: &BoletoChange) -> proto::BoletoChange {
         boleto_id: change.boleto_id.to_string(),
         reference_id: change.reference_id.clone().unwrap_or_default(),
     }
-}
-
-pub fn cursor_text(cursor: ChangeCursor) -> String {
-    format!("{}-{}", cursor.transaction_id, cursor.seq)
-}
-
-/// The place that a cursor names; `0` is the beginning.
-pub fn cursor_from_text(text: &str) -> Option<ChangeCursor> {
-    if text == "0" {
-        return Some(ChangeCursor::default());
-    }
-    let (transaction_id, seq) = text.split_once('-')?;
-    Some(ChangeCursor { transaction_id: transaction_id.parse().ok()?, seq: seq.parse().ok()? })
 }
 
 pub fn parsed_to_proto(parsed: ParsedCode) -> proto::parse_boleto_response::Code {
@@ -160,14 +148,6 @@ pub fn parsed_to_proto(parsed: ParsedCode) -> proto::parse_boleto_response::Code
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_cursor_reads_back() {
-        let cursor = ChangeCursor { transaction_id: 42, seq: 7 };
-        assert_eq!(cursor_from_text(&cursor_text(cursor)), Some(cursor));
-        assert_eq!(cursor_from_text("0"), Some(ChangeCursor::default()));
-        assert_eq!(cursor_from_text("nonsense"), None);
-    }
 
     #[test]
     fn everything_that_is_wrong_with_a_payer_is_said_at_once() {

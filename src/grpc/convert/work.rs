@@ -3,7 +3,7 @@
 use super::timestamp;
 use crate::domain::work::WorkState;
 use crate::proto::control::v1 as proto;
-use crate::store::work_steer::WorkView;
+use crate::store::work_steer::{PastAttempt, WorkView};
 
 pub fn to_proto(view: &WorkView) -> proto::Work {
     let small = |count: i64| i32::try_from(count).unwrap_or(i32::MAX);
@@ -21,6 +21,16 @@ pub fn to_proto(view: &WorkView) -> proto::Work {
         end_time: view.ended_at.map(timestamp),
         traceparent: view.traceparent.clone().unwrap_or_default(),
         runner_id: view.runner_id.map(|id| id.to_string()).unwrap_or_default(),
+        attempts: view.attempts.iter().map(attempt).collect(),
+    }
+}
+
+fn attempt(past: &PastAttempt) -> proto::Attempt {
+    proto::Attempt {
+        attempt: i32::try_from(past.attempt).unwrap_or(i32::MAX),
+        time: Some(timestamp(past.ended_at)),
+        runner_id: past.runner_id.to_string(),
+        error: past.error.clone(),
     }
 }
 

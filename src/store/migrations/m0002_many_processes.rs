@@ -16,7 +16,7 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        super::run(manager, &[PROCESSES, QUEUES, STORE].concat()).await
+        super::run(manager, &[PROCESSES, QUEUES, REQUESTS, STORE].concat()).await
     }
 }
 
@@ -45,6 +45,11 @@ const QUEUES: &[&str] = &[
     // path does not touch it.
     "alter table work add column history text",
     "alter table work_archive add column history text",
+];
+
+const REQUESTS: &[&str] = &[
+    // Retention. Rows come in the order of their time, so that a few words a page range find the oldest.
+    "postgres: create index request_key_created on request_key using brin (created_at_us) with (autosummarize = on)",
 ];
 
 const STORE: &[&str] = &[

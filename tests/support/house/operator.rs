@@ -137,6 +137,14 @@ impl Operator {
         self.control.clone().list_work(request).await.expect("work").into_inner().work
     }
 
+    /// Waits until the one row of work about a subject is in this state.
+    pub async fn finds_work_in(&self, subject_id: &str, state: WorkState) -> Work {
+        eventually(&format!("work of {subject_id} {state:?}"), async || {
+            self.finds_work(subject_id, &[state]).await.pop()
+        })
+        .await
+    }
+
     pub async fn gets_work(&self, id: &str) -> Result<Work, Status> {
         let answer = self.control.clone().get_work(GetWorkRequest { id: id.to_owned() }).await?;
         Ok(answer.into_inner().work.expect("work in the answer"))

@@ -1,0 +1,123 @@
+//! Queues: what lives in them, holding them back, and letting them go on.
+//!
+//! **Fails** with a violation for a name that no queue of ours can have: a pause that was misspelt would hold nothing back.
+//! **Limits**: names of 255 characters, a page of queues.
+
+use std::collections::HashMap;
+
+use tracing::info;
+
+use super::{checked, reason};
+use crate::domain::violation::Violation;
+use crate::domain::work::queue::ROOTS;
+use crate::grpc::convert::queue as convert;
+use crate::grpc::gate::Gate;
+use crate::grpc::page_token;
+use crate::grpc::request;
+use crate::grpc::status::ApiError;
+use crate::messages::House;
+use crate::proto::control::v1 as proto;
+use crate::work::places::Standing;
+
+/// What page tokens of this list are bound to.
+const LIST: &str = "ListQueues";
+const NAME_CHARS_MAX: usize = 255;
+
+pub(super) async fn list(
+    gate: &Gate,
+    request: proto::ListQueuesRequest,
+) -> Result<proto::ListQueuesResponse, ApiError> {
+    let size = gate.page_size(request.page_size)?;
+    let after = page_token::read_name(&LIST, &request.page_token)?;
+    let (house, now) = (gate.house()?, request::now());
+    let mut found = house.store.queues(size + 1, after.as_deref(), now).await?;
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let more = found.len() > size;
+    found.truncate(size);
+    let next = found.last().filter(|_| more).map(|last| page_token::issue_name(&LIST, &last.name));
+    let standings = standings(house);
+    let queues =
+        found.iter().map(|queue| convert::to_proto(queue, standings.get(queue.name.as_str()), now)).collect();
+    Ok(proto::ListQueuesResponse { queues, next_page_token: next.unwrap_or_default() })
+}
+
+pub(super) async fn pause(
+    gate: &Gate,
+    request: proto::PauseQueueRequest,
+) -> Result<proto::PauseQueueResponse, ApiError> {
+    let mut violations = Vec::new();
+    check_name(&request.name, &mut violations);
+    let reason = reason(request.reason, "", &mut violations);
+    checked(violations)?;
+    let house = gate.house_for_change()?;
+    let pause = house.store.pause_queue(&request.name, &reason, request::now()).await?;
+    info!(queue = request.name, "paused by an operator");
+    Ok(proto::PauseQueueResponse { pause: Some(convert::pause_to_proto(&pause)) })
+}
+
+pub(super) async fn resume(
+    gate: &Gate,
+    request: proto::ResumeQueueRequest,
+) -> Result<proto::ResumeQueueResponse, ApiError> {
+    let mut violations = Vec::new();
+    check_name(&request.name, &mut violations);
+    checked(violations)?;
+    let house = gate.house_for_change()?;
+    let was_paused = house.store.resume_queue(&request.name).await?;
+    if was_paused {
+        info!(queue = request.name, "resumed by an operator");
+        house.hints.there_is_work(&request.name);
+    }
+    Ok(proto::ResumeQueueResponse { was_paused })
+}
+
+/// A name below one of the roots: segments of `a-z0-9_.-`, joined by slashes; a slash at its end makes it a prefix.
+fn check_name(name: &str, violations: &mut Vec<Violation>) {
+    let mut object = |why: &str| violations.push(Violation::new("name", why));
+    if name.is_empty() {
+        return object("required");
+    }
+    if name.chars().count() > NAME_CHARS_MAX {
+        return object("at most 255 characters");
+    }
+    let plain =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.' | b'-');
+    let path = name.strip_suffix('/').unwrap_or(name);
+    if !path.split('/').all(|segment| !segment.is_empty() && segment.bytes().all(plain)) {
+        return object("segments of a-z, 0-9, `_`, `.` and `-`, joined by slashes");
+    }
+    if !ROOTS.iter().any(|root| name.starts_with(root)) {
+        object(&format!("must begin with {}", ROOTS.join(" or ")));
+    }
+}
+
+/// How this process stands to the parties behind its queues.
+fn standings(house: &House) -> HashMap<String, Standing> {
+    let standings = house.places.iter().flat_map(|places| places.standings());
+    standings.map(|standing| (standing.queue.clone(), standing)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn objections(name: &str) -> usize {
+        let mut violations = Vec::new();
+        check_name(name, &mut violations);
+        violations.len()
+    }
+
+    #[test]
+    fn names_are_queues_or_prefixes_of_queues() {
+        let account = format!("registration/banco_do_brasil/{}", uuid::Uuid::from_u128(7));
+        for good in ["registration/", "delivery/sqs/", "delivery/sqs", account.as_str()] {
+            assert_eq!(objections(good), 0, "{good}");
+        }
+        let long = format!("delivery/{}", "x".repeat(NAME_CHARS_MAX));
+        let bad =
+            ["", "/", "registration", "other/", "delivery//sqs", "Delivery/", "delivery/%", "delivery/a b"];
+        for bad in bad.into_iter().chain([long.as_str()]) {
+            assert_eq!(objections(bad), 1, "{bad}");
+        }
+    }
+}
