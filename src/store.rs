@@ -12,6 +12,7 @@ pub mod boleto;
 pub mod boleto_list;
 pub mod boleto_settle;
 pub mod boleto_watch;
+mod clock;
 pub mod config;
 pub mod connect;
 mod connections;
@@ -31,6 +32,7 @@ pub mod runner;
 mod transaction;
 pub mod work;
 pub mod work_batch;
+mod work_claim;
 pub mod work_steer;
 
 use std::sync::Arc;
@@ -41,6 +43,7 @@ use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::{DbBackend, Statement, Value};
 use tokio::time::Instant;
 
+use self::clock::Clock;
 pub use self::config::StoreConfig;
 use self::connections::Connections;
 pub use self::error::StoreError;
@@ -63,6 +66,7 @@ struct Inner {
     /// How to listen for what other processes say, where the database carries that.
     listening: Option<PgConnectOptions>,
     timeout: Duration,
+    clock: Clock,
     /// Held for as long as the store is open; on SQLite it proves that no other process writes the file.
     _file_lock: Option<std::fs::File>,
 }

@@ -9,12 +9,10 @@ use tonic::{Code, Streaming};
 
 use super::connection::Connection;
 use super::failure::Failure;
-use super::render::{node, process};
+use super::render::{node, process, queue};
 use super::screen::Screen;
 use super::table;
-use crate::proto::control::v1::{
-    GetTreeRequest, ListProcessesRequest, Node, WatchTreeRequest, WatchTreeResponse,
-};
+use crate::proto::control::v1::{GetTreeRequest, ListProcessesRequest, WatchTreeRequest, WatchTreeResponse};
 
 #[derive(Args)]
 pub(super) struct PsArgs {
@@ -39,21 +37,17 @@ pub(super) async fn run(args: PsArgs, connection: &Connection, screen: &mut Scre
     };
     let answer = connection.call(connection.control().get_tree(GetTreeRequest {})).await?;
     let root = answer.root.ok_or_else(Failure::empty_answer)?;
-    let colour = screen.colour();
-    match processes {
-        None => screen.show(&document(&root), |_| node::tree(&root, args.paths, colour)),
-        Some(processes) => {
-            let document = json!({ "processes": processes, "root": node::node(&root) });
-            screen.show(&document, |_| {
-                let table = table::rows(&process::ROW, &processes);
-                format!("{table}\n{}", node::tree(&root, args.paths, colour))
-            })
-        }
+    let breakers: Vec<Value> = answer.open_breakers.iter().map(queue::open_breaker).collect();
+    let mut document = json!({ "root": node::node(&root), "open_breakers": breakers });
+    let mut parts = vec![node::tree(&root, args.paths, screen.colour())];
+    if let Some(processes) = processes {
+        parts.insert(0, table::rows(&process::ROW, &processes));
+        document["processes"] = Value::Array(processes);
     }
-}
-
-fn document(root: &Node) -> Value {
-    json!({ "root": node::node(root) })
+    if !breakers.is_empty() {
+        parts.push(table::rows(&queue::OPEN_BREAKER, &breakers));
+    }
+    screen.show(&document, |_| parts.join("\n"))
 }
 
 async fn processes(connection: &Connection) -> Result<Vec<Value>, Failure> {
@@ -78,7 +72,8 @@ async fn follow(
     let colour = screen.colour();
     while let Some(answer) = stream.message().await? {
         let root = answer.root.ok_or_else(Failure::empty_answer)?;
-        screen.redraw(&document(&root), |_| node::tree(&root, paths, colour))?;
+        let document = json!({ "root": node::node(&root) });
+        screen.redraw(&document, |_| node::tree(&root, paths, colour))?;
     }
     Err(Failure::found(Code::Unavailable, "the service ended the stream"))
 }

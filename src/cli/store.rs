@@ -74,7 +74,7 @@ fn text(document: &Value) -> String {
     text.push_str(&format!("\n{} rows copied, read back and found to be the same\n", document["rows"]));
     if document["runners_buried"] != 0 {
         text.push_str(&format!(
-            "{} processes had not ended in good order; {} rows of work that they had in hand are claimed again\n",
+            "processes that had not ended in good order: {}; rows of work they had in hand, to be claimed again: {}\n",
             document["runners_buried"], document["work_returned"]
         ));
     }
@@ -92,7 +92,7 @@ fn refused(error: CopyError) -> Failure {
         | CopyError::SchemasDiffer(_) => Code::FailedPrecondition,
         CopyError::Altered { .. } => Code::DataLoss,
         CopyError::Open { error, .. } => match error {
-            OpenError::UnknownUrl(_) => Code::InvalidArgument,
+            OpenError::UnknownUrl(_) | OpenError::UnreadableUrl(_) => Code::InvalidArgument,
             OpenError::InUse(_) | OpenError::SchemaTooNew { .. } => Code::FailedPrecondition,
             OpenError::File { .. } => Code::Unknown,
             OpenError::Store(error) => of_store(error),

@@ -39,10 +39,14 @@ fn arguments_that_exclude_each_other_are_refused() {
     assert!(!taken(&["account", "get"]));
     assert!(!taken(&["endpoint", "create", "--queue-url", "q", "--webhook-url", "w", "--event-type", "*"]));
     assert!(!taken(&["work", "cancel", "w"]), "a reason is required");
+    assert!(taken(&["store", "copy", "--from", "a", "--to", "b"]));
+    assert!(!taken(&["store", "copy", "--from", "a"]));
     assert!(!taken(&["work", "retry"]) && !taken(&["work", "retry", "w", "--all"]), "one, or all that match");
     assert!(!taken(&["work", "retry", "w", "--queue", "q"]), "a filter is for all");
     assert!(taken(&["work", "cancel", "--all", "--queue", "q", "--state", "retryable", "--reason", "r"]));
-    assert!(taken(&["queue", "pause", "delivery/", "--reason", "r"]) && !taken(&["queue", "pause", "delivery/"]));
+    assert!(
+        taken(&["queue", "pause", "delivery/", "--reason", "r"]) && !taken(&["queue", "pause", "delivery/"])
+    );
     assert!(!taken(&["ps", "--all", "--watch"]));
 }
 
@@ -68,11 +72,13 @@ async fn ps_shows_the_tree_to_people_and_to_programs() {
     let Shown { exit, out, err } = house.shows(&["ps"]).await;
     assert_eq!((exit, err.as_str()), (Exit::Success, ""));
     assert!(out.starts_with("NAME ") && out.contains("\n  registrars  melted    11 "), "{out}");
+    assert!(out.ends_with("\ndelivery/sqs/1  half_open  9\n"), "the breaker that is not closed: {out}");
 
     let document = json_of(&house.shows(&["ps", "--json"]).await.out);
     assert_eq!(document["root"]["children"][0]["status"], "melted");
     assert_eq!(document["root"]["children"][0]["last_exit"]["kind"], "panic");
     assert_eq!(document["root"]["uptime"], "3723.000000005s");
+    assert_eq!(document["open_breakers"][0]["breaker"]["failures"], 9);
 }
 
 #[tokio::test]
@@ -90,7 +96,10 @@ async fn ps_shows_every_process_above_the_tree() {
     let house = house().await;
     let out = house.shows(&["ps", "--all"]).await.out;
     let first = out.lines().nth(1).unwrap();
-    assert!(first.starts_with("host:1 *") && first.contains("5/64") && first.ends_with("archiver@3"), "{out}");
+    assert!(
+        first.starts_with("host:1 *") && first.contains("5/64") && first.ends_with("archiver@3"),
+        "{out}"
+    );
     assert!(out.lines().nth(2).unwrap().contains("dead") && out.contains("\nNAME "), "{out}");
     let document = json_of(&house.shows(&["ps", "--all", "--json"]).await.out);
     assert_eq!(document["processes"][0]["offices"][0]["term"], 3);

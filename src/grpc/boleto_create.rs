@@ -89,10 +89,15 @@ pub(super) async fn create(
     let place = registrar.places.try_take(&draft.work.queue, &tenant);
     if place.is_some() {
         draft.work.claimed_by = house.lease.holder();
-        draft.work.sent_at = draft.work.claimed_by.map(|_| draft.now);
+        draft.work.sent_at = draft.work.claimed_by.map(|_| house.store.now());
     }
+    let queue = draft.work.queue.clone();
     match house.creations.run(draft).await? {
         (Created::New { boleto, .. }, guard) => {
+            if guard.is_none() {
+                // No place was free here, and the claim loop is woken when one is; another process may have some now.
+                house.hints.there_is_work_elsewhere(&queue);
+            }
             let boleto = register(gate, house, *boleto, guard, place).await?;
             Ok(answer(&boleto, resolution))
         }

@@ -140,7 +140,7 @@ async fn register_now(gate: &Gate, house: &House, id: BoletoId) -> Result<Boleto
     let account = account.ok_or(ApiError::NotFound("BANK_ACCOUNT"))?;
     let mut work = registration_work(house, &account, id, request::now());
     // Work that was given up or cancelled before this may have sent bytes, so this one looks before it asks.
-    work.sent_at = Some(work.created_at);
+    work.sent_at = Some(house.store.now());
     match house.store.register_again(&work).await? {
         RegisterAgain::NotFound => return Err(ApiError::NotFound("BOLETO")),
         RegisterAgain::NotOpen(status) => return Err(ApiError::RegistrationNotOpen(status)),

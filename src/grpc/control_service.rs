@@ -43,7 +43,9 @@ impl ControlService for Control {
 
     async fn get_tree(&self, _request: Request<proto::GetTreeRequest>) -> Answer<proto::GetTreeResponse> {
         let root = convert_tree::to_proto(&self.gate.tree()?.snapshot());
-        Ok(Response::new(proto::GetTreeResponse { root: Some(root) }))
+        // Before the house is there, nobody has been asked.
+        let open_breakers = self.gate.house().map(|house| queue::open_breakers(house)).unwrap_or_default();
+        Ok(Response::new(proto::GetTreeResponse { root: Some(root), open_breakers }))
     }
 
     async fn watch_tree(&self, request: Request<proto::WatchTreeRequest>) -> Answer<Self::WatchTreeStream> {

@@ -10,10 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sea_orm::sqlx::Connection as _;
+use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend};
 use sea_orm_migration::MigratorTrait;
 
+use super::clock::Clock;
 use super::connections::Connections;
 use super::migrations::{MIN_BINARY, Migrator, SCHEMA_VERSION};
 use super::{Inner, Store, StoreConfig, StoreError, notify};
@@ -23,6 +26,8 @@ const MIGRATION_LOCK: i64 = 287_727;
 /// Prepared statements kept per connection: seven sizes of some forty verbs.
 const STATEMENTS_KEPT: usize = 512;
 
+/// Past it a migration is given up and tried again: a line that fell silent must not keep a process from starting.
+const MIGRATION_MAX: Duration = Duration::from_secs(600);
 /// Two connections for the lease: one for this process's own beat, one for looking at the others and burying them, which
 /// may have to wait for a lock of the dead.
 const LEASE_CONNECTIONS: u32 = 2;
@@ -30,7 +35,11 @@ const LEASE_CONNECTIONS: u32 = 2;
 /// Every join here is a slice of at most 64 rows against a table by its key, and every list goes along an index. The
 /// planner knows neither the slice's size nor, while a table is young, the table's: it now and then hashed a whole table
 /// for each slice (measured: 1,180 µs a delivery instead of 30), or kept the plan that suited an empty one.
-const PLANNER: [(&str, &str); 4] = [
+///
+/// A scan that cannot be avoided costs 10¹⁰ on that paper, at which the server compiles the statement to machine code first
+/// (measured: 117 ms of processor time for reading three rows of `runner`, every few seconds), so it is told not to.
+const PLANNER: [(&str, &str); 5] = [
+    ("jit", "off"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
@@ -43,6 +52,9 @@ pub enum OpenError {
     /// `store.url` is neither.
     #[error("store.url must begin with `sqlite:` or `postgres://`, not {0:?}")]
     UnknownUrl(String),
+    /// `store.url` is a PostgreSQL's and cannot be read. It may hold a password, so it is not said back.
+    #[error("store.url cannot be read: {0}")]
+    UnreadableUrl(String),
     /// Another process has the file.
     #[error(
         "{0} is in use by another process; one process at a time may open an embedded store, several share a PostgreSQL"
@@ -90,7 +102,9 @@ impl Store {
             Some(row) => row.try_get("", "store_id")?,
             None => return Err(StoreError::Broken("the schema does not say what it is".to_owned()).into()),
         };
-        Ok(Self { inner: Arc::new(inner), store_id: store_id.into() })
+        let store = Self { inner: Arc::new(inner), store_id: store_id.into() };
+        store.ask_the_time().await?;
+        Ok(store)
     }
 
     /// Opens the database of `config.url` and leaves its schema as it stands, which has this version; none for a database
@@ -118,6 +132,9 @@ async fn connect(config: &StoreConfig) -> Result<Inner, OpenError> {
     if let Some(path) = sqlite_path(&config.url) {
         open_sqlite(path, config).await
     } else if is_postgres(&config.url) {
+        // Read here first, for the layer below repeats what it cannot read in its error, and time would not mend it.
+        let read = config.url.parse::<PgConnectOptions>();
+        read.map_err(|error| OpenError::UnreadableUrl(error.to_string()))?;
         open_postgres(config).await
     } else {
         // A URL may hold a password; its scheme alone is said back.
@@ -137,6 +154,7 @@ async fn open_sqlite(path: &Path, config: &StoreConfig) -> Result<Inner, OpenErr
         writer,
         reader: Connections::lasting(reader, config.timeout),
         timeout: config.timeout,
+        clock: Clock::by_the_machine(),
         listening: None,
         _file_lock: Some(file_lock),
     })
@@ -168,6 +186,12 @@ fn sqlite_options(url: &str, connections: u32, timeout: Duration) -> ConnectOpti
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
         .test_before_acquire(false)
+        // When the disk is full SQLite may roll a transaction back by itself, and sqlx goes on counting it as open: what
+        // came after on that connection would look done and never be committed. So it is not used again.
+        .map_sqlx_sqlite_before_acquire(|connection, _| {
+            let is_at_rest = !connection.is_in_transaction();
+            Box::pin(std::future::ready(Ok(is_at_rest)))
+        })
         .map_sqlx_sqlite_opts(move |options| {
             options
                 .journal_mode(SqliteJournalMode::Wal)
@@ -199,6 +223,7 @@ async fn open_postgres(config: &StoreConfig) -> Result<Inner, OpenError> {
         writer,
         lease,
         timeout,
+        clock: Clock::by_the_machine(),
         listening: Some(listening),
         _file_lock: None,
     })
@@ -243,7 +268,11 @@ fn on_a_silent_line(timeout: Duration) -> [(&'static str, String); 5] {
 
 async fn migrate(inner: &Inner) -> Result<(), OpenError> {
     let writer = inner.writer.current();
-    if let Some((found, needed)) = schema_versions(&writer).await? {
+    let silent = || StoreError::Unavailable("no answer while the schema was looked at".to_owned());
+    let versions =
+        tokio::time::timeout(inner.timeout, schema_versions(&writer)).await.map_err(|_| silent())??;
+    let mut limit = MIGRATION_MAX;
+    if let Some((found, needed)) = versions {
         if needed > i64::from(SCHEMA_VERSION) {
             return Err(OpenError::SchemaTooNew { found, ours: SCHEMA_VERSION, needed });
         }
@@ -251,8 +280,15 @@ async fn migrate(inner: &Inner) -> Result<(), OpenError> {
             // Written by a newer release that still lets this one in: nothing here may touch it.
             return Ok(());
         }
+        if found == i64::from(SCHEMA_VERSION) {
+            // There is nothing to be done but to see that, in a few short statements.
+            limit = inner.timeout * 4;
+        }
     }
-    if inner.backend == DbBackend::Postgres { migrate_alone(&writer).await } else { apply(&writer).await }
+    let migrated = async {
+        if inner.backend == DbBackend::Postgres { migrate_alone(&writer).await } else { apply(&writer).await }
+    };
+    tokio::time::timeout(limit, migrated).await.map_err(|_| silent())?
 }
 
 /// One process at a time: the lock is a transaction's, so that it ends with the connection and passes through poolers.

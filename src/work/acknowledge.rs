@@ -46,6 +46,10 @@ struct Counts {
     stale: AtomicU64,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "flushes are rare, and a box would cost every job an allocation"
+)]
 enum Entry {
     Done(Done),
     /// Told once everything before it has been dealt with.
@@ -191,5 +195,135 @@ impl Writer {
             self.counts.stale.fetch_add(stale as u64, Ordering::Relaxed);
         }
         self.count.send_modify(|count| *count += written as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::ids::{RunnerId, TenantId};
+    use crate::domain::work::{Claim, NewWork, RetryPolicy};
+    use crate::store::StoreConfig;
+    use crate::supervision::{Strategy, SupervisorSpec, Tree};
+    use crate::work::config::WorkConfig;
+    use crate::work::lease::{LeaseKeeper, Load};
+    use crate::work::{Held, Hints, Returns};
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// A store of its own and a process that has entered it.
+    struct House {
+        store: Store,
+        lease: Lease,
+        held: Held,
+        tree: Tree,
+        folder: std::path::PathBuf,
+    }
+
+    impl House {
+        async fn open() -> Self {
+            let folder = std::env::temp_dir().join(format!("bursar-acknowledge-{}", Uuid::now_v7()));
+            let config = crate::config::Config::default();
+            let url = crate::store::connect::default_url(&folder);
+            let store = Store::open(&StoreConfig { url, ..config.store }).await.expect("a store");
+            let work: WorkConfig = config.work;
+            let (lease, held) = (Lease::new(&work), Held::default());
+            let load = Load { held: held.clone(), places: Arc::default() };
+            let keeper = LeaseKeeper::spec(store.clone(), lease.clone(), Hints::default(), load, &work);
+            let spec = SupervisorSpec::new("house", Strategy::OneForOne).child(keeper);
+            let tree = Tree::start(spec).await.expect("a lease");
+            Self { store, lease, held, tree, folder }
+        }
+
+        /// Rows that are claimed as they are made.
+        async fn claims(&self, count: usize) -> Vec<Claim> {
+            let runner_id = self.lease.holder().expect("the lease is held");
+            let items: Vec<NewWork> = (0..count).map(|_| claimed_work(runner_id)).collect();
+            self.store.insert_work_alone(&items).await.expect("inserted");
+            items.iter().map(|item| claim_of(item, runner_id)).collect()
+        }
+
+        async fn close(self) {
+            self.tree.shutdown(PATIENCE).await;
+            self.store.close().await.expect("closed");
+            std::fs::remove_dir_all(self.folder).expect("removed");
+        }
+    }
+
+    fn claimed_work(runner_id: RunnerId) -> NewWork {
+        let now = Utc::now();
+        NewWork {
+            id: WorkId(Uuid::now_v7()),
+            tenant_id: TenantId::default(),
+            kind: "test.work",
+            queue: "test/queue".to_owned(),
+            priority: 0,
+            run_at: now,
+            attempts_max: 3,
+            unique_key: None,
+            subject_id: Uuid::nil(),
+            payload: String::new(),
+            traceparent: None,
+            claimed_by: Some(runner_id),
+            sent_at: None,
+            created_at: now,
+        }
+    }
+
+    fn claim_of(item: &NewWork, runner_id: RunnerId) -> Claim {
+        Claim {
+            id: item.id,
+            tenant_id: item.tenant_id.clone(),
+            kind: item.kind.to_owned(),
+            queue: item.queue.clone(),
+            attempt: 1,
+            attempts_max: item.attempts_max,
+            runner_id,
+            fence: 1,
+            subject_id: item.subject_id,
+            payload: item.payload.clone(),
+            sent_at: None,
+            traceparent: None,
+            last_error: None,
+            created_at: item.created_at,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_left_here_ends_and_what_somebody_else_ended_is_told_as_stale() {
+        let house = House::open().await;
+        let policy = RetryPolicy { base: PATIENCE, cap: PATIENCE };
+        let returns = Returns::open(house.store.clone(), Hints::default(), house.held.clone(), policy);
+        let acknowledgements = Acknowledgements::open(house.store.clone(), house.lease.clone());
+        let claims = house.claims(5).await;
+        let taken = Ending::of(&claims[0], WorkState::Cancelled, None);
+        house.store.end_alone(&[taken], Utc::now()).await.expect("ended by somebody else");
+        for claim in claims {
+            acknowledgements.end(returns.guard(claim), WorkState::Completed, None).await;
+        }
+        acknowledgements.flush().await;
+        assert_eq!((*acknowledgements.ended().borrow(), acknowledgements.stale()), (4, 1));
+        let runner_id = house.lease.holder().expect("the lease is held");
+        assert!(house.store.rows_running_under(runner_id).await.expect("a store").is_empty());
+        assert_eq!(house.held.count(), 0, "nothing is in hand any more");
+        house.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_row_that_cannot_be_written_goes_back_and_its_neighbours_end() {
+        let house = House::open().await;
+        let policy = RetryPolicy { base: PATIENCE, cap: PATIENCE };
+        let returns = Returns::open(house.store.clone(), Hints::default(), house.held.clone(), policy);
+        let acknowledgements = Acknowledgements::open(house.store.clone(), house.lease.clone());
+        for (place, claim) in house.claims(6).await.into_iter().enumerate() {
+            // The archive takes only what has ended; whoever leaves anything else here has a bug.
+            let state = if place == 2 { WorkState::Running } else { WorkState::Completed };
+            acknowledgements.end(returns.guard(claim), state, None).await;
+        }
+        acknowledgements.flush().await;
+        assert_eq!((*acknowledgements.ended().borrow(), acknowledgements.stale()), (5, 0));
+        house.close().await;
     }
 }

@@ -53,7 +53,8 @@ impl Archiver {
     }
 
     async fn forget(&self) {
-        let now = Utc::now();
+        // By the store's clock: a machine whose clock is set ahead must not forget what is young.
+        let now = self.store.now();
         self.forget_all(Kept::EndedWork, now - self.archive_retention).await;
         self.forget_all(Kept::Requests, now - self.request_retention).await;
         self.forget_all(Kept::DeadProcesses, now - DEAD_RUNNER_RETENTION).await;

@@ -8,7 +8,6 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::Utc;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
@@ -155,7 +154,7 @@ async fn give_back(
     policy: &RetryPolicy,
     group: &[Returned],
 ) -> Result<(), crate::store::StoreError> {
-    let now = Utc::now();
+    let now = store.now();
     let is_spent = |returned: &&Returned| returned.begun && !returned.claim.has_attempts_left();
     let spent: Vec<Ending> = group
         .iter()

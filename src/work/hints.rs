@@ -52,6 +52,11 @@ impl Hints {
     /// Other processes are told too.
     pub fn there_is_work(&self, queue: &str) {
         self.there_is_work_here(queue);
+        self.there_is_work_elsewhere(queue);
+    }
+
+    /// The same for other processes alone: there is no place free for it here.
+    pub fn there_is_work_elsewhere(&self, queue: &str) {
         if let Some(outward) = &mut *self.board.outward.lock().unwrap_or_else(PoisonError::into_inner) {
             if outward.contains(queue) {
                 return;

@@ -10,7 +10,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::Utc;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -128,7 +127,7 @@ impl Leader {
         if names.is_empty() {
             return Ok(());
         }
-        let terms = self.store.stand_for_offices(&names, holder, Utc::now()).await?;
+        let terms = self.store.stand_for_offices(&names, holder, self.store.now()).await?;
         let found = Terms { holder: Some(holder), terms };
         let before = self.offices.terms.send_replace(found.clone());
         if before != found {

@@ -10,6 +10,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::Utc;
 use tokio::sync::watch;
@@ -26,12 +27,15 @@ use crate::store::runner::RunnerLoad;
 use crate::store::{Store, StoreError};
 use crate::supervision::{Actor, ActorError, ChildSpec, Context};
 
+/// How often between two beats it is seen whether one is due. After an outage the lease is held again so much sooner.
+const TICKS_PER_BEAT: u32 = 5;
+
 /// The lease as everybody in the process sees it; clones are the same lease.
 #[derive(Clone)]
 pub struct Lease {
     state: Arc<Mutex<State>>,
     identity: watch::Sender<Option<RunnerId>>,
-    fence_after: std::time::Duration,
+    fence_after: Duration,
 }
 
 struct State {
@@ -127,6 +131,7 @@ pub struct LeaseKeeper {
     hints: Hints,
     load: Load,
     name: String,
+    interval: Duration,
     _ticker: Ticker,
 }
 
@@ -137,8 +142,10 @@ impl LeaseKeeper {
         let (_, spec) = ChildSpec::worker("runner", move |context: Context<LeaseKeeperMessage>| {
             let (store, lease, hints, load) = (store.clone(), lease.clone(), hints.clone(), load.clone());
             async move {
-                let ticker = Ticker::start(context.myself, interval, None, || LeaseKeeperMessage::Beat);
-                let keeper = Self { store, lease, hints, load, name: process_name(), _ticker: ticker };
+                let ticks = interval / TICKS_PER_BEAT;
+                let ticker = Ticker::start(context.myself, ticks, None, || LeaseKeeperMessage::Beat);
+                let name = process_name();
+                let keeper = Self { store, lease, hints, load, name, interval, _ticker: ticker };
                 // An incarnation before this one may have left an identity, which is as good as new.
                 if keeper.lease.holder().is_none() {
                     keeper.enter().await.map_err(ActorError::from)?;
@@ -152,12 +159,18 @@ impl LeaseKeeper {
     async fn enter(&self) -> Result<(), StoreError> {
         let id = RunnerId(Uuid::now_v7());
         let sent = Instant::now();
-        self.store.enter_runner(id, &self.name, Utc::now()).await?;
+        self.store.enter_runner(id, &self.name, self.store.now()).await?;
         self.lease.renew(id, sent);
         info!(runner_id = %id, "process entered");
         // Whoever looked while there was no lease has found nothing that it could take.
         self.hints.there_is_work_here("");
         Ok(())
+    }
+
+    /// Whether the last answered beat is long enough ago; one that was not answered is sent again at the next tick.
+    fn is_due(&self) -> bool {
+        let state = self.lease.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.id.is_none() || state.beat_sent.elapsed() + self.interval / TICKS_PER_BEAT >= self.interval
     }
 
     async fn beat(&self) -> Result<(), StoreError> {
@@ -184,7 +197,9 @@ impl Actor for LeaseKeeper {
     async fn handle(&mut self, message: LeaseKeeperMessage) -> Result<(), ActorError> {
         match message {
             LeaseKeeperMessage::Beat => {
-                if let Err(error) = self.beat().await {
+                if self.is_due()
+                    && let Err(error) = self.beat().await
+                {
                     warn!(%error, "heartbeat not answered");
                 }
             }
@@ -195,7 +210,7 @@ impl Actor for LeaseKeeper {
     async fn stopping(&mut self) {
         // Claims have been settled or returned by now; peers need not wait for a counter to stand still.
         let Some(id) = self.lease.give_up() else { return };
-        match self.store.leave_runner(id, Utc::now()).await {
+        match self.store.leave_runner(id, self.store.now()).await {
             // Its offices are vacant, and what it still had in hand may be claimed.
             Ok(_) => self.hints.there_is_work(""),
             Err(error) => warn!(%error, "lease not released; it will be missed instead"),

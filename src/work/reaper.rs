@@ -61,6 +61,8 @@ impl Reaper {
         let (_, spec) = ChildSpec::worker("reaper", move |context: Context<ReaperMessage>| {
             let interval = (config.poll_interval / 4).min(config.heartbeat_interval / 2);
             let due = Arc::new(Notify::new());
+            // The first look is now: it finds what became due while nobody was there.
+            due.notify_one();
             let reaper = Self {
                 store: store.clone(),
                 lease: lease.clone(),
@@ -82,7 +84,7 @@ impl Reaper {
     }
 
     async fn look(&mut self) -> Result<(), StoreError> {
-        let queues = self.store.promote_due(Utc::now()).await?;
+        let queues = self.store.promote_due(self.store.now()).await?;
         for queue in &queues {
             self.hints.there_is_work(queue);
         }
@@ -91,6 +93,7 @@ impl Reaper {
         let is_time = self.looked_at_others.is_none_or(|at| at.elapsed() >= self.look_at_others_every);
         if is_time {
             self.looked_at_others = Some(Instant::now());
+            self.store.ask_the_time().await?;
             self.look_at_others().await?;
             self.look_at_ourselves().await?;
         }
@@ -103,7 +106,7 @@ impl Reaper {
         if let Some(earlier) = self.alarm.take() {
             earlier.abort();
         }
-        let wait = match next.map(|next| (next - Utc::now()).to_std()) {
+        let wait = match next.map(|next| (next - self.store.now()).to_std()) {
             Some(Ok(wait)) if wait < self.interval => wait,
             Some(Err(_)) if got_on => Duration::ZERO,
             _ => return,
@@ -129,7 +132,7 @@ impl Reaper {
                 runner_id,
                 fence: *fence,
                 state: WorkState::Available,
-                run_at: Utc::now(),
+                run_at: self.store.now(),
                 error: Some("nobody had it in hand".to_owned()),
                 attempt_counts: true,
                 nothing_was_sent: false,
@@ -160,7 +163,7 @@ impl Reaper {
     }
 
     async fn bury(&mut self, beat: &RunnerBeat) -> Result<(), StoreError> {
-        let burial = self.store.bury_runner(beat, Utc::now()).await?;
+        let burial = self.store.bury_runner(beat, self.store.now()).await?;
         self.seen.remove(&beat.id);
         if burial.buried {
             info!(runner_id = %beat.id, rows = burial.rows_returned, "dead process buried, its work returned");

@@ -8,6 +8,7 @@ mod peers;
 #[path = "../support/small_house.rs"]
 mod small_house;
 
+mod engine_machine;
 mod engine_model;
 mod manual;
 mod peer_grpc;
@@ -20,6 +21,7 @@ mod store_deliveries;
 mod store_leader;
 mod store_notify;
 mod store_open;
+mod store_pauses;
 mod store_queues;
 mod store_work;
 

@@ -66,7 +66,7 @@ async fn everything_arrives(from: Kind, to: Kind) {
         assert!(arrived[table] == *rows, "{table} arrived otherwise than it was");
     }
     assert_eq!(arrived.len(), sent.len());
-    assert_eq!(order_of_events(&connection).await, order);
+    assert!(order_of_events(&connection).await == order, "events arrived in another order");
     connection.close().await.expect("it lets go");
     let store = target.open().await;
     assert_eq!(copied.store_id, store.store_id());
@@ -187,7 +187,8 @@ async fn a_target_that_holds_rows_is_left_as_it_was() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_source_that_somebody_serves_from_is_refused() {
-    let (file, server) = (TestDatabase::create(Kind::Sqlite).await, TestDatabase::create(Kind::PostgreSql).await);
+    let (file, server) =
+        (TestDatabase::create(Kind::Sqlite).await, TestDatabase::create(Kind::PostgreSql).await);
     let serving = file.open().await;
     match moved(&file, &server).await {
         Err(CopyError::Open { side: Side::Source, error: OpenError::InUse(_) }) => {}
@@ -198,7 +199,7 @@ async fn a_source_that_somebody_serves_from_is_refused() {
     let serving = server.open().await;
     let alive = runner(&serving).await;
     let refused = moved(&server, &file).await;
-    assert!(matches!(refused, Err(CopyError::NotEmpty(_) | CopyError::InUse(1))), "{refused:?}");
+    assert!(matches!(refused, Err(CopyError::InUse(1))), "{refused:?}");
     serving.leave_runner(alive, now()).await.expect("a clean stop");
     moved(&server, &file).await.expect("a move once nobody lives there");
 }
@@ -228,7 +229,10 @@ async fn a_table_on_one_side_only_is_refused() {
     let (source, target) = (grown(Kind::Sqlite).await, grown(Kind::PostgreSql).await);
     run(&source, "create table somebodys (id text primary key)").await;
     let refused = moved(&source, &target).await;
-    assert!(matches!(&refused, Err(CopyError::SchemasDiffer(why)) if why.contains("somebodys")), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(CopyError::SchemasDiffer(why)) if why.contains("somebodys")),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -289,7 +293,7 @@ async fn the_command_ends_with_the_codes_of_the_others_and_never_says_a_password
     let missing = format!("{}.missing", source.url);
     let table = [
         (source.url.as_str(), nobody_there.as_str(), 6),
-        (&source.url, &no_port, 6),
+        (&source.url, &no_port, 3),
         (&source.url, &mysql, 3),
         (secret, &target.url, 3),
         (&source.url, &missing, 3),

@@ -98,7 +98,8 @@ async fn a_process_holds_an_office_for_as_long_as_its_lease(kind: Kind) {
     let spec = SupervisorSpec::new("house", Strategy::RestForOne)
         .child(LeaseKeeper::spec(store.clone(), lease.clone(), hints.clone(), Load::default(), &config))
         .child(Leader::spec(store.clone(), offices, &hints, &config));
-    let tree = Tree::start(SupervisorSpec::new("root", Strategy::OneForOne).child(ChildSpec::supervisor(spec)));
+    let tree =
+        Tree::start(SupervisorSpec::new("root", Strategy::OneForOne).child(ChildSpec::supervisor(spec)));
     let tree = tree.await.expect("a tree");
     assert_eq!(office.holds(), Some(1), "taken at the start");
     // Somebody holds it for dead, and it finds out with its next beat: it enters again, and takes what is vacant.

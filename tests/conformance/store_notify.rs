@@ -12,7 +12,8 @@ use bursar::supervision::{ChildSpec, Strategy, SupervisorSpec, Tree};
 use bursar::work::bell::Bell;
 use bursar::work::leader::{Leader, Office, Offices};
 use bursar::work::lease::{LeaseKeeper, Load};
-use bursar::work::{Hints, Lease, WorkConfig};
+use bursar::work::reaper::Reaper;
+use bursar::work::{Held, Hints, Lease, WorkConfig};
 use futures_util::FutureExt as _;
 use sea_orm::{ConnectionTrait as _, Database};
 use tokio::sync::Notify;
@@ -20,7 +21,7 @@ use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use crate::support::database::{Kind, TestDatabase};
-use crate::support::drafts::{bank_account, draft, runner};
+use crate::support::drafts::{bank_account, draft, now, runner};
 
 /// How long a test waits for something that should take a moment.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -59,8 +60,11 @@ impl Process {
         // That the bell listens now is an upheaval, and as long as there is nobody else, the only one.
         let upheaval = hints.listen_for_upheavals();
         let keeper = LeaseKeeper::spec(store.clone(), lease, hints.clone(), Load::default(), &config);
-        let spec = SupervisorSpec::new("house", Strategy::RestForOne)
-            .child(Bell::spec(store.clone(), hints.clone(), &config));
+        let spec = SupervisorSpec::new("house", Strategy::RestForOne).child(Bell::spec(
+            store.clone(),
+            hints.clone(),
+            &config,
+        ));
         let root = SupervisorSpec::new("root", Strategy::OneForOne).child(ChildSpec::supervisor(spec));
         let tree = Tree::start(root).await.expect("a tree");
         wait_for(&upheaval).await;
@@ -172,6 +176,28 @@ async fn who_leaves_is_followed_in_office_at_once() {
     // Its next heartbeat is an hour away: only the word of who left can have told it.
     assert_eq!(timeout(PATIENCE, second.office.taken()).await.expect("the office"), 2);
     second.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_is_found_when_it_becomes_due_and_not_at_the_next_look() {
+    for kind in [Kind::Sqlite, Kind::PostgreSql] {
+        let database = TestDatabase::create(kind).await;
+        let store = database.open().await;
+        let mut work = draft(&bank_account("3128557")).work;
+        work.run_at = now() + Duration::from_millis(300);
+        store.insert_work_alone(std::slice::from_ref(&work)).await.expect("inserted");
+        let (config, hints) = (quiet(), Hints::default());
+        let heard = hints.listen(&work.queue);
+        let reaper =
+            Reaper::spec(store.clone(), Lease::new(&config), hints.clone(), Held::default(), &config);
+        let tree = Tree::start(SupervisorSpec::new("root", Strategy::OneForOne).child(reaper));
+        let tree = tree.await.expect("a tree");
+        // Where starting took until it was due, the first look has found it; otherwise only the alarm can.
+        wait_for(&heard).await;
+        assert!(now() >= work.run_at, "found before it was due");
+        assert!(tree.shutdown(PATIENCE).await.in_time);
+        store.close().await.expect("closed");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

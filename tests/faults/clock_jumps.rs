@@ -20,8 +20,8 @@ const HOUR: i64 = 3_600;
 const BOLETOS: usize = 20;
 /// Waits so long that no retry is due within a test, but for a clock that jumped.
 const LONG_WAITS: [&str; 2] = ["registration.retry_base=9min", "registration.retry_cap=10min"];
-/// A lease that a busy machine does not cost, and that a jump of an hour would.
-const LEASE: [&str; 2] = ["work.fence_after=20s", "work.reap_after=25s"];
+/// A lease that a busy machine does not cost, and that a jump of an hour would; and no breaker, which would hide a storm.
+const SETTINGS: [&str; 3] = ["work.fence_after=20s", "work.reap_after=25s", "breaker.failures_max=10000"];
 
 /// A process's own wall clock.
 struct WallClock {
@@ -67,7 +67,7 @@ fn library() -> PathBuf {
 }
 
 async fn house_by(stage: &Stage, clock: &WallClock, settings: &[&str]) -> House {
-    let settings: Vec<&str> = LEASE.iter().chain(settings).copied().collect();
+    let settings: Vec<&str> = SETTINGS.iter().chain(settings).copied().collect();
     let house = stage.house_with(&settings, &clock.variables()).await;
     assert!(house.opened().await, "{}", house.program.said());
     house
@@ -167,7 +167,7 @@ async fn processes_whose_clocks_differ_by_an_hour_go_by_one_clock() {
     let stage = Stage::open(Kind::PostgreSql).await;
     let clock = WallClock::new(&stage);
     let jumping = house_by(&stage, &clock, &[]).await;
-    let steady = stage.house_with(&LEASE, &[]).await;
+    let steady = stage.house_with(&SETTINGS, &[]).await;
     assert!(steady.opened().await, "{}", steady.program.said());
     let shop = Shop::of(&stage);
     shop.furnish(&steady.channel().await.expect("a house that listens")).await.expect("a bank account");

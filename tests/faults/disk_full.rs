@@ -102,12 +102,9 @@ fn fill(disk: &Path) -> PathBuf {
     let mut file = std::fs::File::create(&ballast).expect("a file on the small disk");
     let mut block = 1 << 20;
     while block >= 512 {
-        match file.write(&vec![0x5a; block]) {
-            Ok(_) => {}
-            Err(error) => {
-                assert_eq!(error.kind(), std::io::ErrorKind::StorageFull, "{error}");
-                block /= 2;
-            }
+        if let Err(error) = file.write_all(&vec![0x5a; block]) {
+            assert_eq!(error.kind(), std::io::ErrorKind::StorageFull, "{error}");
+            block /= 2;
         }
     }
     ballast

@@ -14,15 +14,12 @@ use crate::stage::Stage;
 
 const IN_HAND: usize = 6;
 const LATER: usize = 24;
-/// As short as a busy machine bears.
-const SHORT: [&str; 4] =
-    ["store.timeout=400ms", "work.heartbeat_interval=150ms", "work.fence_after=700ms", "work.reap_after=1s"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frozen_process_wakes_up_fenced_and_comes_back_as_another() {
     let stage = Stage::open(Kind::PostgreSql).await;
     let shop = Shop::of(&stage);
-    let mut first = stage.house_with(&SHORT, &[]).await;
+    let mut first = stage.house().await;
     assert!(first.opened().await, "{}", first.program.said());
     let channel = first.channel().await.expect("a house that listens");
     shop.furnish(&channel).await.expect("a bank account");
@@ -30,11 +27,10 @@ async fn a_frozen_process_wakes_up_fenced_and_comes_back_as_another() {
         let behaviour = if number % 2 == 0 { Behaviour::Hang } else { Behaviour::accept_then_hold() };
         stage.world.script().once(Party::BankRegister, behaviour);
     }
-    for number in 0..IN_HAND {
-        shop.create(&channel, number).await.expect("a boleto that waits for its bank");
-    }
+    let made = (0..IN_HAND).map(|number| shop.create(&channel, number));
+    futures_util::future::try_join_all(made).await.expect("boletos that wait for their bank");
     stage.world.wait_for_held(IN_HAND, PATIENCE).await.expect("calls that the bank holds");
-    let second = stage.house_with(&SHORT, &[]).await;
+    let second = stage.house().await;
     assert!(second.opened().await, "{}", second.program.said());
 
     first.program.signal("STOP");

@@ -23,6 +23,8 @@ mod process;
 mod proxy;
 
 #[cfg(feature = "failpoints")]
+mod clock_jumps;
+#[cfg(feature = "failpoints")]
 mod cluster;
 #[cfg(feature = "failpoints")]
 mod commit_fate;
@@ -31,7 +33,11 @@ mod crash_points;
 #[cfg(feature = "failpoints")]
 mod database_away;
 #[cfg(feature = "failpoints")]
+mod disk_full;
+#[cfg(feature = "failpoints")]
 mod drain;
+#[cfg(feature = "failpoints")]
+mod drain_under_load;
 #[cfg(feature = "failpoints")]
 mod frozen_process;
 #[cfg(feature = "failpoints")]
@@ -54,6 +60,8 @@ mod random_kills;
 mod refusals;
 #[cfg(feature = "failpoints")]
 mod shop;
+#[cfg(feature = "failpoints")]
+mod side_by_side;
 #[cfg(feature = "failpoints")]
 mod silent_connection;
 #[cfg(feature = "failpoints")]

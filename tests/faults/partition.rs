@@ -32,9 +32,8 @@ async fn a_parted_process_fences_itself_and_comes_back_as_another() {
         let behaviour = if number % 2 == 0 { Behaviour::Hang } else { Behaviour::accept_then_hold() };
         stage.world.script().once(Party::BankRegister, behaviour);
     }
-    for number in 0..IN_HAND {
-        shop.create(&channel, number).await.expect("a boleto that waits for its bank");
-    }
+    let made = (0..IN_HAND).map(|number| shop.create(&channel, number));
+    futures_util::future::try_join_all(made).await.expect("boletos that wait for their bank");
     stage.world.wait_for_held(IN_HAND, PATIENCE).await.expect("calls that the bank holds");
     let second = stage.house().await;
     assert!(second.opened().await, "{}", second.program.said());

@@ -124,7 +124,10 @@ async fn killed_under_load(usual: Plan) {
             let part = boletos / (kills + 1);
             let at = part * kill + rand::random_range(0..part.max(1)) / 2;
             let is_time = |effects: &[Effect]| registered(effects) >= at;
-            stage.world.wait_for_effects(is_time, PATIENCE).await.expect("the bank goes on registering");
+            if stage.world.wait_for_effects(is_time, PATIENCE).await.is_err() {
+                let said: Vec<String> = houses.houses.iter().map(|house| house.program.said()).collect();
+                panic!("kill {kill}: the bank does not go on registering; they said:\n{}", said.join("\n"));
+            }
             houses.kill_one(&stage).await;
         }
     };

@@ -74,10 +74,9 @@ async fn connections_that_stay_silent_for_good_are_replaced() {
     silent_under_load(Return::ForNewConnections).await;
 }
 
-/// A firewall forgets idle connections: the first call that notices has all of them replaced, so the second one goes
-/// through, and not as many calls fail as there were connections.
+/// A firewall forgets idle connections, which nobody notices before they are used: then all of them are replaced.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn idle_connections_that_were_forgotten_cost_one_call_each_kind() {
+async fn idle_connections_that_were_forgotten_are_replaced() {
     let stage = Stage::open(Kind::PostgreSql).await;
     let line = Proxy::to(&stage.database_url).await;
     let house = house_on(&stage, &line).await;

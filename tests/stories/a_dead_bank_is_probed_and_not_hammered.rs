@@ -3,7 +3,7 @@
 
 use bursar::proto::boleto::v1::BoletoStatus;
 use bursar::proto::control::v1::WorkState;
-use bursar::sandbox::Behaviour;
+use bursar::sandbox::{Behaviour, Party};
 
 use crate::support::house::{House, a_boleto, eventually};
 
@@ -18,7 +18,7 @@ async fn what_waits_behind_an_open_breaker_is_not_asked_about() {
         .with("registration.retry_cap", "1h")
         .open()
         .await;
-    house.script().bank_register(Behaviour::status(503));
+    house.script().always(Party::BankRegister, Behaviour::status(503));
     for _ in 0..3 {
         let failed = house.shop().creates(a_boleto()).await;
         house.operator().finds_work_in(&failed.id, WorkState::Retryable).await;
@@ -41,7 +41,7 @@ async fn when_the_bank_is_back_a_probe_finds_it_and_everything_goes_out() {
         .await;
     let before = house.shop().creates(a_boleto()).await;
     house.shop().sees(&before.id, BoletoStatus::Registered).await;
-    house.script().bank_register(Behaviour::status(503));
+    house.script().always(Party::BankRegister, Behaviour::status(503));
     let mut pending = Vec::new();
     for _ in 0..12 {
         pending.push(house.shop().creates(a_boleto()).await);

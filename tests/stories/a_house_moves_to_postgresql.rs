@@ -91,7 +91,7 @@ async fn nobody_can_tell() {
     );
 
     let before = Known::of(&house).await;
-    assert_eq!((before.boletos.len(), before.work.len()), (6, 9), "{:?}", before.work);
+    assert_eq!((before.boletos.len(), before.work.len()), (6, 10), "{:?}", before.work);
     let (_, cursor) = changes_from(&shop, "").await;
     let two = ListBoletosRequest { page_size: 2, ..ListBoletosRequest::default() };
     let (_, page_token) = shop.lists(two.clone()).await.expect("a page");

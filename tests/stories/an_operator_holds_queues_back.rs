@@ -2,7 +2,7 @@
 
 use bursar::proto::boleto::v1::BoletoStatus;
 use bursar::proto::control::v1::{
-    BreakerState, ListQueuesRequest, PauseQueueRequest, Queue, QueuePause, ResumeQueueRequest,
+    BreakerState, GetTreeRequest, ListQueuesRequest, PauseQueueRequest, Queue, QueuePause, ResumeQueueRequest,
 };
 use bursar::sandbox::{Behaviour, Party};
 use tonic::{Code, Status};
@@ -168,6 +168,8 @@ async fn a_pause_that_holds_nothing_back_is_refused() {
 async fn a_bank_that_does_not_answer_is_seen_in_its_queue() {
     let house = House::new()
         .with("registration.inline_deadline", "10ms")
+        .with("registration.retry_base", "1h")
+        .with("registration.retry_cap", "1h")
         .with("breaker.failures_max", "2")
         .with("breaker.wait_base", "1h")
         .with("breaker.wait_cap", "1h")
@@ -175,7 +177,9 @@ async fn a_bank_that_does_not_answer_is_seen_in_its_queue() {
         .await;
     let operator = house.operator();
     house.script().always(Party::BankRegister, Behaviour::status(500));
-    house.shop().creates(a_boleto()).await;
+    for _ in 0..2 {
+        house.shop().creates(a_boleto()).await;
+    }
     let queue = eventually("the breaker opens", async || {
         let open = |queue: &Queue| {
             queue.breaker.as_ref().is_some_and(|breaker| breaker.state() == BreakerState::Open)
@@ -187,5 +191,8 @@ async fn a_bank_that_does_not_answer_is_seen_in_its_queue() {
     assert!(queue.name.starts_with("registration/"), "{}", queue.name);
     assert!(breaker.failures >= 2 && breaker.probe_time.is_some(), "{breaker:?}");
     assert!(queue.pause.is_none(), "nobody has paused it");
+    let tree = operator.control.clone().get_tree(GetTreeRequest {}).await.expect("the tree").into_inner();
+    let shown: Vec<&str> = tree.open_breakers.iter().map(|open| open.queue.as_str()).collect();
+    assert_eq!(shown, [queue.name.as_str()], "and beside the tree");
     house.close().await;
 }

@@ -112,7 +112,7 @@ impl Attempt {
             {
                 return Found::Change(change);
             }
-            match self.means.claimer.store.mark_sent(&[claim], Utc::now()).await {
+            match self.means.claimer.store.mark_sent(&[claim], self.means.claimer.store.now()).await {
                 Ok(held) if held.contains(&claim.id) => {}
                 Ok(_) => return Found::Nothing,
                 Err(error) => return self.store_trouble(claim, &error),
@@ -147,7 +147,7 @@ impl Attempt {
             Ok(LookUp::OnFile(title)) => Some(on_file(*title)),
             Ok(LookUp::NotFound) => {
                 let counts_from = sent_at + settle_after;
-                if Utc::now() >= counts_from {
+                if self.means.claimer.store.now() >= counts_from {
                     return None;
                 }
                 // What was sent may still arrive; "not found" proves nothing yet.
@@ -173,7 +173,10 @@ impl Attempt {
         let answer = self.means.bank.look_up(&LookUpRequest { account, boleto }).await;
         crate::failpoint::poison(boleto.reference_id.as_deref());
         crate::failpoint::reached("bank.look_up.after");
-        self.hear(claim, answer.as_ref().err());
+        // A bank that finds nothing may still be unable to register: that says nothing yet.
+        if !matches!(answer, Ok(LookUp::NotFound)) {
+            self.hear(claim, answer.as_ref().err());
+        }
         answer
     }
 
@@ -254,7 +257,7 @@ impl Attempt {
         let age = (Utc::now() - claim.created_at).to_std().unwrap_or_default();
         let by_age = 1 + (age.as_secs_f64() / policy.base.as_secs_f64().max(0.001)).max(1.0).log2() as i64;
         let backoff = policy.wait_after(claim.attempt.max(by_age), rand::random());
-        let run_at = Utc::now() + wait.map_or(backoff, |wait| wait.max(backoff));
+        let run_at = self.means.claimer.store.now() + wait.map_or(backoff, |wait| wait.max(backoff));
         Change::Open { run_at, state: WorkState::Retryable, error, attempt_counts }
     }
 

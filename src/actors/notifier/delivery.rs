@@ -248,7 +248,11 @@ fn after_error(means: &Means, claim: &Claim, error: &ChannelError) -> DeliveryCh
     if !claim.has_attempts_left() {
         return DeliveryChange::GivenUp;
     }
-    DeliveryChange::Later { run_at: Utc::now() + wait, state: WorkState::Retryable, attempt_counts: true }
+    DeliveryChange::Later {
+        run_at: means.claimer.store.now() + wait,
+        state: WorkState::Retryable,
+        attempt_counts: true,
+    }
 }
 
 /// Writes the outcome down, however long the store is away, for as long as the lease holds.

@@ -75,7 +75,8 @@ pub(super) async fn measure(bench: &Bench, store: Store) -> anyhow::Result<Vec<R
 
     let meters = service.meters(bench, &site, Some(&world));
     let caller = shop.clone();
-    let load = Load { in_flight: PEAK_IN_FLIGHT, ramp: Duration::from_secs(2), window: Duration::from_secs(10) };
+    let load =
+        Load { in_flight: PEAK_IN_FLIGHT, ramp: Duration::from_secs(2), window: Duration::from_secs(10) };
     let before = (ledger.count(), Instant::now());
     load.drive(&meters, move |task| {
         let shop = caller.clone();
@@ -84,7 +85,11 @@ pub(super) async fn measure(bench: &Bench, store: Store) -> anyhow::Result<Vec<R
     .await?;
     let peak = (ledger.count() - before.0) as f64 / before.1.elapsed().as_secs_f64();
     ensure!(peak > 0.0, "the bank registered nothing");
-    remark(&format!("peak {peak:.0}/s; offering {:.0}/s for {} s", peak * TIMES, bench.args.overload_seconds));
+    remark(&format!(
+        "peak {peak:.0}/s; offering {:.0}/s for {} s",
+        peak * TIMES,
+        bench.args.overload_seconds
+    ));
 
     let window = Duration::from_secs(bench.args.overload_seconds);
     let before = (ledger.count(), Instant::now());
@@ -97,7 +102,8 @@ pub(super) async fn measure(bench: &Bench, store: Store) -> anyhow::Result<Vec<R
 
 async fn slow_bank(control_url: &str) -> anyhow::Result<()> {
     crate::connectors::http::install_crypto_provider();
-    let slow = json!({"party": "bank.register", "behaviour": {"latency": {"ms": BANK_MS}}, "times": "always"});
+    let slow =
+        json!({"party": "bank.register", "behaviour": {"latency": {"ms": BANK_MS}}, "times": "always"});
     let answer = reqwest::Client::new()
         .post(format!("{control_url}/script"))
         .header("content-type", "application/json")

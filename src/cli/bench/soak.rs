@@ -102,7 +102,8 @@ impl Load {
     }
 
     fn has_enough(&self, engine: &Engine) -> bool {
-        let allowed = self.rate.map_or(f64::INFINITY, |rate| self.begun.elapsed().as_secs_f64() * f64::from(rate));
+        let allowed =
+            self.rate.map_or(f64::INFINITY, |rate| self.begun.elapsed().as_secs_f64() * f64::from(rate));
         self.inserted - engine.ended() >= BACKLOG || self.inserted as f64 >= allowed
     }
 }

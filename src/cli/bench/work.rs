@@ -80,7 +80,8 @@ pub(super) async fn measure(bench: &Bench, stores: &[Store]) -> anyhow::Result<V
             stage.round(bench).await?;
         }
     }
-    let postgres = stages.iter().find(|stage| stage.store == Store::Postgres).map(|stage| stage.batched.rate());
+    let postgres =
+        stages.iter().find(|stage| stage.store == Store::Postgres).map(|stage| stage.batched.rate());
     Ok(stages.iter().flat_map(|stage| stage.rows(&begun, postgres)).collect())
 }
 
@@ -182,10 +183,11 @@ impl Stage {
         let mut rows = Vec::new();
         let work = batched.row("no-op jobs, batched", name, begun);
         let work = match self.store {
-            Store::Postgres => work
-                .against(NAME, &self.peer_batched.rates())
-                .goal_of_ratio(1.5)
-                .goal("CPU to peer's", Bound::AtMost(145.0 / 217.0), batched.cpu_through(&self.peer_batched)),
+            Store::Postgres => work.against(NAME, &self.peer_batched.rates()).goal_of_ratio(1.5).goal(
+                "CPU to peer's",
+                Bound::AtMost(145.0 / 217.0),
+                batched.cpu_through(&self.peer_batched),
+            ),
             Store::Sqlite => work
                 .goal("to PostgreSQL", Bound::AtLeast(0.5), postgres.map(|rate| batched.rate() / rate))
                 .goal("to one commit each", Bound::AtLeast(5.0), Some(batched.rate() / single.rate())),
@@ -193,10 +195,11 @@ impl Stage {
         rows.push(work);
         let each = single.row("no-op jobs, one commit each", name, begun);
         rows.push(match self.store {
-            Store::Postgres => each
-                .against(NAME, &self.peer_single.rates())
-                .goal_of_ratio(2.0)
-                .goal("CPU to peer's", Bound::AtMost(650.0 / 1_301.0), single.cpu_through(&self.peer_single)),
+            Store::Postgres => each.against(NAME, &self.peer_single.rates()).goal_of_ratio(2.0).goal(
+                "CPU to peer's",
+                Bound::AtMost(650.0 / 1_301.0),
+                single.cpu_through(&self.peer_single),
+            ),
             Store::Sqlite => each,
         });
         let insert = Row::new("… inserted in groups of 1,000", name, "/s", &batched.insert_rates(), begun)
@@ -220,9 +223,11 @@ impl Stage {
         let ours = Row { p99_ms: p99(&self.idle), ..ours }.against(NAME, &p50(&self.peer_idle));
         let (ratio, tail) = (ours.ratio, ours.p99_ms);
         let ours = ours.note("the peer's is batched too");
-        let mut rows = vec![
-            ours.goal("p50 to peer's", Bound::AtMost(1.0), ratio).goal("p99 ms", Bound::AtMost(25.0), tail),
-        ];
+        let mut rows = vec![ours.goal("p50 to peer's", Bound::AtMost(1.0), ratio).goal(
+            "p99 ms",
+            Bound::AtMost(25.0),
+            tail,
+        )];
         for (measure, rounds) in [
             ("graphile-worker, batched, idle", &self.peer_idle),
             ("graphile-worker, single, idle", &self.peer_idle_single),

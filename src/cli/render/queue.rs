@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{duration, short, time};
 use crate::cli::table::{Column, plain};
-use crate::proto::control::v1::{Breaker, BreakerState, Queue, QueuePause};
+use crate::proto::control::v1::{Breaker, BreakerState, OpenBreaker, Queue, QueuePause};
 
 /// What a list shows of each.
 pub const ROW: [Column; 9] = [
@@ -17,6 +17,14 @@ pub const ROW: [Column; 9] = [
     Column { title: "BREAKER", pointer: "/breaker", show: breaker_text },
     Column::time("PAUSED SINCE", "/pause/time"),
     Column { title: "WHY", pointer: "/pause", show: pause_text },
+];
+
+/// What is shown of each breaker that is not closed.
+pub const OPEN_BREAKER: [Column; 4] = [
+    Column::plain("BREAKER OF", "/queue"),
+    Column::plain("STATE", "/breaker/state"),
+    Column::plain("FAILURES", "/breaker/failures"),
+    Column::time("NEXT PROBE", "/breaker/probe_time"),
 ];
 
 /// What is shown of a pause.
@@ -48,6 +56,11 @@ pub(super) fn breaker(breaker: &Breaker) -> Value {
         "probe_time": time(breaker.probe_time.as_ref()),
         "failures": breaker.failures,
     })
+}
+
+/// The breaker with its queue as a document.
+pub fn open_breaker(open: &OpenBreaker) -> Value {
+    json!({ "queue": open.queue, "breaker": open.breaker.as_ref().map(breaker) })
 }
 
 pub(super) fn breaker_state(number: i32) -> String {

@@ -70,6 +70,7 @@ fn the_names_of_every_document_are_the_protocols() {
         (control, "Queue", queue::queue(&Default::default())),
         (control, "QueuePause", queue::pause(&Default::default())),
         (control, "Breaker", queue::breaker(&Default::default())),
+        (control, "OpenBreaker", queue::open_breaker(&Default::default())),
         (control, "Process", process::process(&Default::default())),
         (control, "Office", process::office(&Default::default())),
     ];
@@ -93,7 +94,7 @@ fn enums_are_their_short_names() {
 #[test]
 fn every_pointer_of_a_view_points_into_its_document() {
     // A view that points past its document would silently show nothing for ever.
-    let views: [(&[crate::cli::table::Column], Value); 12] = [
+    let views: [(&[crate::cli::table::Column], Value); 13] = [
         (&boleto::DETAIL, boleto::boleto(&Default::default())),
         (&boleto::ROW, boleto::boleto(&Default::default())),
         (&bank_account::DETAIL, bank_account::bank_account(&Default::default())),
@@ -104,6 +105,7 @@ fn every_pointer_of_a_view_points_into_its_document() {
         (&node::INFO, node::info(&Default::default())),
         (&work::ATTEMPT, work::attempt(&Default::default())),
         (&queue::ROW, queue::queue(&Default::default())),
+        (&queue::OPEN_BREAKER, queue::open_breaker(&Default::default())),
         (&queue::PAUSE, queue::pause(&Default::default())),
         (&process::ROW, process::process(&Default::default())),
     ];

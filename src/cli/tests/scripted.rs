@@ -235,8 +235,7 @@ impl ControlService for Scripted {
     }
 
     async fn pause_actor(&self, request: Request<PauseActorRequest>) -> Answer<PauseActorResponse> {
-        let node =
-            Node { path: request.into_inner().path, note: "paused".to_owned(), ..Node::default() };
+        let node = Node { path: request.into_inner().path, note: "paused".to_owned(), ..Node::default() };
         Ok(Response::new(PauseActorResponse { node: Some(node) }))
     }
 
@@ -267,16 +266,15 @@ impl ControlService for Scripted {
         }
     }
 
-    async fn batch_cancel_work(
-        &self,
-        _: Request<BatchCancelWorkRequest>,
-    ) -> Answer<BatchCancelWorkResponse> {
+    async fn batch_cancel_work(&self, _: Request<BatchCancelWorkRequest>) -> Answer<BatchCancelWorkResponse> {
         Ok(Response::new(BatchCancelWorkResponse { cancelled: 4, in_hand: 1, more: false }))
     }
 
     async fn get_tree(&self, _: Request<GetTreeRequest>) -> Answer<GetTreeResponse> {
         let root = Some(crate::cli::render::node::tests::house());
-        Ok(Response::new(GetTreeResponse { root }))
+        let breaker = Breaker { state: BreakerState::HalfOpen.into(), failures: 9, probe_time: None };
+        let open = OpenBreaker { queue: "delivery/sqs/1".to_owned(), breaker: Some(breaker) };
+        Ok(Response::new(GetTreeResponse { root, open_breakers: vec![open] }))
     }
 
     /// Knows one actor.

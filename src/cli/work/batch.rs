@@ -19,13 +19,13 @@ pub(in crate::cli) struct FilterArgs {
     #[arg(long, conflicts_with = "id")]
     pub all: bool,
     /// Any of these; may be repeated or joined by commas
-    #[arg(long = "state", value_name = "STATE", value_delimiter = ',', value_parser = state_parser(), requires = "all")]
+    #[arg(long = "state", value_name = "STATE", value_delimiter = ',', value_parser = state_parser(), conflicts_with = "id")]
     states: Vec<WorkState>,
     /// Such as boleto.register
-    #[arg(long, default_value = "", hide_default_value = true, requires = "all")]
+    #[arg(long, default_value = "", hide_default_value = true, conflicts_with = "id")]
     kind: String,
     /// Its whole name
-    #[arg(long, default_value = "", hide_default_value = true, requires = "all")]
+    #[arg(long, default_value = "", hide_default_value = true, conflicts_with = "id")]
     queue: String,
     /// What it is about, such as a boleto's id
     #[arg(
@@ -33,7 +33,7 @@ pub(in crate::cli) struct FilterArgs {
         value_name = "ID",
         default_value = "",
         hide_default_value = true,
-        requires = "all"
+        conflicts_with = "id"
     )]
     subject_id: String,
 }

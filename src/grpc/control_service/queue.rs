@@ -17,6 +17,7 @@ use crate::grpc::request;
 use crate::grpc::status::ApiError;
 use crate::messages::House;
 use crate::proto::control::v1 as proto;
+use crate::work::breaker::BreakerState;
 use crate::work::places::Standing;
 
 /// What page tokens of this list are bound to.
@@ -89,6 +90,19 @@ fn check_name(name: &str, violations: &mut Vec<Violation>) {
     if !ROOTS.iter().any(|root| name.starts_with(root)) {
         object(&format!("must begin with {}", ROOTS.join(" or ")));
     }
+}
+
+/// The breakers that are not closed, by the names of their queues.
+pub(super) fn open_breakers(house: &House) -> Vec<proto::OpenBreaker> {
+    let now = request::now();
+    let mut open: Vec<Standing> = standings(house).into_values().collect();
+    open.retain(|standing| standing.breaker != BreakerState::Closed);
+    open.sort_by(|one, other| one.queue.cmp(&other.queue));
+    let to_proto = |standing: Standing| proto::OpenBreaker {
+        breaker: Some(convert::breaker_to_proto(&standing, now)),
+        queue: standing.queue,
+    };
+    open.into_iter().map(to_proto).collect()
 }
 
 /// How this process stands to the parties behind its queues.

@@ -19,7 +19,7 @@ pub fn to_proto(queue: &QueueView, standing: Option<&Standing>, now: DateTime<Ut
         retryable: queue.retryable,
         running: queue.running,
         oldest_due_age: queue.oldest_due_at.map(age),
-        breaker: standing.map(|standing| breaker(standing, now)),
+        breaker: standing.map(|standing| breaker_to_proto(standing, now)),
     }
 }
 
@@ -31,7 +31,7 @@ pub fn pause_to_proto(pause: &QueuePause) -> proto::QueuePause {
     }
 }
 
-fn breaker(standing: &Standing, now: DateTime<Utc>) -> proto::Breaker {
+pub fn breaker_to_proto(standing: &Standing, now: DateTime<Utc>) -> proto::Breaker {
     let (state, probe_time) = match standing.breaker {
         BreakerState::Closed => (proto::BreakerState::Closed, None),
         BreakerState::Open { until } => {

@@ -23,7 +23,7 @@ pub(super) struct Plan {
 pub(super) struct Table {
     pub name: String,
     pub columns: Vec<Column>,
-    /// The primary key, by the columns' places; pages go along it, and it keeps the order of events.
+    /// The primary key, by the columns' places, or what keeps the order of events: pages go along it.
     pub key_at_source: Vec<usize>,
     pub key_at_target: Vec<usize>,
 }
@@ -138,7 +138,8 @@ impl Table {
             if key.is_empty() {
                 return Err(format!("table {name} has no primary key"));
             }
-            Ok(key.into_iter().map(|(_, place)| place).collect())
+            let numbered = in_order_of_commits(&columns);
+            Ok(if numbered.is_empty() { key.into_iter().map(|(_, place)| place).collect() } else { numbered })
         };
         let (key_at_source, key_at_target) = (key(here)?, key(there)?);
         Ok(Self { name: name.to_owned(), columns, key_at_source, key_at_target })
@@ -164,6 +165,13 @@ impl Table {
             format!("select setval(pg_get_serial_sequence('{}', '{}'), {rows})", self.name, numbered.name)
         })
     }
+}
+
+/// What a stream of changes is read by; nothing for a table that is none.
+fn in_order_of_commits(columns: &[Column]) -> Vec<usize> {
+    let of = |role| columns.iter().position(|column| column.role == role);
+    of(Role::Number)
+        .map_or_else(Vec::new, |number| of(Role::Transaction).into_iter().chain([number]).collect())
 }
 
 fn role(table: &str, column: &Described) -> Role {

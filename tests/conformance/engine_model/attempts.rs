@@ -64,9 +64,11 @@ impl Fan<'_> {
         match slot.stage {
             Stage::Answering { fresh } => {
                 let stage = if fresh { Stage::Fresh } else { Stage::Held };
-                self.to_stage(Action::TakeInHand(process, row), 0, process, row, stage);
+                self.enter_stage(Action::TakeInHand(process, row), 0, process, row, stage);
             }
-            Stage::Fresh => self.to_stage(Action::BeginFresh(process, row), 0, process, row, Stage::Marked),
+            Stage::Fresh => {
+                self.enter_stage(Action::BeginFresh(process, row), 0, process, row, Stage::Marked)
+            }
             Stage::Held if trusts => self.look(process, row),
             Stage::Clear => {
                 if self.protocol.keeps(Rule::MarkBeforeTheEffect) {
@@ -74,7 +76,7 @@ impl Fan<'_> {
                     let dropped = Stage::Returning { unmark: false };
                     self.mark(Action::MarkAnswerLost(process, row), 1, process, row, dropped);
                 } else {
-                    self.to_stage(Action::Mark(process, row), 0, process, row, Stage::Marked);
+                    self.enter_stage(Action::Mark(process, row), 0, process, row, Stage::Marked);
                 }
             }
             Stage::Marked if trusts && slot.gap <= GAP_MAX => {
@@ -83,8 +85,7 @@ impl Fan<'_> {
                     return;
                 };
                 self.step(Action::Send(process, row), 0, |to| {
-                    to.rows[row].requests[free] =
-                        Some(Request { fence: slot.fence, age: 0 });
+                    to.rows[row].requests[free] = Some(Request { fence: slot.fence, age: 0 });
                     let slot = &mut to.processes[process].slots[row];
                     (slot.stage, slot.gap) = (Stage::Asking, 0);
                     if alive { Ok(()) } else { Err(Violation::AskedInTheNameOfTheDead) }
@@ -102,7 +103,7 @@ impl Fan<'_> {
         let held = self.from.holds(process, row);
         match now.sent {
             Some(_) if looks && now.effects > 0 => {
-                self.to_stage(Action::Look(process, row), 0, process, row, Stage::Answered);
+                self.enter_stage(Action::Look(process, row), 0, process, row, Stage::Answered);
             }
             Some(age) if looks && age < settle_after => self.step(Action::Look(process, row), 0, |to| {
                 to.processes[process].slots[row] = Slot::EMPTY;
@@ -111,7 +112,7 @@ impl Fan<'_> {
                 }
                 Ok(())
             }),
-            _ => self.to_stage(Action::Look(process, row), 0, process, row, Stage::Clear),
+            _ => self.enter_stage(Action::Look(process, row), 0, process, row, Stage::Clear),
         }
     }
 
@@ -187,7 +188,13 @@ impl Fan<'_> {
             let in_time = !slot.hurries() || slot.gap <= GAP_MAX;
             let unmark = slot.fence == 1 && matches!(slot.stage, Stage::Fresh | Stage::Held);
             let stage = Stage::Returning { unmark };
-            self.to_stage(Action::DropGuard(process, row), u8::from(!told && in_time), process, row, stage);
+            self.enter_stage(
+                Action::DropGuard(process, row),
+                u8::from(!told && in_time),
+                process,
+                row,
+                stage,
+            );
         }
         if let Stage::Returning { unmark } = slot.stage {
             let held = self.from.holds(process, row);
@@ -236,7 +243,7 @@ impl Fan<'_> {
         }
     }
 
-    fn to_stage(&mut self, action: Action, mishaps: u8, process: usize, row: usize, stage: Stage) {
+    fn enter_stage(&mut self, action: Action, mishaps: u8, process: usize, row: usize, stage: Stage) {
         self.step(action, mishaps, |to| {
             let slot = &mut to.processes[process].slots[row];
             slot.stage = stage;

@@ -8,7 +8,8 @@
 //! who asks waits for the row's lock.
 
 use super::state::{
-    Beat, DELAY_MAX, GAP_MAX, IDENTITIES, Phase, REAP_AFTER, Request, Runner, SETTLE_AFTER, Slot, Stage, State,
+    Beat, DELAY_MAX, GAP_MAX, IDENTITIES, Phase, REAP_AFTER, Request, Runner, SETTLE_AFTER, Slot, Stage,
+    State,
 };
 
 /// What must never happen.
@@ -244,6 +245,25 @@ impl Fan<'_> {
             });
             return;
         }
+        self.beat(process);
+        self.step(Action::Crash(process), 1, |to| {
+            let me = &mut to.processes[process];
+            (me.up, me.trusts, me.beat, me.slots) = (false, false, Beat::None, [Slot::EMPTY; 2]);
+            Ok(())
+        });
+        if me.slots.iter().all(|slot| slot.stage == Stage::Empty) {
+            self.step(Action::Leave(process), 1, |to| {
+                to.bury(me.identity);
+                let me = &mut to.processes[process];
+                (me.up, me.trusts, me.beat) = (false, false, Beat::None);
+                Ok(())
+            });
+        }
+    }
+
+    /// A beat on its way there and back. It renews the lease from the moment at which it was sent.
+    fn beat(&mut self, process: usize) {
+        let me = self.from.processes[process];
         let dead_is_final = self.protocol.keeps(Rule::DeadIsFinal);
         let from_sending = self.protocol.keeps(Rule::LeaseFromTheSendingOfTheBeat);
         match me.beat {
@@ -286,19 +306,6 @@ impl Fan<'_> {
         if matches!(me.beat, Beat::Flying { stale: true } | Beat::Landed { stale: true }) {
             self.step(Action::LoseBeat(process), 0, |to| {
                 to.processes[process].beat = Beat::None;
-                Ok(())
-            });
-        }
-        self.step(Action::Crash(process), 1, |to| {
-            let me = &mut to.processes[process];
-            (me.up, me.trusts, me.beat, me.slots) = (false, false, Beat::None, [Slot::EMPTY; 2]);
-            Ok(())
-        });
-        if me.slots.iter().all(|slot| slot.stage == Stage::Empty) {
-            self.step(Action::Leave(process), 1, |to| {
-                to.bury(me.identity);
-                let me = &mut to.processes[process];
-                (me.up, me.trusts, me.beat) = (false, false, Beat::None);
                 Ok(())
             });
         }

@@ -3,9 +3,7 @@
 //! **Owns** nothing. Ages are counted in ticks and stop where nothing changes any more, so that there are finitely many
 //! states. **Limits**: three processes, two rows, six identities, two requests on their way a row.
 
-/// A lease is trusted by its holder up to the first tick after its last answered beat was sent.
-pub const FENCE_AFTER: u8 = 1;
-/// A process is dead when its counter has stood still for two ticks.
+/// A process is dead when its counter has stood still for two ticks; it trusts its lease for less than one.
 pub const REAP_AFTER: u8 = 2;
 /// A request arrives within one tick of leaving, or never.
 pub const DELAY_MAX: u8 = 1;
@@ -127,7 +125,7 @@ pub enum Beat {
 pub struct Process {
     pub up: bool,
     pub identity: u8,
-    /// Whether it trusts its lease: less than `FENCE_AFTER` since its last answered beat was sent.
+    /// Whether it trusts its lease: no tick since its last answered beat was sent.
     pub trusts: bool,
     pub beat: Beat,
     pub slots: [Slot; 2],
@@ -176,8 +174,9 @@ impl State {
     pub fn enter(&mut self, process: usize) {
         let remembered = self.remembered();
         let is_new = |identity: &u8| !self.is_alive(*identity) && remembered & (1 << identity) == 0;
-        let identity =
-            (0..IDENTITIES as u8).find(is_new).expect("more identities than processes and mishaps leave behind");
+        let identity = (0..IDENTITIES as u8)
+            .find(is_new)
+            .expect("more identities than processes and mishaps leave behind");
         self.runners[usize::from(identity)] = Runner::Alive { still: 0 };
         let entered = &mut self.processes[process];
         (entered.up, entered.identity, entered.trusts) = (true, identity, true);

@@ -48,7 +48,9 @@ fn is_postgres(connection: &DatabaseConnection) -> bool {
 /// The tables that hold more than the schema's own growth, by name.
 pub async fn tables(connection: &DatabaseConnection) -> Vec<String> {
     let sql = match is_postgres(connection) {
-        true => "select table_name::text from information_schema.tables where table_schema = current_schema()",
+        true => {
+            "select table_name::text from information_schema.tables where table_schema = current_schema()"
+        }
         false => "select name from sqlite_master where type = 'table' and name not like 'sqlite_%'",
     };
     let mut names: Vec<String> = texts(connection, sql).await.into_iter().flatten().collect();
@@ -75,11 +77,8 @@ async fn columns(connection: &DatabaseConnection, table: &str) -> Vec<Column> {
         "blob" | "bytea" => "bytes",
         other => panic!("{table} has a column of type {other}"),
     };
-    let column = |row: Vec<String>| Column {
-        kind: kind(&row[1]),
-        may_be_null: row[2] == "YES",
-        name: row[0].clone(),
-    };
+    let column =
+        |row: Vec<String>| Column { kind: kind(&row[1]), may_be_null: row[2] == "YES", name: row[0].clone() };
     let mut columns: Vec<Column> = texts(connection, &sql).await.into_iter().map(column).collect();
     columns.sort_by(|one, other| one.name.cmp(&other.name));
     columns
@@ -94,7 +93,8 @@ pub async fn fill(connection: &DatabaseConnection) {
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
         let rows: Vec<String> = (1..=ROWS)
             .map(|row| {
-                let values: Vec<String> = columns.iter().map(|column| value(is_postgres, &table, column, row)).collect();
+                let values: Vec<String> =
+                    columns.iter().map(|column| value(is_postgres, &table, column, row)).collect();
                 format!("({})", values.join(", "))
             })
             .collect();
@@ -109,7 +109,7 @@ fn value(is_postgres: bool, table: &str, column: &Column, row: usize) -> String 
     if let Some((.., word)) = WORDS.iter().find(|(at, of, _)| (*at, *of) == (table, name)) {
         return format!("'{word}'");
     }
-    if column.may_be_null && row % 3 == 0 {
+    if column.may_be_null && row.is_multiple_of(3) {
         return "null".to_owned();
     }
     match column.kind {

@@ -101,7 +101,9 @@ impl Engine {
             hints: hints.clone(),
             how: match how {
                 Acknowledged::Batched => How::Batched(acknowledgements),
-                Acknowledged::OneByOne => How::OneByOne { at_once: Arc::new(Semaphore::new(CONCURRENCY)), count },
+                Acknowledged::OneByOne => {
+                    How::OneByOne { at_once: Arc::new(Semaphore::new(CONCURRENCY)), count }
+                }
             },
             poll_interval: config.work.poll_interval,
             open,
@@ -203,5 +205,27 @@ fn no_op() -> NewWork {
         claimed_by: None,
         sent_at: None,
         created_at: now,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn jobs_wait_for_the_word_and_are_all_worked_off_either_way() {
+        for how in [Acknowledged::Batched, Acknowledged::OneByOne] {
+            let folder = std::env::temp_dir().join(format!("bursar-bench-test-{}", Uuid::now_v7()));
+            let url = crate::store::connect::default_url(&folder);
+            let mut engine = Engine::open(&url, how, true, &[]).await.expect("an engine");
+            engine.insert(120).await.expect("inserted");
+            assert_eq!(engine.ended(), 0);
+            engine.work();
+            engine.until_ended(120).await.expect("all ended");
+            assert!(engine.start_of_one().await.expect("started") > 0.0);
+            engine.until_ended(121).await.expect("the last one ended");
+            engine.close().await.expect("closed");
+            std::fs::remove_dir_all(folder).expect("removed");
+        }
     }
 }

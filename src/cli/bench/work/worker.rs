@@ -72,10 +72,9 @@ impl Worker {
                 let ticker = Ticker::start(context.myself.clone(), means.poll_interval, Some(hint), || {
                     WorkerMessage::WorkAvailable
                 });
-                let hands =
-                    Hands::new(means.claimer.clone(), context.myself, WorkerMessage::Claimed, || {
-                        WorkerMessage::JobPanicked
-                    });
+                let hands = Hands::new(means.claimer.clone(), context.myself, WorkerMessage::Claimed, || {
+                    WorkerMessage::JobPanicked
+                });
                 Ok(Self { means, hands, _ticker: ticker })
             }
         });

@@ -1,0 +1,176 @@
+//! Claims: a process takes what is due, as far as it has room for it.
+//!
+//! One statement skims the queues that have something due, each up to the places free for it, so that one full queue hides
+//! no other, however long it is. Nothing is claimed from a queue that is paused, under a process that is dead, or of a
+//! kind that the claimer does not know: a newer release may run beside it.
+//!
+//! **Fails** as the store does. **Limits**: at most what was asked for.
+
+use sea_orm::{QueryResult, Value};
+
+use super::rows::Rows;
+use super::transaction::all;
+use super::{Store, StoreError, StoreKind, from_us};
+use crate::domain::ids::{RunnerId, TenantId, WorkId};
+use crate::domain::work::Claim;
+
+/// What a process is ready to take.
+#[derive(Debug, Clone)]
+pub struct ClaimRequest {
+    pub runner_id: RunnerId,
+    /// The kind of work that is known how to do; a newer release may have put other kinds in the same queues.
+    pub kind: &'static str,
+    /// Queues from this name on …
+    pub queue_from: String,
+    /// … up to but not including this one.
+    pub queue_until: String,
+    /// Places in a queue that is not named in `busy`.
+    pub free_per_queue: i64,
+    /// Queues with fewer places free, none included.
+    pub busy: Vec<(String, i64)>,
+    /// Tenants of whom nothing more may be taken.
+    pub tenants_full: Vec<TenantId>,
+    /// Rows at most.
+    pub limit: i64,
+}
+
+const CLAIMED_COLUMNS: &str = "work.id, work.tenant_id, work.kind, work.queue, work.attempt, work.attempts_max, work.fence, \
+     work.subject_id, work.payload, work.sent_at_us, work.traceparent, work.last_error, work.created_at_us, work.runner_id";
+
+/// The queues with something due, found by one index probe each, from `$1` up to but not including `$2`.
+const DUE_QUEUES: &str = ",
+    q(queue) as (
+        select * from (select queue from work where state = 'available' and queue >= $1 and queue < $2
+            order by queue limit 1) as first_queue
+        union all
+        select (select w.queue from work w where w.state = 'available' and w.queue > q.queue and w.queue < $2
+            order by w.queue limit 1) from q where q.queue is not null
+    ),";
+
+const CLAIM_POSTGRES: &str = "
+    alive as (select id from runner where id = $3 and state = 'alive' for key share),
+    due as (
+        select picked.id from q
+        cross join lateral (
+            select w.id from work w where w.state = 'available' and w.queue = q.queue and w.kind = $6 {tenants}
+            order by w.priority, w.run_at_us, w.id
+            limit coalesce((select r.free from r where r.queue = q.queue), $4)
+            for update skip locked
+        ) as picked
+        where q.queue is not null and {not_paused} limit $5
+    )
+    update work set state = 'running', runner_id = alive.id, fence = work.fence + 1, attempt = work.attempt + 1
+    from due, alive where work.id = due.id returning ";
+
+/// SQLite takes no limit that depends on the queue, so the places free are counted off over the few rows at each head.
+const CLAIM_SQLITE: &str = "
+    alive as (select id from runner where id = $3 and state = 'alive'),
+    heads as (
+        select work.id, work.queue,
+            row_number() over (partition by work.queue order by work.priority, work.run_at_us, work.id) as place
+        from q join work on work.id in (
+            select w.id from work w where w.state = 'available' and w.queue = q.queue and w.kind = $6 {tenants}
+            order by w.priority, w.run_at_us, w.id limit $4
+        )
+        where q.queue is not null and {not_paused}
+    ),
+    due as (
+        select heads.id from heads left join r on r.queue = heads.queue
+        where heads.place <= coalesce(r.free, $4) limit $5
+    )
+    update work set state = 'running', runner_id = (select id from alive), fence = fence + 1, attempt = attempt + 1
+    where id in (select id from due) and exists (select 1 from alive) returning ";
+
+/// That no pause covers the queue: one of its own name, or of a prefix, which ends in a slash.
+const NOT_PAUSED: &str = "not exists (select 1 from queue_pause p where p.name = q.queue
+    or (p.name like '%/' and substr(q.queue, 1, length(p.name)) = p.name))";
+
+/// That the tenant has places free. Asked only when one has none, for it costs something a row.
+const TENANT_HAS_PLACES: &str = "and not exists (select 1 from r where r.queue = '{tenant}' || w.tenant_id)";
+/// What marks a tenant among the busy queues; no queue's name begins so.
+const TENANT_MARK: &str = "tenant:";
+
+impl Store {
+    /// Claims what is due, as far as there is room for it.
+    pub async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>, StoreError> {
+        let tenants = request.tenants_full.iter().map(|tenant| format!("{TENANT_MARK}{}", tenant.as_str()));
+        let busy = Rows::new()
+            .text("queue", request.busy.iter().map(|(queue, _)| queue.clone()).chain(tenants))
+            .integer(
+                "free",
+                request.busy.iter().map(|(_, free)| *free).chain(request.tenants_full.iter().map(|_| 0)),
+            );
+        let parameters = vec![
+            Value::from(request.queue_from.as_str()),
+            Value::from(request.queue_until.as_str()),
+            Value::from(request.runner_id.0),
+            Value::from(request.free_per_queue),
+            Value::from(request.limit),
+            Value::from(request.kind),
+        ];
+        let claim = match self.kind() {
+            StoreKind::PostgreSql => CLAIM_POSTGRES,
+            StoreKind::Sqlite => CLAIM_SQLITE,
+        };
+        let tenants = match request.tenants_full.is_empty() {
+            true => String::new(),
+            false => TENANT_HAS_PLACES.replace("{tenant}", TENANT_MARK),
+        };
+        let claim = claim.replace("{tenants}", &tenants).replace("{not_paused}", NOT_PAUSED);
+        let statement =
+            self.statement_over(busy, parameters, &format!("{DUE_QUEUES}{claim}{CLAIMED_COLUMNS}"));
+        let rows = self.within(async { all(&self.inner.writer, statement).await }).await?;
+        // A row that cannot be read must not take its neighbours with it; nobody holds it, so it is found and put back.
+        let read = |row| match read_claim(row) {
+            Ok(claim) => Some(claim),
+            Err(error) => {
+                tracing::error!(%error, "claimed row cannot be read");
+                None
+            }
+        };
+        Ok(rows.iter().filter_map(read).collect())
+    }
+}
+
+/// The first text after every text that begins with `prefix`, which ends in an ASCII character below `~`.
+pub fn end_of_prefix(prefix: &str) -> String {
+    let mut end = prefix.to_owned();
+    match end.pop() {
+        Some(last) => end.push(char::from_u32(u32::from(last) + 1).unwrap_or('\u{7f}')),
+        None => end.push('\u{7f}'),
+    }
+    end
+}
+
+fn read_claim(row: &QueryResult) -> Result<Claim, StoreError> {
+    let tenant: String = row.try_get("", "tenant_id")?;
+    let sent_at: Option<i64> = row.try_get("", "sent_at_us")?;
+    Ok(Claim {
+        id: WorkId(row.try_get("", "id")?),
+        tenant_id: TenantId::parse(&tenant).map_err(|error| StoreError::unreadable("tenant", error))?,
+        kind: row.try_get("", "kind")?,
+        queue: row.try_get("", "queue")?,
+        attempt: row.try_get("", "attempt")?,
+        attempts_max: row.try_get("", "attempts_max")?,
+        runner_id: RunnerId(row.try_get("", "runner_id")?),
+        fence: row.try_get("", "fence")?,
+        subject_id: row.try_get("", "subject_id")?,
+        payload: row.try_get("", "payload")?,
+        sent_at: sent_at.map(from_us).transpose()?,
+        traceparent: row.try_get("", "traceparent")?,
+        last_error: row.try_get("", "last_error")?,
+        created_at: from_us(row.try_get("", "created_at_us")?)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::end_of_prefix;
+
+    #[test]
+    fn a_prefix_ends_before_its_neighbour() {
+        assert_eq!(end_of_prefix("delivery/sqs/"), "delivery/sqs0");
+        assert!("delivery/sqs/zzz" < end_of_prefix("delivery/sqs/").as_str());
+        assert!("delivery/webhook/" > end_of_prefix("delivery/sqs/").as_str());
+    }
+}
