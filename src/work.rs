@@ -3,6 +3,8 @@
 //! The rows are the store's; here is what a process does about them. It holds a [`lease`] that it beats, claims under it,
 //! keeps each claim in a [`guard`] that gives the row back when it is dropped, and settles in groups through a [`lane`].
 //! The [`reaper`] returns what dead processes held and makes due what has waited; [`hints`] wake who may find work.
+//! The [`bell`] carries hints to the other processes on the same store, and the [`leader`] holds the offices in which one
+//! of them acts for all.
 //!
 //! **Owns** the process's identity and what it has claimed under it. **Fails** softly: a row that cannot be given back is
 //! given back by whoever buries this process. **Limits**: `[work]` in the configuration.

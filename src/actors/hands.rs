@@ -104,18 +104,23 @@ async fn claim_when_wished<M: Send + 'static>(
     wish: Arc<Notify>,
     claimed: fn(Claims) -> M,
 ) {
+    // Behind a full claim there is more, and the next one will be full as well.
+    let mut was_full = false;
     loop {
         // A rate or a breaker that lets something through again is nobody's signal, so its moment is waited for.
         match claimer.places.next_opening() {
             Some(opening) => drop(timeout_at(opening, wish.notified()).await),
             None => wish.notified().await,
         }
-        if claimer.places.in_hand() > 0 {
+        let a_batch_fits = claimer.places.free() >= claimer.batch as usize;
+        if claimer.places.in_hand() > 0 && !(was_full && a_batch_fits) {
             tokio::time::sleep(PACE).await;
         }
+        was_full = false;
         match claimer.claim().await {
             Ok(claims) if claims.is_empty() => {}
             Ok(claims) => {
+                was_full = claims.len() >= claimer.batch as usize;
                 // An incarnation that has ended meanwhile drops the guards, and the rows go back.
                 let _ = myself.send(claimed(claims)).await;
             }

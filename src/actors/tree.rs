@@ -109,8 +109,11 @@ pub fn build(
         creations: Lane::open("create_boletos", lanes, config.work.group_max, move |drafts| {
             let (store, returns) = (creating.clone(), returns.clone());
             async move {
+                // In hand before they are there: a row whose commit is answered late is not held for nobody's meanwhile.
+                let guards: Vec<Option<ClaimGuard>> =
+                    drafts.iter().map(|draft: &BoletoDraft| Some(returns.guard(draft.claim()?))).collect();
                 let results = store.create_boletos(&drafts).await;
-                drafts.iter().zip(results).map(|(draft, result)| in_hand(&returns, draft, result)).collect()
+                guards.into_iter().zip(results).map(|(guard, result)| in_hand(guard, result)).collect()
             }
         }),
         registrars,
@@ -325,23 +328,23 @@ impl Builder<'_> {
     }
 }
 
-/// Takes in hand what was made as this process's own. After a commit whose answer was lost the row may be there: it is
-/// given back at once, which does nothing if it is not.
+/// Keeps in hand what was made as this process's own, and lets go of what was not. After a commit whose answer was lost
+/// the row may be there: its guard is dropped, which gives it back, or does nothing if it is not.
 fn in_hand(
-    returns: &Returns,
-    draft: &BoletoDraft,
+    guard: Option<ClaimGuard>,
     result: Result<Created, StoreError>,
 ) -> Result<(Created, Option<ClaimGuard>), StoreError> {
     match result {
-        Ok(Created::New { boleto, claim }) => {
-            let guard = claim.map(|claim| returns.guard(*claim));
-            Ok((Created::New { boleto, claim: None }, guard))
-        }
+        Ok(Created::New { boleto, claim: Some(_) }) => Ok((Created::New { boleto, claim: None }, guard)),
         Err(error @ StoreError::CommitUnknown(_)) => {
-            drop(draft.claim().map(|claim| returns.guard(claim)));
+            drop(guard);
             Err(error)
         }
-        other => other.map(|created| (created, None)),
+        other => {
+            // There is no such row, or it is anybody's.
+            guard.map(ClaimGuard::settled);
+            other.map(|created| (created, None))
+        }
     }
 }
 

@@ -24,10 +24,13 @@ use super::lease::Lease;
 use crate::domain::ids::WorkId;
 use crate::domain::work::WorkState;
 use crate::store::work::Ending;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, StoreKind};
 
 /// Rows ended by one statement at most. From here on the cost of a row no longer falls with the batch's size.
 pub const GROUP_MAX: usize = 1_000;
+/// The same on SQLite, whose statements name every value: finding a name takes as long as there are names before it, so
+/// that the cost of a row grows with the batch (measured: 330 µs a row at 1,000 rows of 16 values).
+pub const GROUP_MAX_SQLITE: usize = 64;
 /// How long the first of a batch waits for others. Nobody waits for it, so this only bounds what a crash repeats.
 pub const LINGER: Duration = Duration::from_millis(5);
 /// Between two tries while the store is away.
@@ -65,10 +68,14 @@ struct Done {
 impl Acknowledgements {
     /// Opens the place and the task that empties it; the task ends with the last handle, after the last batch.
     pub fn open(store: Store, lease: Lease) -> Self {
-        let (entry, exit) = mpsc::channel(2 * GROUP_MAX);
+        let group_max = match store.kind() {
+            StoreKind::PostgreSql => GROUP_MAX,
+            StoreKind::Sqlite => GROUP_MAX_SQLITE,
+        };
+        let (entry, exit) = mpsc::channel(2 * group_max);
         let (count, ended) = watch::channel(0);
         let counts = Arc::new(Counts::default());
-        tokio::spawn(run(Writer { store, lease, counts: counts.clone(), count }, exit));
+        tokio::spawn(run(Writer { store, lease, group_max, counts: counts.clone(), count }, exit));
         Self { entry, counts, ended }
     }
 
@@ -101,16 +108,18 @@ impl Acknowledgements {
 struct Writer {
     store: Store,
     lease: Lease,
+    group_max: usize,
     counts: Arc<Counts>,
     count: watch::Sender<u64>,
 }
 
 async fn run(writer: Writer, mut exit: mpsc::Receiver<Entry>) {
-    let mut entries = Vec::with_capacity(GROUP_MAX);
-    while exit.recv_many(&mut entries, GROUP_MAX).await > 0 {
+    let group_max = writer.group_max;
+    let mut entries = Vec::with_capacity(group_max);
+    while exit.recv_many(&mut entries, group_max).await > 0 {
         let until = Instant::now() + LINGER;
-        while entries.len() < GROUP_MAX && !entries.iter().any(|entry| matches!(entry, Entry::Flush(_))) {
-            let left = GROUP_MAX - entries.len();
+        while entries.len() < group_max && !entries.iter().any(|entry| matches!(entry, Entry::Flush(_))) {
+            let left = group_max - entries.len();
             match timeout_at(until, exit.recv_many(&mut entries, left)).await {
                 Ok(1..) => {}
                 Ok(0) | Err(_) => break,

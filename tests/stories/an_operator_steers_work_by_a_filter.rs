@@ -84,7 +84,10 @@ async fn dead_letters_live_again_slice_by_slice(kind: Kind) {
     house.script().clear(Party::BankRegister);
     // One of them has live work again already: its letter stays what it is.
     house.script().always(Party::BankRegister, Behaviour::Hold);
-    house.shop().registers_again(&made[0].id).await.expect("asked again");
+    let asking = tokio::spawn({
+        let (shop, id) = (house.shop(), made[0].id.clone());
+        async move { shop.registers_again(&id).await }
+    });
     house.bank().holds(1).await;
     let dead = in_states(&[WorkState::Discarded]);
     let first = retries(&operator, dead.clone(), 3).await.expect("a slice");
@@ -99,6 +102,7 @@ async fn dead_letters_live_again_slice_by_slice(kind: Kind) {
         house.bank().keeps_one(boleto);
     }
     let revived = operator.finds_work(&made[4].id, &[WorkState::Completed]).await;
+    asking.await.expect("no panic").expect("asked again");
     let numbers: Vec<i32> = revived[0].attempts.iter().map(|attempt| attempt.attempt).collect();
     assert!(
         numbers.contains(&2) && revived[0].attempt <= 2,

@@ -56,7 +56,10 @@ impl Attempt {
             Some(FreshBoleto { boleto, reply }) => (Some(boleto), Some(reply)),
             None => (None, None),
         };
-        let timeout = self.means.config.attempt_timeout;
+        // Of one that was just made, bytes count as sent since its making; the attempt ends as long after that as any.
+        let since_sent = Utc::now() - claim.sent_at.filter(|_| is_fresh).unwrap_or_else(Utc::now);
+        let timeout =
+            self.means.config.attempt_timeout.saturating_sub(since_sent.to_std().unwrap_or_default());
         let found = tokio::select! {
             biased;
             () = lease.lost(claim.runner_id) => Some(Found::Nothing),

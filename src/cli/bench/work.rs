@@ -202,7 +202,7 @@ impl Stage {
             ),
             Store::Sqlite => each,
         });
-        let insert = Row::new("… inserted in groups of 1,000", name, "/s", &batched.insert_rates(), begun)
+        let insert = Row::new("… inserted in groups", name, "/s", &batched.insert_rates(), begun)
             .against(NAME, &self.peer_batched.insert_rates());
         rows.push(Row { cpu_ms: cpu_of(&batched.inserted), ..insert });
         if self.peer.is_some() {

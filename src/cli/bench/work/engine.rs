@@ -18,7 +18,7 @@ use super::worker::{How, Means, Worker};
 use crate::config::{Config, Sources};
 use crate::domain::ids::{TenantId, WorkId};
 use crate::domain::work::{NewWork, RetryPolicy};
-use crate::store::Store;
+use crate::store::{Store, StoreKind};
 use crate::supervision::{Strategy, SupervisorSpec, Tree};
 use crate::work::acknowledge::Acknowledgements;
 use crate::work::bell::Bell;
@@ -31,8 +31,9 @@ use crate::work::{Claimer, Held, Hints, Lease, Limits, Places, Returns};
 
 /// Jobs under way at a time where each is committed by itself, as many as the peer's.
 pub(super) const CONCURRENCY: usize = 24;
-/// Jobs inserted by one statement.
+/// Jobs inserted by one statement; fewer on SQLite, where a row of a large group costs more.
 const GROUP: usize = 1_000;
+const GROUP_SQLITE: usize = 64;
 /// Rows claimed by one statement, as many as the peer's local queue holds.
 const CLAIM_BATCH: &str = "500";
 /// Jobs in hand at most where they are acknowledged by the batch: two claims, one worked on while the next is fetched.
@@ -120,9 +121,13 @@ impl Engine {
 
     /// Inserts jobs that are due, in groups.
     pub async fn insert(&self, jobs: usize) -> anyhow::Result<()> {
+        let group_max = match self.store.kind() {
+            StoreKind::PostgreSql => GROUP,
+            StoreKind::Sqlite => GROUP_SQLITE,
+        };
         let mut left = jobs;
         while left > 0 {
-            let group: Vec<NewWork> = (0..left.min(GROUP)).map(|_| no_op()).collect();
+            let group: Vec<NewWork> = (0..left.min(group_max)).map(|_| no_op()).collect();
             left -= group.len();
             self.store.insert_work_alone(&group).await?;
         }
