@@ -21,7 +21,8 @@ const BOLETOS: usize = 20;
 /// Waits so long that no retry is due within a test, but for a clock that jumped.
 const LONG_WAITS: [&str; 2] = ["registration.retry_base=9min", "registration.retry_cap=10min"];
 /// A lease that a busy machine does not cost, and that a jump of an hour would; and no breaker, which would hide a storm.
-const SETTINGS: [&str; 3] = ["work.fence_after=20s", "work.reap_after=25s", "breaker.failures_max=10000"];
+const SETTINGS: [&str; 4] =
+    ["store.timeout=10s", "work.fence_after=20s", "work.reap_after=25s", "breaker.failures_max=10000"];
 
 /// A process's own wall clock.
 struct WallClock {

@@ -27,9 +27,10 @@ const SHOPS: usize = 200;
 /// A drain that is cut off takes milliseconds; a busy machine may be slower.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
-const SETTINGS: [&str; 6] = [
+const SETTINGS: [&str; 7] = [
     "registration.in_flight_max=500",
-    // So that neither a busy machine costs a lease nor a long wait a call.
+    // So that neither a busy machine costs an answer or a lease, nor a long wait a call.
+    "store.timeout=7s",
     "work.fence_after=30min",
     "work.reap_after=1h",
     "banks.banco_do_brasil.timeout=40s",

@@ -95,7 +95,8 @@ async fn make(shop: &Shop, house: &House, numbers: std::ops::Range<usize>) {
 
 async fn opened(stage: &Stage) -> House {
     // Nobody is missed within this test, on however busy a machine.
-    let house = stage.house_with(&["work.fence_after=30s", "work.reap_after=1h"], &[]).await;
+    let house =
+        stage.house_with(&["store.timeout=10s", "work.fence_after=30s", "work.reap_after=1h"], &[]).await;
     assert!(house.opened().await, "{}", house.program.said());
     house
 }
