@@ -57,7 +57,8 @@ impl Attempt {
             None => (None, None),
         };
         // Of one that was just made, bytes count as sent since its making; the attempt ends as long after that as any.
-        let since_sent = Utc::now() - claim.sent_at.filter(|_| is_fresh).unwrap_or_else(Utc::now);
+        let now = self.means.claimer.store.now();
+        let since_sent = now - claim.sent_at.filter(|_| is_fresh).unwrap_or(now);
         let timeout =
             self.means.config.attempt_timeout.saturating_sub(since_sent.to_std().unwrap_or_default());
         let found = tokio::select! {
