@@ -5,12 +5,14 @@
 //!
 //! **Owns** the [`House`]: the handles that both sides share.
 
+pub mod backlogs;
 pub mod bank_accounts;
 pub mod boleto_registrar;
 pub mod house;
 pub mod known_queues;
 pub mod notifier;
 
+pub use self::backlogs::Backlogs;
 pub use self::bank_accounts::BankAccounts;
 pub use self::boleto_registrar::{BoletoRegistrarMessage, FreshRegistration};
 pub use self::house::{House, Registrar};

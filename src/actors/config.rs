@@ -17,6 +17,8 @@ pub struct RegistrationConfig {
     pub in_flight_max: u32,
     /// Bank calls begun per minute for one bank account: up to 1,000,000; 0 for as fast as it goes.
     pub rate_per_minute: u32,
+    /// Boletos that may wait for one bank account; past them more are refused. Up to 10,000,000; 0 for no bound.
+    pub backlog_max: u32,
     /// Attempts after which a boleto is left for an operator: 1 to 10,000.
     pub attempts_max: u32,
     /// The wait after the first attempt that did not end the work; doubles from there.

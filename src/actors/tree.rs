@@ -32,7 +32,7 @@ use crate::domain::bank_account::Provider;
 use crate::domain::work::{RetryPolicy, kind};
 use crate::messages::house::Readiness;
 use crate::messages::{
-    BankAccounts, House, KnownQueues, Registrar, boleto_registrar as registrar_messages,
+    Backlogs, BankAccounts, House, KnownQueues, Registrar, boleto_registrar as registrar_messages,
     notifier as notifier_messages,
 };
 use crate::store::boleto::{BoletoDraft, Created};
@@ -106,6 +106,7 @@ pub fn build(
         hints: builder.hints.clone(),
         accounts: builder.accounts.clone(),
         queues: KnownQueues::default(),
+        backlogs: Backlogs::new(builder.store.clone(), config.registration.backlog_max),
         creations: Lane::open("create_boletos", lanes, config.work.group_max, move |drafts| {
             let (store, returns) = (creating.clone(), returns.clone());
             async move {

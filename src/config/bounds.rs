@@ -82,6 +82,7 @@ const RULES: &[(&str, Rule)] = &[
     ("registration.inline_deadline", Span(0, 5 * MINUTE)),
     ("registration.in_flight_max", Count(1, 10_000)),
     ("registration.rate_per_minute", Count(0, 1_000_000)),
+    ("registration.backlog_max", Count(0, 10_000_000)),
     ("registration.attempts_max", Count(1, 10_000)),
     ("registration.retry_base", Span(MS, HOUR)),
     ("registration.retry_cap", Span(MS, DAY)),

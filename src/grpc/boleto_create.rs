@@ -87,6 +87,9 @@ pub(super) async fn create(
     let mut draft = draft(house, &tenant, checked, key, notify);
     // With a place free and the lease held, the row is made as this process's own and attempted at once.
     let place = registrar.places.try_take(&draft.work.queue, &tenant);
+    if place.is_none() && !house.backlogs.has_room(&draft.work.queue).await? {
+        return made_before(gate, house, draft.request.as_ref(), ApiError::BacklogFull).await;
+    }
     if place.is_some() {
         draft.work.claimed_by = house.lease.holder();
         draft.work.sent_at = draft.work.claimed_by.map(|_| house.store.now());

@@ -13,7 +13,7 @@
 //! | `WORK_RUNNING`, `WORK_ENDED`, `WORK_SUPERSEDED` | FAILED_PRECONDITION | look at the work first |
 //! | `CURSOR_OF_ANOTHER_STORE` | FAILED_PRECONDITION | watch from `0` or from now on; the changes were moved to another store |
 //! | `ACTOR_NOT_CONTROLLABLE` | FAILED_PRECONDITION | look at the tree first |
-//! | `TOO_MANY_REQUESTS`, `TOO_MANY_STREAMS` | RESOURCE_EXHAUSTED | wait as `RetryInfo` says |
+//! | `TOO_MANY_REQUESTS`, `TOO_MANY_STREAMS`, `BACKLOG_FULL` | RESOURCE_EXHAUSTED | wait as `RetryInfo` says |
 //! | `NOT_READY`, `DRAINING`, `STORE_UNAVAILABLE` | UNAVAILABLE | wait as `RetryInfo` says, then try again |
 //! | `INTERNAL` | INTERNAL | report the trace id; our bug |
 //! | `PROTOCOL` | as the transport said | correct the call itself (unknown method, message too long) |
@@ -45,7 +45,9 @@ pub enum ApiError {
     NotFound(&'static str),
     RequestIdReused,
     ExternalIdTaken,
-    VersionChanged { version: i64 },
+    VersionChanged {
+        version: i64,
+    },
     NotIssued(IssueError),
     RegistrationNotOpen(BoletoStatus),
     CursorOfAnotherStore,
@@ -55,6 +57,8 @@ pub enum ApiError {
     Control(ControlError),
     NotPausable,
     TooManyRequests,
+    /// As much waits for this bank account as may.
+    BacklogFull,
     TooManyStreams,
     NotReady(String),
     Draining,
@@ -152,6 +156,9 @@ impl From<ApiError> for Status {
             ),
             ApiError::TooManyRequests => {
                 wait(Code::ResourceExhausted, "TOO_MANY_REQUESTS", "too many requests in flight")
+            }
+            ApiError::BacklogFull => {
+                wait(Code::ResourceExhausted, "BACKLOG_FULL", "too much waits for this bank account")
             }
             ApiError::TooManyStreams => {
                 wait(Code::ResourceExhausted, "TOO_MANY_STREAMS", "too many open streams")

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
+use super::backlogs::Backlogs;
 use super::bank_accounts::BankAccounts;
 use super::boleto_registrar::BoletoRegistrarMessage;
 use super::known_queues::KnownQueues;
@@ -27,6 +28,8 @@ pub struct House {
     pub hints: Hints,
     pub accounts: BankAccounts,
     pub queues: KnownQueues,
+    /// What waits for each bank account.
+    pub backlogs: Backlogs,
     /// What is made as this process's own comes in its guard: a caller that has hung up meanwhile drops it.
     pub creations: Lane<BoletoDraft, (Created, Option<ClaimGuard>)>,
     pub registrars: BTreeMap<Provider, Registrar>,

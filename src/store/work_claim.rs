@@ -91,6 +91,21 @@ const TENANT_HAS_PLACES: &str = "and not exists (select 1 from r where r.queue =
 const TENANT_MARK: &str = "tenant:";
 
 impl Store {
+    /// How many rows of a queue are due and in nobody's hand, counted up to `max`.
+    pub async fn count_waiting(&self, queue: &str, max: u32) -> Result<u32, StoreError> {
+        let statement = self.statement(
+            "select count(*) as waiting from
+                (select 1 from work where state = 'available' and queue = $1 limit $2) as head",
+            [Value::from(queue), Value::from(i64::from(max))],
+        );
+        self.within(async {
+            let rows = all(self.reader(), statement).await?;
+            let waiting: i64 = rows.first().map_or(Ok(0), |row| row.try_get("", "waiting"))?;
+            Ok(u32::try_from(waiting).unwrap_or(max))
+        })
+        .await
+    }
+
     /// Claims what is due, as far as there is room for it.
     pub async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>, StoreError> {
         let tenants = request.tenants_full.iter().map(|tenant| format!("{TENANT_MARK}{}", tenant.as_str()));

@@ -49,6 +49,36 @@ async fn too_many_at_once_are_told_to_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_that_only_grows_is_closed_and_what_was_asked_before_is_still_answered() {
+    let house = House::new()
+        .with("registration.in_flight_max", "1")
+        .with("registration.backlog_max", "2")
+        .with("registration.inline_deadline", "20ms")
+        .open()
+        .await;
+    house.script().always(Party::BankRegister, Behaviour::Hold);
+    let mut taken = vec![house.shop().creates(a_boleto()).await];
+    house.bank().holds(1).await;
+    for request_id in ["order-1", "order-2"] {
+        taken.push(house.shop().creates(a_boleto().asked_as(request_id)).await);
+    }
+    let full = house.shop().tries(a_boleto()).await.expect_err("two wait already");
+    assert_eq!((full.code(), full.reason().as_str()), (Code::ResourceExhausted, "BACKLOG_FULL"));
+    assert!(full.retry_after().is_some_and(|wait| wait > Duration::ZERO));
+    let again = house.shop().creates(a_boleto().asked_as("order-1")).await;
+    assert_eq!(again.id, taken[1].id, "what was asked before has its answer");
+
+    house.script().clear(Party::BankRegister);
+    house.script().release();
+    for boleto in &taken {
+        house.shop().sees(&boleto.id, BoletoStatus::Registered).await;
+    }
+    let after = eventually("there is room again", async || house.shop().tries(a_boleto()).await.ok()).await;
+    house.shop().sees(&after.boleto.expect("a boleto").id, BoletoStatus::Registered).await;
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_is_too_long_is_refused_with_details() {
     let house = House::new().with("api.message_bytes_max", "4096").open().await;
     let long = a_boleto().with(|request| request.instructions = "x".repeat(8192));

@@ -1,0 +1,80 @@
+//! How much waits for one bank account, so that a bank that is slower than its shops does not make a queue without end.
+//!
+//! **Owns** counts that are a quarter of a second old at most; what this process adds meanwhile is counted on top, what others
+//! add is seen with the next count. Asked only where no place is free, so a queue that flows costs nothing.
+//! **Fails** as the store does. **Limits**: `registration.backlog_max`; 10,000 queues at hand, then it begins anew.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::store::{Store, StoreError};
+
+const COUNT_EVERY: Duration = Duration::from_millis(250);
+const QUEUES_MAX: usize = 10_000;
+
+/// The counts at hand; clones are the same.
+#[derive(Clone)]
+pub struct Backlogs {
+    store: Store,
+    /// 0: no bound.
+    max: u32,
+    known: Arc<Mutex<HashMap<String, Known>>>,
+}
+
+#[derive(Clone, Copy)]
+struct Known {
+    waiting: u32,
+    counted: Instant,
+}
+
+impl Backlogs {
+    /// Nothing counted yet.
+    pub fn new(store: Store, max: u32) -> Self {
+        Self { store, max, known: Arc::default() }
+    }
+
+    /// Whether one more may wait in `queue`; if so, it is counted.
+    pub async fn has_room(&self, queue: &str) -> Result<bool, StoreError> {
+        if self.max == 0 {
+            return Ok(true);
+        }
+        if let Some(has_room) = self.by_the_last_count(queue) {
+            return Ok(has_room);
+        }
+        let waiting = self.store.count_waiting(queue, self.max).await?;
+        let mut known = self.lock();
+        if known.len() >= QUEUES_MAX {
+            known.clear();
+        }
+        let mut entry = Known { waiting, counted: Instant::now() };
+        let has_room = entry.take(self.max);
+        known.insert(queue.to_owned(), entry);
+        Ok(has_room)
+    }
+
+    /// Nothing when it is time to count. Whoever is told so counts; the others go by the last count meanwhile.
+    fn by_the_last_count(&self, queue: &str) -> Option<bool> {
+        let mut known = self.lock();
+        let entry = known.get_mut(queue)?;
+        if entry.counted.elapsed() >= COUNT_EVERY {
+            entry.counted = Instant::now();
+            return None;
+        }
+        Some(entry.take(self.max))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn take(&mut self, max: u32) -> bool {
+        let has_room = self.waiting < max;
+        self.waiting += u32::from(has_room);
+        has_room
+    }
+}
