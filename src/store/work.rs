@@ -294,9 +294,11 @@ impl Store {
         match self.kind() {
             StoreKind::PostgreSql => {
                 let sql = format!(
-                    ", ended as (delete from work using r where work.id = r.id and work.runner_id = r.runner_id
-                         and work.fence = r.fence returning work.*, r.end_state, r.end_error, r.entry)
-                     insert into work_archive ({ARCHIVED}) select {from}, $1 from ended returning id"
+                    ", held as materialized (select w.*, r.end_state, r.end_error, r.entry from r cross join lateral (
+                         select * from work where work.id = r.id and work.runner_id = r.runner_id
+                         and work.fence = r.fence for update) w),
+                     gone as (delete from work where id = any(array(select id from held)))
+                     insert into work_archive ({ARCHIVED}) select {from}, $1 from held returning id"
                 );
                 ids(all(transaction, self.statement_over(rows(), vec![ended_at], &sql)).await?)
             }

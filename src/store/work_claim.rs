@@ -60,7 +60,7 @@ const CLAIM_POSTGRES: &str = "
         where q.queue is not null and {not_paused} limit $5
     )
     update work set state = 'running', runner_id = alive.id, fence = work.fence + 1, attempt = work.attempt + 1
-    from due, alive where work.id = due.id returning ";
+    from alive where work.id = any(array(select id from due)) returning ";
 
 /// SQLite takes no limit that depends on the queue, so the places free are counted off over the few rows at each head.
 const CLAIM_SQLITE: &str = "
