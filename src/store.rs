@@ -33,6 +33,7 @@ mod transaction;
 pub mod work;
 pub mod work_batch;
 mod work_claim;
+mod work_moves;
 pub mod work_steer;
 
 use std::sync::Arc;

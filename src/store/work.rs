@@ -83,11 +83,12 @@ impl Store {
         claims: &[&Claim],
         now: DateTime<Utc>,
     ) -> Result<HashSet<WorkId>, StoreError> {
-        let rows = held(claims.iter().map(|claim| (claim.id, claim.runner_id, claim.fence)));
+        let (find, held) = self.still_held();
+        let rows = held_rows(claims.iter().map(|claim| (claim.id, claim.runner_id, claim.fence)));
         let statement = self.statement_over(
             rows,
             vec![Value::from(to_us(now))],
-            &format!(" update work set sent_at_us = $1 where {HELD} returning id"),
+            &format!("{find} update work set sent_at_us = $1 where {held} returning id"),
         );
         let marked = self.within(async { ids(all(&self.inner.writer, statement).await?) }).await;
         crate::failpoint::reached("mark_sent.after");
@@ -126,14 +127,16 @@ impl Store {
 
     /// Makes due what has become due. Returns the queues that have something new, once each.
     pub async fn promote_due(&self, now: DateTime<Utc>) -> Result<Vec<String>, StoreError> {
-        let lock = if self.kind() == StoreKind::PostgreSql { "for update skip locked" } else { "" };
+        let due = format!(
+            "select id from work where state in ('scheduled', 'retryable') and run_at_us <= $1
+             order by run_at_us limit {PROMOTION_MAX}"
+        );
+        let is_due = match self.kind() {
+            StoreKind::PostgreSql => format!("id = any(array({due} for update skip locked))"),
+            StoreKind::Sqlite => format!("id in ({due})"),
+        };
         let statement = self.statement(
-            &format!(
-                "update work set state = 'available' where id in (
-                    select id from work where state in ('scheduled', 'retryable') and run_at_us <= $1
-                    order by run_at_us limit {PROMOTION_MAX} {lock}
-                ) returning queue"
-            ),
+            &format!("update work set state = 'available' where {is_due} returning queue"),
             [Value::from(to_us(now))],
         );
         let rows = self.within(async { all(&self.inner.writer, statement).await }).await?;
@@ -271,6 +274,22 @@ impl Store {
         Ok(held)
     }
 
+    /// What goes before a statement about the rows of `r`, and the condition by which it finds those that are still held as
+    /// `r` says: through the primary key, whatever the planner believes of the table.
+    fn still_held(&self) -> (String, &'static str) {
+        match self.kind() {
+            StoreKind::PostgreSql => (
+                format!(", held as materialized (select w.id from {LOCKED})"),
+                "work.id = any(array(select id from held))",
+            ),
+            StoreKind::Sqlite => (
+                String::new(),
+                "work.id in (select id from r) and exists (select 1 from r where r.id = work.id \
+                 and r.runner_id = work.runner_id and r.fence = work.fence)",
+            ),
+        }
+    }
+
     /// Ends claimed rows: the first statement of a settling transaction. Only the ids returned may drive anything else.
     pub(super) async fn end_work(
         &self,
@@ -279,7 +298,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<HashSet<WorkId>, StoreError> {
         let rows = || {
-            held(endings.iter().map(|ending| (ending.id, ending.runner_id, ending.fence)))
+            held_rows(endings.iter().map(|ending| (ending.id, ending.runner_id, ending.fence)))
                 .text("end_state", endings.iter().map(|ending| ending.state.as_str().to_owned()))
                 .optional_text("end_error", endings.iter().map(|ending| ending.error.clone()))
                 .optional_text(
@@ -294,9 +313,7 @@ impl Store {
         match self.kind() {
             StoreKind::PostgreSql => {
                 let sql = format!(
-                    ", held as materialized (select w.*, r.end_state, r.end_error, r.entry from r cross join lateral (
-                         select * from work where work.id = r.id and work.runner_id = r.runner_id
-                         and work.fence = r.fence for update) w),
+                    ", held as materialized (select w.*, r.end_state, r.end_error, r.entry from {LOCKED}),
                      gone as (delete from work where id = any(array(select id from held)))
                      insert into work_archive ({ARCHIVED}) select {from}, $1 from held returning id"
                 );
@@ -309,7 +326,8 @@ impl Store {
                          and work.runner_id = r.runner_id and work.fence = r.fence) where true"
                 );
                 execute(transaction, self.statement_over(rows(), vec![ended_at], &keep)).await?;
-                let delete = format!(" delete from work where {HELD} returning id");
+                let (_, held) = self.still_held();
+                let delete = format!(" delete from work where {held} returning id");
                 ids(all(transaction, self.statement_over(rows(), vec![], &delete)).await?)
             }
         }
@@ -322,7 +340,8 @@ impl Store {
         items: &[PutBack],
     ) -> Result<HashSet<WorkId>, StoreError> {
         let now = Utc::now();
-        let rows = held(items.iter().map(|item| (item.id, item.runner_id, item.fence)))
+        let (find, held) = self.still_held();
+        let rows = held_rows(items.iter().map(|item| (item.id, item.runner_id, item.fence)))
             .text("state", items.iter().map(|item| item.state.as_str().to_owned()))
             .integer("run_at_us", items.iter().map(|item| to_us(item.run_at)))
             .integer("uncounted", items.iter().map(|item| i64::from(!item.attempt_counts)))
@@ -336,10 +355,10 @@ impl Store {
         let statement = self.statement_over(
             rows,
             vec![],
-            &format!(" update work set state = r.state, run_at_us = r.run_at_us, runner_id = null,
+            &format!("{find} update work set state = r.state, run_at_us = r.run_at_us, runner_id = null,
                 attempt = work.attempt - r.uncounted, history = {history},
                 sent_at_us = case when r.unsent = 1 then null else work.sent_at_us end, last_error = coalesce(r.error, work.last_error)
-              from r where work.id = r.id and work.runner_id = r.runner_id and work.fence = r.fence returning work.id"),
+              from r where work.id = r.id and {held} returning work.id"),
         );
         ids(all(transaction, statement).await?)
     }
@@ -353,11 +372,13 @@ const ARCHIVED: &str = "id, tenant_id, kind, queue, attempt, attempts_max, runne
 const ARCHIVED_FROM: &str = "id, tenant_id, kind, queue, attempt, attempts_max, runner_id, fence, unique_key, subject_id, \
      payload, traceparent, created_at_us, end_state, coalesce(end_error, last_error), {history}";
 
-/// That a row of `work` is one of `r` and still held as `r` says. The `in` leads both planners to the primary key.
-const HELD: &str = "id in (select id from r) and exists (select 1 from r where r.id = work.id \
-     and r.runner_id = work.runner_id and r.fence = work.fence)";
+/// The rows of `r` that are still held as `r` says, found one by one and locked, as `w` beside `r`. A lock is what keeps
+/// PostgreSQL from joining otherwise: a plan made while the table was empty read the whole primary key for each slice
+/// (measured: 11 ms a row at 50,000 rows instead of 16 µs).
+const LOCKED: &str = "r cross join lateral (select * from work where work.id = r.id and work.runner_id = r.runner_id \
+     and work.fence = r.fence for update) w";
 
-fn held(items: impl Iterator<Item = (WorkId, RunnerId, i64)> + Clone) -> Rows {
+fn held_rows(items: impl Iterator<Item = (WorkId, RunnerId, i64)> + Clone) -> Rows {
     Rows::new()
         .uuid("id", items.clone().map(|(id, _, _)| id.0))
         .uuid("runner_id", items.clone().map(|(_, runner, _)| runner.0))

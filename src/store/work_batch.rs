@@ -9,10 +9,9 @@ use chrono::{DateTime, Utc};
 use sea_orm::{DatabaseTransaction, QueryResult, Value};
 use uuid::Uuid;
 
-use super::rows::Rows;
-use super::transaction::{all, execute};
+use super::transaction::all;
 use super::work_steer::WorkFilter;
-use super::{Store, StoreError, StoreKind, to_us};
+use super::{Store, StoreError, StoreKind};
 use crate::domain::work::WorkState;
 
 /// What a slice did.
@@ -85,7 +84,7 @@ impl Store {
                 let mut left = limit;
                 if !waiting.is_empty() {
                     let slice = self.slice(&transaction, "work", filter, &waiting, left, &mut batch).await?;
-                    batch.changed += self.hasten(&transaction, &slice, reason, now).await?;
+                    batch.changed += self.hasten(&transaction, &ids(&slice), reason, now).await?;
                     batch.in_hand = self.in_hand(&transaction, filter).await?;
                     left = left.saturating_sub(batch.changed);
                 }
@@ -93,7 +92,7 @@ impl Store {
                     let dead = [WorkState::Discarded];
                     let slice =
                         self.slice(&transaction, "work_archive", filter, &dead, left, &mut batch).await?;
-                    batch.changed += self.revive(&transaction, &slice, reason, now).await?;
+                    batch.changed += self.revive(&transaction, &ids(&slice), reason, now).await?;
                     batch.superseded = self.superseded(&transaction, filter).await?;
                 }
                 Ok((transaction, batch))
@@ -118,7 +117,7 @@ impl Store {
                 let mut batch = Batch::default();
                 if !waiting.is_empty() {
                     let slice = self.slice(&transaction, "work", filter, &waiting, limit, &mut batch).await?;
-                    batch.changed = self.cancel(&transaction, &slice, reason, now).await?;
+                    batch.changed = self.cancel(&transaction, &ids(&slice), reason, now).await?;
                 }
                 batch.in_hand = self.in_hand(&transaction, filter).await?;
                 Ok((transaction, batch))
@@ -157,96 +156,6 @@ impl Store {
         found.truncate(limit);
         batch.queues.extend(found.iter().map(|row| row.queue.clone()));
         Ok(found)
-    }
-
-    async fn hasten(
-        &self,
-        transaction: &DatabaseTransaction,
-        slice: &[Found],
-        reason: &str,
-        now: DateTime<Utc>,
-    ) -> Result<u64, StoreError> {
-        self.over(
-            transaction,
-            slice,
-            vec![Value::from(to_us(now)), Value::from(reason)],
-            " update work set state = 'available', run_at_us = $1, last_error = $2
-              where id in (select id from r) and state in ('scheduled', 'retryable')",
-        )
-        .await
-    }
-
-    async fn revive(
-        &self,
-        transaction: &DatabaseTransaction,
-        slice: &[Found],
-        reason: &str,
-        now: DateTime<Utc>,
-    ) -> Result<u64, StoreError> {
-        let revived = self
-            .over(
-                transaction,
-                slice,
-                vec![Value::from(to_us(now)), Value::from(reason)],
-                " insert into work (id, tenant_id, kind, queue, priority, run_at_us, state, attempt, attempts_max, fence,
-                    unique_key, subject_id, payload, sent_at_us, traceparent, last_error, history, created_at_us)
-                  select id, tenant_id, kind, queue, 0, $1, 'available', 0, attempts_max, fence,
-                    unique_key, subject_id, payload, $1, traceparent, $2, history, created_at_us
-                  from work_archive where id in (select id from r) and state = 'discarded'
-                  on conflict do nothing",
-            )
-            .await?;
-        self.over(
-            transaction,
-            slice,
-            vec![],
-            " delete from work_archive where id in (select id from r)
-              and exists (select 1 from work where work.id = work_archive.id)",
-        )
-        .await?;
-        Ok(revived)
-    }
-
-    async fn cancel(
-        &self,
-        transaction: &DatabaseTransaction,
-        slice: &[Found],
-        reason: &str,
-        now: DateTime<Utc>,
-    ) -> Result<u64, StoreError> {
-        self.over(
-            transaction,
-            slice,
-            vec![Value::from(to_us(now)), Value::from(reason)],
-            " insert into work_archive (id, tenant_id, kind, queue, state, attempt, attempts_max, fence, unique_key,
-                subject_id, payload, traceparent, last_error, history, created_at_us, ended_at_us)
-              select id, tenant_id, kind, queue, 'cancelled', attempt, attempts_max, fence, unique_key,
-                subject_id, payload, traceparent, $2, history, created_at_us, $1
-              from work where id in (select id from r) and state in ('scheduled', 'retryable', 'available')",
-        )
-        .await?;
-        self.over(
-            transaction,
-            slice,
-            vec![],
-            " delete from work where id in (select id from r) and state in ('scheduled', 'retryable', 'available')",
-        )
-        .await
-    }
-
-    /// Runs a statement whose `r` holds the ids of the slice.
-    async fn over(
-        &self,
-        transaction: &DatabaseTransaction,
-        slice: &[Found],
-        values: Vec<Value>,
-        sql: &str,
-    ) -> Result<u64, StoreError> {
-        if slice.is_empty() {
-            return Ok(0);
-        }
-        let ids = Rows::new().uuid("id", slice.iter().map(|row| row.id));
-        execute(transaction, self.statement_over(ids, values, sql)).await
     }
 
     async fn in_hand(
@@ -295,6 +204,10 @@ async fn count(transaction: &DatabaseTransaction, statement: sea_orm::Statement)
     let row = rows.first().ok_or_else(|| StoreError::unreadable("count", "no row came back"))?;
     let total: i64 = row.try_get("", "total")?;
     Ok(u64::try_from(total).unwrap_or_default())
+}
+
+fn ids(slice: &[Found]) -> Vec<Uuid> {
+    slice.iter().map(|row| row.id).collect()
 }
 
 fn read_found(row: &QueryResult) -> Result<Found, StoreError> {

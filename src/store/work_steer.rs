@@ -180,31 +180,12 @@ impl Store {
         reason: &str,
         now: DateTime<Utc>,
     ) -> Result<Steered, StoreError> {
-        let hasten = self.statement(
-            "update work set state = 'available', run_at_us = $2, last_error = $3
-             where id = $1 and state in ('scheduled', 'retryable', 'available')",
-            [Value::from(id.0), Value::from(to_us(now)), Value::from(reason)],
-        );
-        let revive = self.statement(
-            "insert into work (id, tenant_id, kind, queue, priority, run_at_us, state, attempt, attempts_max, fence,
-                unique_key, subject_id, payload, sent_at_us, traceparent, last_error, history, created_at_us)
-             select id, tenant_id, kind, queue, 0, $2, 'available', 0, attempts_max, fence,
-                unique_key, subject_id, payload, $2, traceparent, $3, history, created_at_us
-             from work_archive where id = $1 and state = 'discarded'
-             on conflict do nothing",
-            [Value::from(id.0), Value::from(to_us(now)), Value::from(reason)],
-        );
-        let forget = self.statement(
-            "delete from work_archive where id = $1 and exists (select 1 from work where work.id = work_archive.id)",
-            [Value::from(id.0)],
-        );
         let (transaction, changed) = self
             .within(async {
                 let transaction = self.begin().await?;
-                let mut changed = execute(&transaction, hasten).await?;
+                let mut changed = self.hasten(&transaction, &[id.0], reason, now).await?;
                 if changed == 0 {
-                    changed = execute(&transaction, revive).await?;
-                    execute(&transaction, forget).await?;
+                    changed = self.revive(&transaction, &[id.0], reason, now).await?;
                 }
                 Ok((transaction, changed))
             })
@@ -228,29 +209,16 @@ impl Store {
         reason: &str,
         now: DateTime<Utc>,
     ) -> Result<Steered, StoreError> {
-        let keep = self.statement(
-            "insert into work_archive (id, tenant_id, kind, queue, state, attempt, attempts_max, fence, unique_key,
-                subject_id, payload, traceparent, last_error, history, created_at_us, ended_at_us)
-             select id, tenant_id, kind, queue, 'cancelled', attempt, attempts_max, fence, unique_key,
-                subject_id, payload, traceparent, $3, history, created_at_us, $2
-             from work where id = $1 and state in ('scheduled', 'retryable', 'available')",
-            [Value::from(id.0), Value::from(to_us(now)), Value::from(reason)],
-        );
         let lock = match self.kind() {
             super::StoreKind::PostgreSql => "select id from work where id = $1 for update",
             super::StoreKind::Sqlite => "select id from work where id = $1",
         };
         let lock = self.statement(lock, [Value::from(id.0)]);
-        let delete = self.statement(
-            "delete from work where id = $1 and state in ('scheduled', 'retryable', 'available')",
-            [Value::from(id.0)],
-        );
         let (transaction, changed) = self
             .within(async {
                 let transaction = self.begin().await?;
                 transaction.query_one_raw(lock).await?;
-                execute(&transaction, keep).await?;
-                let changed = execute(&transaction, delete).await?;
+                let changed = self.cancel(&transaction, &[id.0], reason, now).await?;
                 Ok((transaction, changed))
             })
             .await?;

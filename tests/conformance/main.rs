@@ -22,6 +22,7 @@ mod store_leader;
 mod store_notify;
 mod store_open;
 mod store_pauses;
+mod store_plans;
 mod store_queues;
 mod store_work;
 
