@@ -39,8 +39,6 @@ mod drain;
 #[cfg(feature = "failpoints")]
 mod drain_under_load;
 #[cfg(feature = "failpoints")]
-mod frozen_process;
-#[cfg(feature = "failpoints")]
 mod held_calls;
 #[cfg(feature = "failpoints")]
 mod hung_up_callers;
@@ -49,9 +47,9 @@ mod judge;
 #[cfg(feature = "failpoints")]
 mod load;
 #[cfg(feature = "failpoints")]
-mod one_leader;
+mod missed_process;
 #[cfg(feature = "failpoints")]
-mod partition;
+mod one_leader;
 #[cfg(feature = "failpoints")]
 mod postgres_restarts;
 #[cfg(feature = "failpoints")]
