@@ -136,25 +136,27 @@ impl Machine {
                 Status::Stopped
             }
             (Phase::Down, Goal::Up) if child.parked.is_some() => Status::Melted,
+            // Its backoff may be over: as long as a sibling is kept down, nobody is about to start this one.
+            (Phase::Down, Goal::Up) if self.siblings_before(index).iter().any(is_kept_down) => {
+                Status::Stopped
+            }
             (Phase::Down, Goal::Up) if child.hold != Hold::Free => Status::BackingOff,
             (Phase::Down, Goal::Up) => self.status_in_turn(index),
         }
     }
 
-    /// The status of one that waits for its turn: for a sibling that was stopped, that backs off, or that starts.
+    /// The status of one that waits for its turn: for a sibling that backs off, or that starts.
     fn status_in_turn(&self, index: usize) -> Status {
-        let others = match self.policy.strategy {
-            Strategy::OneForOne => return Status::Starting,
+        let backs_off = |child: &Child| child.wants_start() && child.hold != Hold::Free;
+        if self.siblings_before(index).iter().any(backs_off) { Status::BackingOff } else { Status::Starting }
+    }
+
+    /// Those without whom this one is not started.
+    fn siblings_before(&self, index: usize) -> &[Child] {
+        match self.policy.strategy {
+            Strategy::OneForOne => &[],
             Strategy::RestForOne => &self.children[..index],
             Strategy::OneForAll => &self.children[..],
-        };
-        let backs_off = |child: &Child| child.wants_start() && child.hold != Hold::Free;
-        if others.iter().any(|child| child.goal == Goal::Stopped) {
-            Status::Stopped
-        } else if others.iter().any(backs_off) {
-            Status::BackingOff
-        } else {
-            Status::Starting
         }
     }
 
@@ -174,6 +176,10 @@ impl Machine {
         let stopped = self.children.iter().any(|child| child.goal == Goal::Stopped);
         stopped || (parks && down.any(|child| child.is_held(now)))
     }
+}
+
+fn is_kept_down(child: &Child) -> bool {
+    child.goal == Goal::Stopped
 }
 
 impl Child {

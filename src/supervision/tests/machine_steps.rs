@@ -170,6 +170,24 @@ fn a_restart_is_no_failure_and_brings_back_a_temporary_child() {
 }
 
 #[test]
+fn one_that_failed_while_a_sibling_is_kept_down_is_shown_as_stopped_and_comes_back_with_it() {
+    let mut machine = running(policy(Strategy::OneForAll, OnMeltdown::Escalate, 3), 2);
+    assert_eq!(step(&mut machine, 1, failed(1, 1)), [stop(0, 1)]);
+    let wish = |operation, ticket| Event::Control { key: ChildKey(0), operation, ticket: Ticket(ticket) };
+    let shown = |key| Command::Show { key: ChildKey(key), status: Status::Stopped };
+    assert_eq!(machine.step(at(1), wish(Operation::Stop, 7)), [shown(1)], "nobody is about to start it");
+    let commands =
+        machine.step(at(1), Event::Ended { key: ChildKey(0), generation: 1, class: ExitClass::Normal });
+    assert!(commands.contains(&shown(0)), "{commands:?}");
+    assert!(commands.contains(&Command::Settle { ticket: Ticket(7), result: Ok(()) }), "{commands:?}");
+    assert_eq!(step(&mut machine, 60, Event::Wake), [], "time alone brings nobody back");
+    assert_eq!(step(&mut machine, 61, wish(Operation::Start, 8)), [start(0, 2)]);
+    let up = [Command::Settle { ticket: Ticket(8), result: Ok(()) }, start(1, 2)];
+    let commands = step(&mut machine, 61, started(0, 2));
+    assert!(up.iter().all(|command| commands.contains(command)), "{commands:?}");
+}
+
+#[test]
 fn a_disabled_child_is_shown_and_nothing_else() {
     let disabled = ChildPolicy { disabled: true, ..permanent() };
     let mut machine = Machine::new(policy(Strategy::OneForAll, OnMeltdown::Escalate, 3), [disabled]);
