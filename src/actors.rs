@@ -2,9 +2,12 @@
 //!
 //! **Owns** the shape of the tree ([`tree`]). One file an actor; what an actor keeps is in memory only and may be lost.
 
+mod bank_attempt;
+pub mod boleto_clerk;
 pub mod boleto_registrar;
 pub mod config;
 pub mod hands;
 pub mod notifier;
+pub mod queue_consumer;
 pub mod store_watcher;
 pub mod tree;

@@ -20,11 +20,12 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use crate::actors::config::{NotificationConfig, RegistrationConfig, SupervisionConfig};
+use crate::actors::queue_consumer::config::IngressConfig;
 use crate::connectors::banks::BanksConfig;
 use crate::connectors::channels::ChannelsConfig;
 use crate::connectors::http::HttpConfig;
 use crate::connectors::secret::policy::SecretsConfig;
-use crate::grpc::config::{ApiConfig, LimitsConfig};
+use crate::grpc::config::{ApiConfig, CalendarConfig, LimitsConfig};
 use crate::store::StoreConfig;
 use crate::telemetry::TelemetryConfig;
 use crate::work::breaker::BreakerConfig;
@@ -45,11 +46,13 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub api: ApiConfig,
     pub limits: LimitsConfig,
+    pub calendar: CalendarConfig,
     pub store: StoreConfig,
     pub work: WorkConfig,
     pub breaker: BreakerConfig,
     pub registration: RegistrationConfig,
     pub notification: NotificationConfig,
+    pub ingress: IngressConfig,
     pub supervision: SupervisionConfig,
     pub http: HttpConfig,
     pub secrets: SecretsConfig,

@@ -6,12 +6,14 @@
 
 pub mod bank_account;
 pub mod boleto;
+pub mod business_days;
 pub mod ids;
 pub mod money;
 pub mod payer;
+pub mod reconciliation;
 pub mod tax_id;
 pub mod violation;
 pub mod work;
 
 #[cfg(test)]
-mod vectors;
+pub(crate) mod vectors;

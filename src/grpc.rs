@@ -8,7 +8,17 @@
 
 pub mod api;
 mod bank_account_service;
+mod boleto_amend;
+mod boleto_batch;
+mod boleto_cancel;
 mod boleto_create;
+mod boleto_export;
+mod boleto_history;
+mod boleto_order;
+mod boleto_payment;
+mod boleto_quote;
+mod boleto_render;
+mod boleto_resolve;
 mod boleto_service;
 mod boleto_watch;
 pub mod config;

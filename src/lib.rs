@@ -4,6 +4,7 @@ pub mod actors;
 pub mod cli;
 pub mod config;
 pub mod connectors;
+pub mod documents;
 pub mod domain;
 pub mod failpoint;
 pub mod grpc;

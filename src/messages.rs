@@ -7,14 +7,18 @@
 
 pub mod backlogs;
 pub mod bank_accounts;
+pub mod boleto_clerk;
 pub mod boleto_registrar;
 pub mod house;
 pub mod known_queues;
 pub mod notifier;
+pub mod queue_consumer;
 
 pub use self::backlogs::Backlogs;
 pub use self::bank_accounts::BankAccounts;
+pub use self::boleto_clerk::BoletoClerkMessage;
 pub use self::boleto_registrar::{BoletoRegistrarMessage, FreshRegistration};
 pub use self::house::{House, Registrar};
 pub use self::known_queues::KnownQueues;
 pub use self::notifier::NotifierMessage;
+pub use self::queue_consumer::QueueConsumerMessage;

@@ -1,4 +1,4 @@
-//! The outside world in miniature: a bank, a queue service and a webhook receiver, each speaking its real
+//! The outside world in miniature: banks, a queue service and a webhook receiver, each speaking its real
 //! protocol over a real socket, for a first look at the house and for every test of it.
 //!
 //! It is written from the providers' manuals and imports no other room of this crate, so that a misreading
@@ -11,10 +11,10 @@
 //! **Limits**: each owner's queue keeps its newest 100,000 messages and the inbox 10,000; the ledger grows.
 //!
 //! Tour: [`world`] opens and closes it, [`process`] runs it as a process of its own, [`control`] steers that
-//! process; [`bank`], [`sqs`] and [`webhook`] are the parties, [`script`] their misbehaviour, [`ledger`] and
-//! [`inbox`] their memory, [`line`] the sockets, [`screen`] what a person sees.
+//! process; [`banks`], [`sqs`] and [`webhook`] are the parties, [`script`] their misbehaviour, [`ledger`] and
+//! [`inbox`] their memory, [`line`] and [`tls`] the sockets, [`screen`] what a person sees.
 
-mod bank;
+mod banks;
 mod control;
 mod inbox;
 pub mod ledger;
@@ -24,6 +24,7 @@ mod process;
 mod screen;
 pub mod script;
 mod sqs;
+mod tls;
 mod webhook;
 mod world;
 
@@ -36,10 +37,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use banks::cashier::NotPaid;
+pub use banks::file::{PaidBy, Payment};
 pub use inbox::ReceivedMessage;
 pub use ledger::{Effect, EffectKind};
 pub use process::run_process;
-pub use script::{Behaviour, Party, Script, Times};
+pub use banks::santander::WORKSPACE as SANTANDER_WORKSPACE;
+pub use script::{Act, BankName, Behaviour, Party, Script, Times};
+pub use tls::TlsFiles;
 pub use world::World;
 
 /// The queue that exists from the start, and the webhook receiver's customary name.
@@ -60,7 +65,7 @@ pub struct WorldOptions {
     pub quiet: bool,
     /// Syncs the ledger before an effect is answered. Only benchmarks switch it off.
     pub ledger_sync: bool,
-    /// What the bank lets in.
+    /// What the banks let in.
     pub bank: BankOptions,
 }
 
@@ -79,15 +84,19 @@ impl WorldOptions {
     }
 }
 
-/// The credentials that the bank knows, and how long its tokens live.
+/// The credentials that the banks know, the same at each, and how long their tokens live.
 #[derive(Clone)]
 pub struct BankOptions {
-    /// User of the token request's Basic header.
+    /// User of a Basic header, `client_id` of a form, merchant id.
     pub client_id: String,
-    /// Password of the token request's Basic header.
+    /// Password of a Basic header, `client_secret` of a form, merchant key.
     pub client_secret: String,
-    /// Value of `gw-dev-app-key`.
+    /// Value of `gw-dev-app-key`, `X-Application-Key` and `x-itau-apikey`.
     pub app_key: String,
+    /// User of the second sign-in, in the body of a gateway's request.
+    pub inner_user: String,
+    /// Its password.
+    pub inner_password: String,
     /// Age at which a token stops working.
     pub token_ttl: Duration,
 }
@@ -98,6 +107,8 @@ impl Default for BankOptions {
             client_id: "sandbox-client".into(),
             client_secret: "sandbox-secret".into(),
             app_key: "sandbox-app-key".into(),
+            inner_user: "sandbox-shop".into(),
+            inner_password: "sandbox-shop-secret".into(),
             token_ttl: Duration::from_secs(600),
         }
     }
@@ -106,8 +117,18 @@ impl Default for BankOptions {
 /// The ports to listen on; 0 takes any free one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ports {
-    /// Token endpoint and Cobranças API.
+    /// Banco do Brasil: token endpoint and Cobranças API.
     pub bank: u16,
+    /// The gateway.
+    pub boleto_api: u16,
+    /// Bradesco's two doors.
+    pub bradesco: u16,
+    /// Santander, behind TLS.
+    pub santander: u16,
+    /// Inter, behind TLS.
+    pub inter: u16,
+    /// Itaú, behind TLS.
+    pub itau: u16,
     /// The queue service.
     pub sqs: u16,
     /// The webhook receiver.
@@ -119,10 +140,14 @@ pub struct Ports {
 /// Where the parties are reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses {
-    /// Base of the Cobranças API, with its path and version.
+    /// Banco do Brasil: base of the Cobranças API, with its path and version.
     pub bank_url: String,
-    /// The token endpoint.
+    /// Banco do Brasil: the token endpoint.
     pub token_url: String,
+    /// The other banks.
+    pub banks: BankAddresses,
+    /// What gets a house through the doors behind TLS.
+    pub tls: TlsFiles,
     /// The queue service's endpoint, without a path.
     pub sqs_url: String,
     /// URL of the queue that exists from the start.
@@ -131,6 +156,31 @@ pub struct Addresses {
     pub webhook_url: String,
     /// Base of the control API.
     pub control_url: String,
+}
+
+/// Where the banks other than the first are reached. Each `api` goes as far as the version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BankAddresses {
+    /// The gateway, without a path.
+    pub boleto_api_url: String,
+    /// Bradesco's `apiregistro`, without a path.
+    pub bradesco_apiregistro_url: String,
+    /// ShopFacil, with the path below which anything is its registration.
+    pub bradesco_shopfacil_url: String,
+    /// collection_bill_management.
+    pub santander_api_url: String,
+    /// Santander's token endpoint.
+    pub santander_token_url: String,
+    /// cobranca.
+    pub inter_api_url: String,
+    /// Inter's token endpoint.
+    pub inter_token_url: String,
+    /// cash_management.
+    pub itau_api_url: String,
+    /// boletoscash, the query.
+    pub itau_query_url: String,
+    /// Itaú's token endpoint.
+    pub itau_token_url: String,
 }
 
 /// Why the world could not open, or a wait in it ended without success.

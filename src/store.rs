@@ -7,9 +7,13 @@
 //! PostgreSQL one pool. **Fails** with [`StoreError`], cut by what the caller does next; a database that is away is a
 //! state, not a crash. **Limits**: every call has a deadline (`store.timeout`), every answer a page size.
 
+pub mod audit;
 pub mod bank_account;
 pub mod boleto;
 pub mod boleto_list;
+pub mod boleto_order;
+pub mod boleto_order_settle;
+pub mod boleto_payment;
 pub mod boleto_settle;
 pub mod boleto_watch;
 mod clock;
@@ -21,6 +25,7 @@ pub mod delivery;
 pub mod endpoint;
 mod entities;
 mod error;
+pub mod ingress;
 pub mod leader;
 mod migrations;
 pub mod notify;

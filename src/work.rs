@@ -10,6 +10,7 @@
 //! given back by whoever buries this process. **Limits**: `[work]` in the configuration.
 
 pub mod acknowledge;
+pub mod ahead;
 pub mod archiver;
 pub mod bell;
 pub mod breaker;

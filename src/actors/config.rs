@@ -30,6 +30,9 @@ pub struct RegistrationConfig {
     /// The deadline of a whole attempt: signing in, looking, asking. 100 ms to 1 h.
     #[serde(with = "humantime_serde")]
     pub attempt_timeout: Duration,
+    /// How long a bank that decides later is left before it is asked what came of it. 100 ms to 1 h.
+    #[serde(with = "humantime_serde")]
+    pub ask_again_after: Duration,
 }
 
 /// `[notification]`: how owners are told.

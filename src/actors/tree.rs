@@ -6,8 +6,9 @@
 //! ├─ workers         one_for_one, a worker past its intensity is parked
 //! │   ├─ notifiers   one child a kind of channel
 //! │   ├─ registrars  one child a bank, with a queue per bank account inside it
+//! │   ├─ clerks      one child a bank, for orders about what it has on file
 //! │   ├─ analysis, sync_batcher, payment_poller
-//! └─ ingress         transfer_listener
+//! └─ ingress         boletos_to_register, transfer_listener
 //! ```
 //!
 //! **Owns** the shape. Stopping goes upwards: what comes in first, then the workers, the lease last.
@@ -18,24 +19,29 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
+use super::boleto_clerk::{self, BoletoClerk};
 use super::boleto_registrar::{self, BoletoRegistrar};
 use super::notifier::{self, Notifier};
+use super::queue_consumer::{self, QueueConsumer};
 use super::store_watcher::StoreWatcher;
 use crate::config::Config;
 use crate::connectors::banks::BankConnector;
+use crate::connectors::channels::sqs::source::SourceOptions;
 use crate::connectors::channels::{ChannelConnector, ChannelKind};
 use crate::connectors::http::{HttpClient, HttpClientError};
 use crate::connectors::secret::policy::SecretPolicy;
 use crate::domain::bank_account::Provider;
+use crate::domain::business_days::Calendar;
 use crate::domain::work::{RetryPolicy, kind};
 use crate::messages::house::Readiness;
 use crate::messages::{
-    Backlogs, BankAccounts, House, KnownQueues, Registrar, boleto_registrar as registrar_messages,
-    notifier as notifier_messages,
+    Backlogs, BankAccounts, House, KnownQueues, Registrar, boleto_clerk as clerk_messages,
+    boleto_registrar as registrar_messages, notifier as notifier_messages, queue_consumer as consumer_messages,
 };
 use crate::store::boleto::{BoletoDraft, Created};
+use crate::store::boleto_order_settle::{OrderSettled, OrderSettlement};
 use crate::store::boleto_settle::{Settled, Settlement};
 use crate::store::delivery::DeliverySettlement;
 use crate::store::{Store, StoreError, StoreKind};
@@ -49,6 +55,9 @@ use crate::work::lease::{LeaseKeeper, Load};
 use crate::work::reaper::Reaper;
 use crate::work::tenants::Tenants;
 use crate::work::{ClaimGuard, Claimer, Held, Hints, Lane, Lease, Limits, Places, Returns};
+
+/// Many accounts may share a bank; what bounds them all is the process, at so many full accounts.
+const ACCOUNTS_FULL_MAX: usize = 16;
 
 /// What every part of the house is made from.
 struct Builder<'a> {
@@ -98,7 +107,9 @@ pub fn build(
         lanes,
     };
     let (registrars, registrar_specs) = builder.registrars()?;
+    let clerk_specs = builder.clerks(&registrars);
     let (channels, notifier_specs) = builder.notifiers()?;
+    let queue_consumer = builder.queue_consumer(&channels);
     let (creating, returns) = (builder.store.clone(), builder.returns(registration_policy(config)));
     let house = House {
         store: builder.store.clone(),
@@ -124,11 +135,13 @@ pub fn build(
         changes: builder.changes.clone(),
         secrets: builder.secrets.clone(),
         registration_attempts_max: i64::from(config.registration.attempts_max),
+        delivery_attempts_max: i64::from(config.notification.attempts_max),
+        calendar: Calendar::with_extra(config.calendar.extra_holidays.iter().copied()),
     };
     let spec = SupervisorSpec::new("house", Strategy::RestForOne)
         .child(ChildSpec::supervisor(builder.foundation(readiness)))
-        .child(ChildSpec::supervisor(builder.workers(notifier_specs, registrar_specs)))
-        .child(ChildSpec::supervisor(builder.ingress()));
+        .child(ChildSpec::supervisor(builder.workers(notifier_specs, registrar_specs, clerk_specs)))
+        .child(ChildSpec::supervisor(builder.ingress(queue_consumer)));
     Ok((Arc::new(house), ChildSpec::supervisor(builder.bounded(spec, OnMeltdown::Escalate))))
 }
 
@@ -162,7 +175,12 @@ impl Builder<'_> {
         self.bounded(spec, OnMeltdown::Escalate)
     }
 
-    fn workers(&self, notifiers: Vec<ChildSpec>, registrars: Vec<ChildSpec>) -> SupervisorSpec {
+    fn workers(
+        &self,
+        notifiers: Vec<ChildSpec>,
+        registrars: Vec<ChildSpec>,
+        clerks: Vec<ChildSpec>,
+    ) -> SupervisorSpec {
         let shelf = |id: &str, specs: Vec<ChildSpec>| {
             let spec = SupervisorSpec::new(id, Strategy::OneForOne);
             let spec = specs.into_iter().fold(spec, SupervisorSpec::child);
@@ -171,16 +189,56 @@ impl Builder<'_> {
         let spec = SupervisorSpec::new("workers", Strategy::OneForOne)
             .child(shelf("notifiers", notifiers))
             .child(shelf("registrars", registrars))
+            .child(shelf("clerks", clerks))
             .child(ChildSpec::disabled("analysis", "not built yet"))
             .child(ChildSpec::disabled("sync_batcher", "not built yet"))
             .child(ChildSpec::disabled("payment_poller", "not built yet"));
         self.bounded(spec, self.park())
     }
 
-    fn ingress(&self) -> SupervisorSpec {
+    fn ingress(&self, queue_consumer: ChildSpec) -> SupervisorSpec {
         let spec = SupervisorSpec::new("ingress", Strategy::OneForOne)
+            .child(queue_consumer)
             .child(ChildSpec::disabled("transfer_listener", "not built yet"));
         self.bounded(spec, self.park())
+    }
+
+    /// The consumer of the queue of boletos to be registered; it shares credentials and connections with its channel.
+    fn queue_consumer(&self, channels: &BTreeMap<ChannelKind, ChannelConnector>) -> ChildSpec {
+        const ID: &str = "boletos_to_register";
+        let config = &self.config.ingress.boletos_to_register;
+        let Some(queue_url) = config.queue_url.clone() else {
+            return ChildSpec::disabled(ID, "ingress.boletos_to_register.queue_url is empty");
+        };
+        let Some(ChannelConnector::Sqs(sqs)) = channels.get(&ChannelKind::Sqs) else {
+            return ChildSpec::disabled(ID, "there is no channel that speaks to queues");
+        };
+        let source = sqs.source(SourceOptions {
+            queue_url,
+            region: config.region.clone(),
+            wait: config.wait,
+            visibility: config.visibility,
+        });
+        let in_flight_max = config.in_flight_max as usize;
+        let limit = QueueLimit { in_flight_max: config.in_flight_max, rate_per_minute: 0 };
+        let prefix = consumer_messages::QUEUE_PREFIX;
+        let parked = self.places(limit, in_flight_max, prefix);
+        let freed = Arc::new(Notify::new());
+        let places = self.places_freeing(limit, in_flight_max, prefix, freed.clone());
+        let policy = registration_policy(self.config);
+        let means = queue_consumer::Means {
+            claimer: self.claimer(prefix.to_owned(), kind::INGRESS_BOLETO, parked, policy),
+            source,
+            places,
+            freed,
+            accounts: self.accounts.clone(),
+            hints: self.hints.clone(),
+            config: config.clone(),
+            registration_attempts_max: i64::from(self.config.registration.attempts_max),
+            poll_interval: self.config.work.poll_interval,
+            drain_timeout: self.config.work.drain_timeout,
+        };
+        self.patient(QueueConsumer::spec(ID, means))
     }
 
     fn registrars(&self) -> Result<(BTreeMap<Provider, Registrar>, Vec<ChildSpec>), HttpClientError> {
@@ -198,10 +256,9 @@ impl Builder<'_> {
             let connector = BankConnector::for_provider(provider, &self.config.banks, &self.secrets, &http);
             let prefix = registrar_messages::queue_prefix(provider.as_str());
             let in_flight_max = config.in_flight_max as usize;
-            // Many accounts may share a bank; what bounds them all is the process, at sixteen full accounts.
             let limit =
                 QueueLimit { in_flight_max: config.in_flight_max, rate_per_minute: config.rate_per_minute };
-            let places = self.places(limit, in_flight_max * 16, &prefix);
+            let places = self.places(limit, in_flight_max * ACCOUNTS_FULL_MAX, &prefix);
             let means = boleto_registrar::Means {
                 claimer: self.claimer(
                     prefix,
@@ -224,6 +281,38 @@ impl Builder<'_> {
             registrars.insert(provider, Registrar { address, places, connector });
         }
         Ok((registrars, specs))
+    }
+
+    /// The clerks, who share each bank's connector with its registrar.
+    fn clerks(&self, registrars: &BTreeMap<Provider, Registrar>) -> Vec<ChildSpec> {
+        let config = &self.config.registration;
+        let settling = self.store.clone();
+        let settlements: Lane<OrderSettlement, OrderSettled> =
+            Lane::open("settle_orders", self.lanes, self.config.work.group_max, move |items| {
+                let store = settling.clone();
+                async move { store.settle_orders(&items).await }
+            });
+        let clerk = |(provider, registrar): (&Provider, &Registrar)| {
+            let prefix = clerk_messages::queue_prefix(provider.as_str());
+            let limit =
+                QueueLimit { in_flight_max: config.in_flight_max, rate_per_minute: config.rate_per_minute };
+            let places = self.places(limit, config.in_flight_max as usize * ACCOUNTS_FULL_MAX, &prefix);
+            let policy = registration_policy(self.config);
+            let means = boleto_clerk::Means {
+                claimer: self.claimer(prefix, kind::BOLETO_ORDER, places, policy),
+                bank: registrar.connector.clone(),
+                accounts: self.accounts.clone(),
+                settlements: settlements.clone(),
+                hints: self.hints.clone(),
+                changes: self.changes.clone(),
+                config: config.clone(),
+                delivery_attempts_max: i64::from(self.config.notification.attempts_max),
+                poll_interval: self.config.work.poll_interval,
+                drain_timeout: self.config.work.drain_timeout,
+            };
+            self.patient(BoletoClerk::spec(provider.as_str(), means))
+        };
+        registrars.iter().map(clerk).collect()
     }
 
     fn notifiers(
@@ -269,6 +358,16 @@ impl Builder<'_> {
 
     /// The places of a worker over the queues that begin with `prefix`; the house counts them.
     fn places(&self, per_queue: QueueLimit, total_max: usize, prefix: &str) -> Places {
+        self.places_freeing(per_queue, total_max, prefix, self.hints.listen(prefix))
+    }
+
+    fn places_freeing(
+        &self,
+        per_queue: QueueLimit,
+        total_max: usize,
+        prefix: &str,
+        freed: Arc<Notify>,
+    ) -> Places {
         let work = &self.config.work;
         let own = work.queues.iter().filter(|(name, _)| name.starts_with(prefix));
         let limits = Limits {
@@ -277,7 +376,7 @@ impl Builder<'_> {
             total_max,
             breaker: self.config.breaker.clone(),
         };
-        let places = Places::new(limits, self.tenants.clone(), self.hints.listen(prefix));
+        let places = Places::new(limits, self.tenants.clone(), freed);
         self.all_places.borrow_mut().push(places.clone());
         self.load.places.fetch_add(total_max as u64, Ordering::Relaxed);
         places

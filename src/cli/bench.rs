@@ -8,7 +8,9 @@
 //! **Fails** with the first thing that fails, after what was measured before it. A goal that is missed is no failure.
 //! **Limits**: loopback only; it ends by itself, after two or three times `--rounds` times `--seconds` for each figure.
 
+mod codes;
 mod create;
+mod documents;
 mod list;
 mod load;
 mod overload;
@@ -105,6 +107,10 @@ enum What {
     List,
     /// From the start of the process to being ready, and memory when idle
     Start,
+    /// Barcodes and lines of five banks made and read, on one core
+    Codes,
+    /// A boleto rendered as PDF, PNG, SVG and HTML, on one core
+    Documents,
     /// Messages to actors and restarts of crashed ones
     #[value(alias = "restart")]
     Supervision,
@@ -161,7 +167,8 @@ pub async fn run(args: BenchArgs, json: bool) -> anyhow::Result<ExitCode> {
         remark("this is a debug build; only the figures of a release build mean anything");
     }
     let folder = Folder::make(&args.dir.clone().unwrap_or_else(std::env::temp_dir))?;
-    let needed = args.store != Some(Store::Sqlite) && args.what != What::Supervision;
+    let in_process = matches!(args.what, What::Supervision | What::Codes | What::Documents);
+    let needed = args.store != Some(Store::Sqlite) && !in_process;
     let postgres = match &args.postgres_url {
         Some(url) if needed => Some(Postgres::open(url).await?),
         _ => None,
@@ -222,6 +229,14 @@ impl Bench {
         }
         if self.wants(What::Work) {
             rows.extend(work::measure(self, &self.stores()).await?);
+        }
+        if self.wants(What::Codes) {
+            remark("making and reading codes");
+            rows.extend(codes::measure(self).await?);
+        }
+        if self.wants(What::Documents) {
+            remark("rendering");
+            rows.extend(documents::measure(self)?);
         }
         if self.wants(What::Supervision) {
             remark("supervising");

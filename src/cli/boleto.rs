@@ -1,10 +1,16 @@
 //! `bursar boleto`: issues, finds, follows and reads boletos.
 
+mod batch;
 mod create;
+mod export;
 mod get;
 mod list;
 mod parse;
+mod quote;
+mod record_payment;
 mod register;
+mod render;
+mod terms;
 mod watch;
 
 use clap::Subcommand;
@@ -21,10 +27,20 @@ use crate::proto::boleto::v1::Boleto;
 pub(super) enum BoletoCommand {
     /// Issue a boleto and have it registered with its bank
     Create(Box<create::CreateArgs>),
+    /// Issue the boletos of a file, many in a call
+    Batch(batch::BatchArgs),
     /// Show one
     Get { id: String },
     /// List boletos, newest first
     List(Box<list::ListArgs>),
+    /// Write every boleto that a filter finds as JSON lines or CSV, oldest first
+    Export(Box<export::ExportArgs>),
+    /// Write down a payment
+    RecordPayment(Box<record_payment::RecordPaymentArgs>),
+    /// Show what is owed on a day
+    Quote(quote::QuoteArgs),
+    /// Write one as PDF, PNG, SVG or HTML
+    Render(render::RenderArgs),
     /// Ask the bank again now instead of at the next attempt
     Register { id: String },
     /// Read and check a line or barcode of any bank
@@ -40,8 +56,13 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     match command {
         BoletoCommand::Create(args) => create::run(*args, connection, screen).await,
+        BoletoCommand::Batch(args) => batch::run(args, connection, screen).await,
         BoletoCommand::Get { id } => get::run(id, connection, screen).await,
         BoletoCommand::List(args) => list::run(*args, connection, screen).await,
+        BoletoCommand::Export(args) => export::run(*args, connection, screen).await,
+        BoletoCommand::RecordPayment(args) => record_payment::run(*args, connection, screen).await,
+        BoletoCommand::Quote(args) => quote::run(args, connection, screen).await,
+        BoletoCommand::Render(args) => render::run(args, connection, screen).await,
         BoletoCommand::Register { id } => register::run(id, connection, screen).await,
         BoletoCommand::Parse(args) => parse::run(args, connection, screen).await,
         BoletoCommand::Watch(args) => watch::run(args, connection, screen).await,

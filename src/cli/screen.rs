@@ -87,6 +87,13 @@ impl Screen {
         }
     }
 
+    /// Writes what is not for a terminal: a document, or lines in a format of the caller's choice.
+    pub fn write_bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.out.write_all(bytes)?;
+        self.out.flush()?;
+        Ok(())
+    }
+
     fn write(&mut self, text: &str) -> Result<(), Failure> {
         self.out.write_all(text.as_bytes())?;
         // A watcher behind a pipe wants each line now.

@@ -29,6 +29,8 @@ pub(super) enum Rule {
     Span(u64, u64),
     /// A number, bounds included.
     Share(f64, f64),
+    /// Civil dates.
+    Dates,
     /// Numbers of ports.
     Ports,
     /// An address with a port.
@@ -47,7 +49,7 @@ pub(super) enum Rule {
     TraceFilter,
 }
 
-use Rule::{Count, LogFilter, PlainHttp, Ports, Schemes, Share, Socket, Span, Text, Texts, TraceFilter};
+use Rule::{Count, Dates, LogFilter, PlainHttp, Ports, Schemes, Share, Socket, Span, Text, Texts, TraceFilter};
 
 const RULES: &[(&str, Rule)] = &[
     ("data_dir", Text),
@@ -62,6 +64,7 @@ const RULES: &[(&str, Rule)] = &[
     ("limits.page_size_default", Count(1, 10_000)),
     ("limits.page_size_max", Count(1, 10_000)),
     ("limits.watch_poll", Span(10 * MS, MINUTE)),
+    ("calendar.extra_holidays", Dates),
     ("store.connections_max", Count(1, 1_000)),
     ("store.timeout", Span(10 * MS, 5 * MINUTE)),
     ("work.poll_interval", Span(10 * MS, HOUR)),
@@ -87,6 +90,7 @@ const RULES: &[(&str, Rule)] = &[
     ("registration.retry_base", Span(MS, HOUR)),
     ("registration.retry_cap", Span(MS, DAY)),
     ("registration.attempt_timeout", Span(100 * MS, HOUR)),
+    ("registration.ask_again_after", Span(100 * MS, HOUR)),
     ("notification.in_flight_max", Count(1, 10_000)),
     ("notification.per_endpoint_max", Count(1, 10_000)),
     ("notification.per_endpoint_rate_per_minute", Count(0, 1_000_000)),
@@ -94,6 +98,11 @@ const RULES: &[(&str, Rule)] = &[
     ("notification.retry_cap", Span(MS, 7 * DAY)),
     ("notification.attempts_max", Count(1, 10_000)),
     ("notification.attempt_timeout", Span(100 * MS, HOUR)),
+    ("ingress.boletos_to_register.tenant", Text),
+    ("ingress.boletos_to_register.wait", Span(0, 20 * SECOND)),
+    ("ingress.boletos_to_register.batch", Count(1, 10)),
+    ("ingress.boletos_to_register.in_flight_max", Count(1, 10_000)),
+    ("ingress.boletos_to_register.visibility", Span(2 * SECOND, 12 * HOUR)),
     ("supervision.restarts_max", Count(1, 10_000)),
     ("supervision.restarts_within", Span(SECOND, DAY)),
     ("supervision.backoff_base", Span(0, MINUTE)),
@@ -114,6 +123,41 @@ const RULES: &[(&str, Rule)] = &[
     ("banks.banco_do_brasil.token_timeout", Span(10 * MS, 10 * MINUTE)),
     ("banks.banco_do_brasil.token_leeway", Span(0, HOUR)),
     ("banks.banco_do_brasil.settle_after", Span(0, DAY)),
+    ("banks.boleto_api.timeout", Span(10 * MS, 10 * MINUTE)),
+    ("banks.boleto_api.caixa_timeout", Span(10 * MS, 10 * MINUTE)),
+    ("banks.bradesco_apiregistro.timeout", Span(10 * MS, 10 * MINUTE)),
+    ("banks.bradesco_shopfacil.timeout", Span(10 * MS, 10 * MINUTE)),
+    ("banks.inter.scope", Text),
+    ("banks.inter.open_days", Count(0, 60)),
+    ("banks.inter.fine_percentage_code", Text),
+    ("banks.inter.fine_amount_code", Text),
+    ("banks.inter.interest_percentage_code", Text),
+    ("banks.inter.interest_amount_code", Text),
+    ("banks.inter.message_chars_max", Count(50, 200)),
+    ("banks.inter.reason_chars_max", Count(1, 200)),
+    ("banks.inter.timeout", Span(10 * MS, 10 * MINUTE)),
+    ("banks.inter.token_timeout", Span(10 * MS, 10 * MINUTE)),
+    ("banks.inter.token_leeway", Span(0, HOUR)),
+    ("banks.inter.settle_after", Span(0, DAY)),
+    ("banks.itau.document_kind", Text),
+    ("banks.itau.fine_percentage_code", Text),
+    ("banks.itau.fine_none_code", Text),
+    ("banks.itau.interest_percentage_code", Text),
+    ("banks.itau.name_chars_max", Count(10, 200)),
+    ("banks.itau.street_chars_max", Count(15, 200)),
+    ("banks.itau.district_chars_max", Count(5, 200)),
+    ("banks.itau.city_chars_max", Count(5, 200)),
+    ("banks.itau.timeout", Span(10 * MS, 10 * MINUTE)),
+    ("banks.itau.token_timeout", Span(10 * MS, 10 * MINUTE)),
+    ("banks.itau.token_leeway", Span(0, HOUR)),
+    ("banks.itau.settle_after", Span(0, DAY)),
+    ("banks.santander.look_up_kind", Text),
+    ("banks.santander.paid_by_pix_text", Text),
+    ("banks.santander.message_chars_max", Count(20, 200)),
+    ("banks.santander.timeout", Span(10 * MS, 10 * MINUTE)),
+    ("banks.santander.token_timeout", Span(10 * MS, 10 * MINUTE)),
+    ("banks.santander.token_leeway", Span(0, HOUR)),
+    ("banks.santander.settle_after", Span(0, DAY)),
     ("channels.sqs.timeout", Span(10 * MS, 10 * MINUTE)),
     ("channels.sqs.message_max_bytes", Count(KIB, MIB)),
     ("channels.sqs.egress.schemes", Schemes),
@@ -169,10 +213,38 @@ const RELATIONS: &[(&str, Order, &str, &str)] = &[
         "registration.attempt_timeout",
         "a call is a part of an attempt",
     ),
+    ("banks.boleto_api.timeout", Below, "registration.attempt_timeout", "a call is a part of an attempt"),
+    (
+        "banks.boleto_api.caixa_timeout",
+        Below,
+        "registration.attempt_timeout",
+        "a call is a part of an attempt",
+    ),
+    (
+        "banks.bradesco_apiregistro.timeout",
+        Below,
+        "registration.attempt_timeout",
+        "a call is a part of an attempt",
+    ),
+    (
+        "banks.bradesco_shopfacil.timeout",
+        Below,
+        "registration.attempt_timeout",
+        "a call is a part of an attempt",
+    ),
+    ("banks.inter.timeout", Below, "registration.attempt_timeout", "a call is a part of an attempt"),
+    ("banks.itau.timeout", Below, "registration.attempt_timeout", "a call is a part of an attempt"),
+    ("banks.santander.timeout", Below, "registration.attempt_timeout", "a call is a part of an attempt"),
     ("notification.per_endpoint_max", AtMost, "notification.in_flight_max", "one endpoint is one of all"),
     ("notification.retry_base", AtMost, "notification.retry_cap", "waits grow from the one to the other"),
     ("channels.sqs.timeout", Below, "notification.attempt_timeout", "a call is a part of an attempt"),
     ("channels.webhook.timeout", Below, "notification.attempt_timeout", "a call is a part of an attempt"),
+    (
+        "ingress.boletos_to_register.batch",
+        AtMost,
+        "ingress.boletos_to_register.in_flight_max",
+        "what is received is in hand",
+    ),
     ("supervision.backoff_base", AtMost, "supervision.backoff_cap", "waits grow from the one to the other"),
     (
         "supervision.park_retry_base",
@@ -240,6 +312,7 @@ impl Rule {
             (Share(least, most), Value::Integer(whole)) => {
                 i32::try_from(*whole).is_ok_and(|whole| (least..=most).contains(&f64::from(whole)))
             }
+            (Dates, Value::Array(dates)) => dates.iter().all(|date| date.as_str().is_some_and(is_date)),
             (Ports, Value::Array(ports)) => ports.iter().all(|port| Count(1, 65_535).admits(port)),
             (Socket, Value::String(text)) => text.parse::<SocketAddr>().is_ok(),
             (Text, Value::String(text)) => !text.trim().is_empty(),
@@ -254,6 +327,10 @@ impl Rule {
             _ => false,
         }
     }
+}
+
+fn is_date(text: &str) -> bool {
+    text.len() == 10 && text.parse::<chrono::NaiveDate>().is_ok()
 }
 
 fn is_plain_http(text: &str) -> bool {
@@ -279,6 +356,7 @@ impl fmt::Display for Rule {
                 )
             }
             Share(least, most) => write!(f, "a number from {least:.1} to {most:.1}"),
+            Dates => f.write_str("a list of dates, such as 2026-12-31"),
             Ports => f.write_str("a list of port numbers from 1 to 65535"),
             Socket => f.write_str("an IP address with a port, such as 127.0.0.1:7400"),
             Text => f.write_str("a text that is not empty"),

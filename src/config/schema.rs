@@ -16,6 +16,11 @@ use super::{Config, DEFAULT_TOML, bounds};
 /// Keys whose empty text stands for "not set".
 const UNSET_IF_EMPTY: &[&[&str]] = &[
     &["http", "user_agent"],
+    &["banks", "boleto_api", "api_url"],
+    &["banks", "bradesco_apiregistro", "api_url"],
+    &["banks", "bradesco_shopfacil", "api_url"],
+    &["ingress", "boletos_to_register", "queue_url"],
+    &["ingress", "boletos_to_register", "region"],
     &["channels", "sqs", "endpoint"],
     &["channels", "sqs", "region"],
     &["channels", "sqs", "credentials", "access_key_id"],

@@ -3,41 +3,85 @@
 //! **Owns** nothing; each bank's folder says what it keeps.
 //! **Fails** with a [`BankError`], cut by what the caller does next. Silence is never an answer: whatever does not
 //! plainly say yes or no leaves the outcome unknown.
-//! **Limits**: one call registers one boleto; each bank has a deadline of its own.
+//! What a bank cannot do is said beforehand by its [`Capabilities`], and again by [`BankError::Unsupported`].
+//! **Limits**: one call is about one boleto; each bank has a deadline of its own.
 
 pub mod banco_do_brasil;
+mod basic;
+pub mod boleto_api;
+mod bradesco;
+pub mod bradesco_apiregistro;
+pub mod bradesco_shopfacil;
+mod codes;
+mod complaints;
+mod credentials;
+pub mod development;
+mod expressible;
+mod faults;
+pub mod inter;
+pub mod itau;
+mod oauth;
+mod pix;
+mod said;
+pub mod santander;
+mod secured;
+#[cfg(test)]
+mod shop;
+mod text;
+mod token;
+mod values;
 
 use std::future::Future;
-use std::time::Duration;
 
-use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::bank_account::{BankAccount, Provider};
-use crate::domain::boleto::barcode::Barcode;
-use crate::domain::boleto::{BankResponse, Boleto};
-use crate::domain::money::Cents;
-use crate::domain::payer::Payer;
-use crate::domain::violation::Violation;
+pub use said::*;
 
 use super::http::HttpClient;
 use super::secret::policy::SecretPolicy;
+use crate::domain::bank_account::{BankAccount, Provider};
+use crate::domain::boleto::amendment::{AmendPart, Amendment};
+use crate::domain::boleto::{BankResponse, Boleto};
+use crate::domain::violation::Violation;
 use banco_do_brasil::BancoDoBrasil;
 use banco_do_brasil::config::BancoDoBrasilConfig;
+use boleto_api::BoletoApi;
+use boleto_api::config::BoletoApiConfig;
+use bradesco_apiregistro::BradescoApiregistro;
+use bradesco_apiregistro::config::BradescoApiregistroConfig;
+use bradesco_shopfacil::BradescoShopfacil;
+use bradesco_shopfacil::config::BradescoShopfacilConfig;
+use development::{Development, DevelopmentConfig};
+use inter::Inter;
+use inter::config::InterConfig;
+use itau::Itau;
+use itau::config::ItauConfig;
+use santander::Santander;
+use santander::config::SantanderConfig;
 
 /// A bank that registers boletos.
 pub trait Bank {
-    /// What this bank can do, known without asking it.
-    fn capabilities(&self) -> Capabilities;
+    /// What this bank can do for an account, known without asking it.
+    fn capabilities(&self, account: &BankAccount) -> Capabilities;
 
     /// Everything in which an account falls short of what this bank needs, by field path.
     fn check(&self, account: &BankAccount) -> Vec<Violation>;
 
-    /// Whether the bank can take this payer at all, known without asking it.
-    ///
-    /// # Errors
-    /// The field that the bank cannot take.
-    fn supports(&self, payer: &Payer) -> Result<(), Violation>;
+    /// Everything in a boleto to be that the bank cannot take at all, known without asking it, by field path.
+    fn supports(&self, proposal: &Proposal<'_>) -> Vec<Violation>;
+
+    /// Why the bank cannot amend a boleto so, known without asking it; nothing where it can.
+    fn cannot_amend(
+        &self,
+        account: &BankAccount,
+        boleto: &Boleto,
+        amendment: &Amendment,
+    ) -> Option<String> {
+        let able = self.capabilities(account).amend;
+        let parts = amendment.parts(boleto).into_iter().filter(|part| !able.contains(part));
+        let parts: Vec<&str> = parts.map(AmendPart::as_str).collect();
+        (!parts.is_empty()).then(|| format!("this bank's connector cannot change {}", parts.join(", ")))
+    }
 
     /// Asks the bank to put a boleto on file.
     ///
@@ -46,7 +90,7 @@ pub trait Bank {
     fn register(
         &self,
         request: &RegisterRequest<'_>,
-    ) -> impl Future<Output = Result<Registration, BankError>> + Send;
+    ) -> impl Future<Output = Result<RegisterAnswer, BankError>> + Send;
 
     /// Asks what the bank has on file under a boleto's number. Changes nothing at the bank, so that only
     /// `Unavailable`, `Misconfigured` and `Unsupported` come back as errors.
@@ -54,116 +98,44 @@ pub trait Bank {
     /// # Errors
     /// See [`BankError`].
     fn look_up(&self, request: &LookUpRequest<'_>) -> impl Future<Output = Result<LookUp, BankError>> + Send;
+
+    /// Asks the bank to change what it has on file.
+    ///
+    /// # Errors
+    /// See [`BankError`]; `AlreadyOnFile` is none of them.
+    fn amend(
+        &self,
+        _request: &AmendRequest<'_>,
+    ) -> impl Future<Output = Result<BankResponse, BankError>> + Send {
+        async { Err(unsupported("this bank's connector changes nothing that is on file")) }
+    }
+
+    /// Asks the bank to take a boleto off file (baixa). One that the bank has ended already is refused; a look-up tells
+    /// how it ended.
+    ///
+    /// # Errors
+    /// See [`BankError`]; `AlreadyOnFile` is none of them.
+    fn cancel(
+        &self,
+        _request: &CancelRequest<'_>,
+    ) -> impl Future<Output = Result<BankResponse, BankError>> + Send {
+        async { Err(unsupported("this bank's connector takes nothing off file")) }
+    }
+
+    /// Asks which boletos of an account were paid or taken off file within some days, page by page.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Misconfigured` and `Unsupported`.
+    fn payments_since(
+        &self,
+        _request: &MovementsRequest<'_>,
+    ) -> impl Future<Output = Result<MovementPage, BankError>> + Send {
+        async { Err(unsupported("this bank's connector cannot be asked for payments")) }
+    }
 }
 
-/// What differs from bank to bank.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Capabilities {
-    /// The bank takes a CNPJ with letters.
-    pub alphanumeric_cnpj: bool,
-    /// The bank itself refuses a second request under our attempt's key.
-    pub enforces_our_key: bool,
-    /// The bank can be asked what it has on file.
-    pub look_up: bool,
-    /// How long after a send "not found" may still turn into "on file".
-    pub settle_after: Duration,
-}
-
-/// What is to be registered.
-#[derive(Debug, Clone, Copy)]
-pub struct RegisterRequest<'a> {
-    pub account: &'a BankAccount,
-    pub boleto: &'a Boleto,
-    /// The key under which this attempt was recorded before any byte left.
-    pub attempt_key: &'a str,
-    /// The civil date of issue in America/Sao_Paulo.
-    pub issue_date: NaiveDate,
-}
-
-/// What is to be looked up.
-#[derive(Debug, Clone, Copy)]
-pub struct LookUpRequest<'a> {
-    pub account: &'a BankAccount,
-    pub boleto: &'a Boleto,
-}
-
-/// The bank has the boleto on file, under exactly the codes that we gave out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Registration {
-    pub response: BankResponse,
-    /// The Pix text, where the bank made one.
-    pub pix_emv: Option<String>,
-    /// The bank's own reference of the agreement, where it names one.
-    pub contract: Option<String>,
-}
-
-/// What the bank has on file under a number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LookUp {
-    /// There is a title; whether it is ours is said by [`Title::agreement`].
-    OnFile(Box<Title>),
-    /// The bank says that there is none.
-    NotFound,
-}
-
-/// A title as the bank describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Title {
-    pub response: BankResponse,
-    pub state: TitleState,
-    pub agreement: Agreement,
-    pub barcode: Option<Barcode>,
-    /// What was paid so far, where the bank says so.
-    pub paid: Option<Cents>,
-    /// The day on which it was paid, where the bank says so.
-    pub paid_on: Option<NaiveDate>,
-    /// The Pix text, where the look-up brings it.
-    pub pix_emv: Option<String>,
-}
-
-/// How a title stands at the bank.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TitleState {
-    /// On file and payable, or on its way there.
-    Open,
-    /// Paid in full.
-    Settled,
-    /// Taken off file (baixado).
-    Cancelled,
-    /// On file in a way that is none of the above (notary, partly paid, a code that we do not know).
-    Other,
-}
-
-/// Whether a title on file is the boleto that we hold, by everything that the bank lets us compare.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Agreement {
-    /// All that can be compared agrees, the amount and the due date among it.
-    Agrees,
-    /// These parts differ.
-    Differs(Vec<&'static str>),
-}
-
-/// Why a bank call failed, sorted by what the caller does next.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BankError {
-    /// The bank said no; asking again gives the same answer.
-    #[error("bank refused the boleto: {}", response.code)]
-    Refused { response: BankResponse },
-    /// The bank has a title under this number already; look it up and compare.
-    #[error("a title is already on file under this number: {}", response.code)]
-    AlreadyOnFile { response: BankResponse },
-    /// Nobody knows whether the bank kept it; look before registering again.
-    #[error("outcome unknown: {reason}")]
-    OutcomeUnknown { reason: String },
-    /// The bank kept nothing of this call; wait, then ask again.
-    #[error("bank unavailable: {reason}")]
-    Unavailable { retry_after: Option<Duration>, reason: String },
-    /// The bank kept nothing, and will not until an operator corrects something.
-    #[error("bank connector misconfigured: {reason}")]
-    Misconfigured { reason: String },
-    /// This bank cannot take such a boleto. Decided before any byte left.
-    #[error("not supported by this bank: {reason}")]
-    Unsupported { reason: String },
+fn unsupported(reason: &str) -> BankError {
+    BankError::Unsupported { reason: reason.to_owned() }
 }
 
 /// Settings of every bank.
@@ -171,12 +143,42 @@ pub enum BankError {
 #[serde(default, deny_unknown_fields)]
 pub struct BanksConfig {
     pub banco_do_brasil: BancoDoBrasilConfig,
+    pub boleto_api: BoletoApiConfig,
+    pub bradesco_apiregistro: BradescoApiregistroConfig,
+    pub bradesco_shopfacil: BradescoShopfacilConfig,
+    pub development: DevelopmentConfig,
+    pub inter: InterConfig,
+    pub itau: ItauConfig,
+    pub santander: SantanderConfig,
 }
 
 /// Every bank there is. Cheap to clone; clones share sign-ins and connections.
 #[derive(Debug, Clone)]
 pub enum BankConnector {
     BancoDoBrasil(BancoDoBrasil),
+    BoletoApi(BoletoApi),
+    BradescoApiregistro(BradescoApiregistro),
+    BradescoShopfacil(BradescoShopfacil),
+    Development(Development),
+    Inter(Inter),
+    Itau(Itau),
+    Santander(Santander),
+}
+
+/// Has whichever bank it is do something.
+macro_rules! whichever {
+    ($connector:expr, $bank:ident => $call:expr) => {
+        match $connector {
+            BankConnector::BancoDoBrasil($bank) => $call,
+            BankConnector::BoletoApi($bank) => $call,
+            BankConnector::BradescoApiregistro($bank) => $call,
+            BankConnector::BradescoShopfacil($bank) => $call,
+            BankConnector::Development($bank) => $call,
+            BankConnector::Inter($bank) => $call,
+            BankConnector::Itau($bank) => $call,
+            BankConnector::Santander($bank) => $call,
+        }
+    };
 }
 
 impl BankConnector {
@@ -193,6 +195,25 @@ impl BankConnector {
                 secrets.clone(),
                 http.clone(),
             )),
+            Provider::BoletoApi => {
+                Self::BoletoApi(BoletoApi::new(config.boleto_api.clone(), secrets.clone(), http.clone()))
+            }
+            Provider::BradescoApiregistro => Self::BradescoApiregistro(BradescoApiregistro::new(
+                config.bradesco_apiregistro.clone(),
+                secrets.clone(),
+                http.clone(),
+            )),
+            Provider::BradescoShopfacil => Self::BradescoShopfacil(BradescoShopfacil::new(
+                config.bradesco_shopfacil.clone(),
+                secrets.clone(),
+                http.clone(),
+            )),
+            Provider::Development => Self::Development(Development::new(config.development.clone())),
+            Provider::Inter => Self::Inter(Inter::new(config.inter.clone(), secrets.clone(), http.clone())),
+            Provider::Itau => Self::Itau(Itau::new(config.itau.clone(), secrets.clone(), http.clone())),
+            Provider::Santander => {
+                Self::Santander(Santander::new(config.santander.clone(), secrets.clone(), http.clone()))
+            }
         }
     }
 
@@ -200,44 +221,64 @@ impl BankConnector {
     pub fn provider(&self) -> Provider {
         match self {
             Self::BancoDoBrasil(_) => Provider::BancoDoBrasil,
+            Self::BoletoApi(_) => Provider::BoletoApi,
+            Self::BradescoApiregistro(_) => Provider::BradescoApiregistro,
+            Self::BradescoShopfacil(_) => Provider::BradescoShopfacil,
+            Self::Development(_) => Provider::Development,
+            Self::Inter(_) => Provider::Inter,
+            Self::Itau(_) => Provider::Itau,
+            Self::Santander(_) => Provider::Santander,
         }
     }
 }
 
 impl Bank for BankConnector {
-    fn capabilities(&self) -> Capabilities {
-        match self {
-            Self::BancoDoBrasil(bank) => bank.capabilities(),
-        }
+    fn capabilities(&self, account: &BankAccount) -> Capabilities {
+        whichever!(self, bank => bank.capabilities(account))
     }
 
     fn check(&self, account: &BankAccount) -> Vec<Violation> {
-        match self {
-            Self::BancoDoBrasil(bank) => bank.check(account),
-        }
+        whichever!(self, bank => bank.check(account))
     }
 
-    fn supports(&self, payer: &Payer) -> Result<(), Violation> {
-        match self {
-            Self::BancoDoBrasil(bank) => bank.supports(payer),
-        }
+    fn supports(&self, proposal: &Proposal<'_>) -> Vec<Violation> {
+        whichever!(self, bank => bank.supports(proposal))
     }
 
-    async fn register(&self, request: &RegisterRequest<'_>) -> Result<Registration, BankError> {
-        match self {
-            Self::BancoDoBrasil(bank) => bank.register(request).await,
-        }
+    fn cannot_amend(
+        &self,
+        account: &BankAccount,
+        boleto: &Boleto,
+        amendment: &Amendment,
+    ) -> Option<String> {
+        whichever!(self, bank => bank.cannot_amend(account, boleto, amendment))
+    }
+
+    async fn register(&self, request: &RegisterRequest<'_>) -> Result<RegisterAnswer, BankError> {
+        whichever!(self, bank => bank.register(request).await)
     }
 
     async fn look_up(&self, request: &LookUpRequest<'_>) -> Result<LookUp, BankError> {
-        match self {
-            Self::BancoDoBrasil(bank) => bank.look_up(request).await,
-        }
+        whichever!(self, bank => bank.look_up(request).await)
+    }
+
+    async fn amend(&self, request: &AmendRequest<'_>) -> Result<BankResponse, BankError> {
+        whichever!(self, bank => bank.amend(request).await)
+    }
+
+    async fn cancel(&self, request: &CancelRequest<'_>) -> Result<BankResponse, BankError> {
+        whichever!(self, bank => bank.cancel(request).await)
+    }
+
+    async fn payments_since(&self, request: &MovementsRequest<'_>) -> Result<MovementPage, BankError> {
+        whichever!(self, bank => bank.payments_since(request).await)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

@@ -6,10 +6,12 @@
 //! **Limits**: every call has a deadline and a body limit; no redirect, no proxy, no cookie; HTTP/1.1.
 
 mod config;
+mod identity;
 mod trace;
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -19,6 +21,7 @@ use reqwest::{Method, StatusCode, Url};
 use tracing::Instrument;
 
 pub use config::{HttpConfig, HttpUrl, InvalidHttpUrl};
+pub use identity::Identity;
 
 use super::egress::{EgressError, EgressPolicy, VettingResolver};
 
@@ -36,8 +39,7 @@ pub fn install_crypto_provider() {
 pub struct HttpClient {
     inner: reqwest::Client,
     policy: Option<EgressPolicy>,
-    timeout: Duration,
-    body_max_bytes: usize,
+    config: Arc<HttpConfig>,
 }
 
 /// One request.
@@ -120,6 +122,16 @@ impl HttpClient {
     }
 
     fn build(config: &HttpConfig, policy: Option<EgressPolicy>) -> Result<Self, HttpClientError> {
+        let builder = Self::builder(config, policy.as_ref());
+        Ok(Self { inner: made(builder)?, policy, config: Arc::new(config.clone()) })
+    }
+
+    /// A client under this one's limits and policy, with connections of its own.
+    fn with(&self, builder: reqwest::ClientBuilder) -> Result<Self, HttpClientError> {
+        Ok(Self { inner: made(builder)?, policy: self.policy.clone(), config: Arc::clone(&self.config) })
+    }
+
+    fn builder(config: &HttpConfig, policy: Option<&EgressPolicy>) -> reqwest::ClientBuilder {
         install_crypto_provider();
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -132,11 +144,10 @@ impl HttpClient {
             .pool_idle_timeout(config.pool_idle_timeout)
             .pool_max_idle_per_host(config.pool_idle_max)
             .user_agent(&config.user_agent);
-        if let Some(policy) = &policy {
+        if let Some(policy) = policy {
             builder = builder.dns_resolver(VettingResolver(policy.clone()));
         }
-        let inner = builder.build().map_err(|error| HttpClientError { reason: root_cause(&error) })?;
-        Ok(Self { inner, policy, timeout: config.timeout, body_max_bytes: config.body_max_bytes })
+        builder
     }
 
     /// Sends a request and reads the answer, whatever its status. The trace context of the current span goes along,
@@ -178,7 +189,7 @@ impl HttpClient {
             .request(request.method, request.url)
             .headers(request.headers)
             .body(request.body)
-            .timeout(request.timeout.unwrap_or(self.timeout))
+            .timeout(request.timeout.unwrap_or(self.config.timeout))
             .send()
             .await
             .map_err(|error| classify(&error, begun))?;
@@ -195,7 +206,7 @@ impl HttpClient {
         begun: Instant,
     ) -> Result<Bytes, HttpError> {
         let (limit_bytes, cut) = match limit {
-            BodyLimit::Client => (self.body_max_bytes, false),
+            BodyLimit::Client => (self.config.body_max_bytes, false),
             BodyLimit::Cut(bytes) => (bytes, true),
         };
         let mut body = BytesMut::new();
@@ -258,6 +269,10 @@ impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
     }
+}
+
+fn made(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, HttpClientError> {
+    builder.build().map_err(|error| HttpClientError { reason: root_cause(&error) })
 }
 
 /// A body of `application/x-www-form-urlencoded`.

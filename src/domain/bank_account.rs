@@ -3,13 +3,17 @@
 //! **Owns** nothing. **Fails** with every broken rule at once, so that an operator corrects a configuration in one go.
 //! Credentials are references (`env:NAME`, `file:path`), never values.
 
+mod rules;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use self::rules::{AccountRules, RuleName};
 use super::boleto::issuer::Issuer;
 use super::ids::{BankAccountId, TenantId};
+use super::money::Rounding;
 use super::tax_id::TaxId;
 
 /// A configuration under which boletos are issued.
@@ -28,6 +32,10 @@ pub struct BankAccount {
     pub credentials: BTreeMap<String, String>,
     /// Used when a request names no account; at most one per tenant.
     pub is_default: bool,
+    /// What the bank makes of a fraction of a cent.
+    pub rounding: Rounding,
+    /// When a request is to be issued under another account.
+    pub rules: AccountRules,
     /// Grows by one with every change.
     pub version: i64,
     pub created_at: DateTime<Utc>,
@@ -53,16 +61,46 @@ impl std::fmt::Debug for Beneficiary {
 pub enum Provider {
     /// Banco do Brasil, Cobranças v2.
     BancoDoBrasil,
+    /// A gateway with Bradesco ShopFacil or Caixa behind it.
+    BoletoApi,
+    /// Bradesco's registration API.
+    BradescoApiregistro,
+    /// Bradesco ShopFacil's own API.
+    BradescoShopfacil,
+    /// No bank at all: it answers by the amount, for trials.
+    Development,
+    /// Inter, cobrança v3.
+    Inter,
+    /// Itaú, cash_management v2.
+    Itau,
+    /// Santander, collection_bill_management v2.
+    Santander,
 }
 
 impl Provider {
     /// Every connector there is.
-    pub const ALL: [Self; 1] = [Self::BancoDoBrasil];
+    pub const ALL: [Self; 8] = [
+        Self::BancoDoBrasil,
+        Self::BoletoApi,
+        Self::BradescoApiregistro,
+        Self::BradescoShopfacil,
+        Self::Development,
+        Self::Inter,
+        Self::Itau,
+        Self::Santander,
+    ];
 
     /// The connector's name in the store, in configuration and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::BancoDoBrasil => "banco_do_brasil",
+            Self::BoletoApi => "boleto_api",
+            Self::BradescoApiregistro => "bradesco_apiregistro",
+            Self::BradescoShopfacil => "bradesco_shopfacil",
+            Self::Development => "development",
+            Self::Inter => "inter",
+            Self::Itau => "itau",
+            Self::Santander => "santander",
         }
     }
 

@@ -51,6 +51,10 @@ id!(
     EventId
 );
 id!(
+    /// What a bank was asked to do with a boleto after its registration.
+    OrderId
+);
+id!(
     /// An owner's destination.
     EndpointId
 );

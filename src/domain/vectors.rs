@@ -21,6 +21,7 @@ pub struct Vectors {
     pub factors: Vec<Factor>,
     pub factor_resolution: Vec<FactorResolution>,
     pub documents: Vec<Document>,
+    pub pix: Vec<Pix>,
     pub arrecadacao: Vec<Arrecadacao>,
 }
 
@@ -39,9 +40,13 @@ pub struct Valid {
     pub account: Option<String>,
     pub wallet: String,
     pub convenio: Option<String>,
+    pub beneficiary_code: Option<String>,
     pub sequence: String,
     pub nosso_numero: String,
     pub nosso_numero_dv: Option<String>,
+    pub nosso_numero_formatted: Option<String>,
+    pub seu_numero: Option<String>,
+    pub client_code: Option<String>,
     pub checks: String,
 }
 
@@ -78,6 +83,13 @@ pub struct Document {
     pub document: String,
     pub alphanumeric: bool,
     pub valid: bool,
+}
+
+#[derive(Deserialize)]
+pub struct Pix {
+    pub payload: String,
+    pub crc_valid: bool,
+    pub description: String,
 }
 
 #[derive(Deserialize)]

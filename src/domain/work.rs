@@ -74,14 +74,20 @@ impl WorkState {
 pub mod kind {
     /// Have a bank register a boleto; the subject is the boleto.
     pub const BOLETO_REGISTER: &str = "boleto.register";
+    /// Have a bank do what was ordered with a boleto; the subject is the boleto.
+    pub const BOLETO_ORDER: &str = "boleto.order";
+    /// Ask a bank what was paid and taken off file; the subject is the bank account.
+    pub const BOLETO_RECONCILE: &str = "boleto.reconcile";
     /// Send a subject's events to an endpoint; the subject is the boleto.
     pub const NOTIFICATION_DELIVER: &str = "notification.deliver";
+    /// A message about a boleto that could not be taken in; the subject is the message.
+    pub const INGRESS_BOLETO: &str = "ingress.boleto";
 }
 
 /// In which queues it waits.
 pub mod queue {
     /// How the names of all queues begin; there are no others.
-    pub const ROOTS: [&str; 2] = ["registration/", "delivery/"];
+    pub const ROOTS: [&str; 4] = ["registration/", "order/", "delivery/", "ingress/"];
 }
 
 /// Work about to be inserted.

@@ -104,6 +104,9 @@ impl BankAccounts {
         check_credentials(house, &given.credentials, &mut violations);
         let id = BankAccountId(Uuid::now_v7());
         let account = convert::from_proto(given, id, tenant, request::now(), &mut violations);
+        if let Some(account) = &account {
+            check_rules(house, account, &mut violations).await?;
+        }
         let first_sequence = request.first_sequence.unwrap_or(1);
         if let Some(account) = &account {
             check_connector(house, account, &mut violations);
@@ -130,6 +133,7 @@ impl BankAccounts {
         let account = convert::from_proto(given, id, self.gate.tenant(), request::now(), &mut violations);
         if let Some(account) = &account {
             check_connector(house, account, &mut violations);
+            check_rules(house, account, &mut violations).await?;
             if account.issuer != known.issuer {
                 let rule = "may not change: numbers already given out depend on it; make another account";
                 violations.push(Violation::new("bank_account.issuer", rule));
@@ -166,6 +170,26 @@ fn check_credentials(house: &House, credentials: &BTreeMap<String, String>, viol
             violations.push(Violation::new(format!("bank_account.credentials[{key}]"), error.to_string()));
         }
     }
+}
+
+/// Every rule leads to another account of the tenant.
+async fn check_rules(
+    house: &House,
+    account: &BankAccount,
+    violations: &mut Vec<Violation>,
+) -> Result<(), ApiError> {
+    for (name, external_id) in account.rules.all() {
+        let field = format!("bank_account.rules.{}", name.as_str());
+        if account.external_id.as_deref() == Some(external_id) {
+            violations.push(Violation::new(field, "leads to the account itself"));
+            continue;
+        }
+        let key = AccountKey::ExternalId(external_id.to_owned());
+        if house.accounts.find(&account.tenant_id, &key).await?.is_none() {
+            violations.push(Violation::new(field, "no such bank account"));
+        }
+    }
+    Ok(())
 }
 
 /// What the account's own connector needs of it.

@@ -3,274 +3,183 @@
 //! **Owns** nothing: a caller that hangs up changes nothing once the row is written. **Fails** with every violation at
 //! once. A request that was made before is answered with what came of it, before anything that depends on today's date
 //! or configuration can refuse it.
-//! **Limits**: the caller waits `registration.inline_deadline` at most; the bank call goes on without it.
+//! **Limits**: the caller waits `registration.inline_deadline` at most; the bank call goes on without it. One that holds
+//! the registration back waits for nothing.
 
-use std::sync::Arc;
+mod check;
 
-use chrono::{DateTime, NaiveDate, Utc};
-use chrono_tz::America::Sao_Paulo;
+use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+pub(super) use self::check::{Subscriptions, check_due_date};
+use self::check::{Checked, Found, Owner, check};
 use super::convert::boleto as convert;
 use super::gate::Gate;
 use super::request;
 use super::status::ApiError;
-use crate::connectors::banks::Bank as _;
-use crate::connectors::channels::{Channel as _, ChannelKind, Destination};
+use crate::connectors::banks::{Bank as _, CodesFrom};
 use crate::domain::bank_account::BankAccount;
 use crate::domain::boleto::Boleto;
-use crate::domain::boleto::due_date_factor::DAYS_AHEAD_MAX;
 use crate::domain::boleto::status::Status;
-use crate::domain::ids::{BoletoId, EndpointId, EventId, TenantId, WorkId};
-use crate::domain::money::Cents;
-use crate::domain::payer::Payer;
-use crate::domain::violation::Violation;
-use crate::domain::work::{NewWork, kind};
+use crate::domain::ids::{BoletoId, EndpointId, EventId, TenantId};
+use crate::domain::work::NewWork;
 use crate::messages::bank_accounts::AccountKey;
-use crate::messages::boleto_registrar::queue_prefix;
-use crate::messages::{BoletoRegistrarMessage, FreshRegistration, House};
+use crate::messages::{BoletoRegistrarMessage, FreshRegistration, House, Registrar, boleto_registrar};
 use crate::proto::boleto::v1 as proto;
-use crate::store::boleto::{BoletoDraft, Created, Notify};
+use crate::store::boleto::{BoletoDraft, Created, DraftCodes, Notify};
 use crate::store::endpoint::StoredEndpoint;
 use crate::store::request_key::RequestKey;
 use crate::work::{ClaimGuard, Place};
 
 const METHOD: &str = "CreateBoleto";
-const TEXT_CHARS_MAX: usize = 255;
-const INSTRUCTIONS_CHARS_MAX: usize = 165;
 /// How often somebody else's decision is looked for when it may be made in another process.
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(50);
+/// Why an account is the one when it was found for a request of long ago.
+const FOUND_BEFORE: &str = "it was found when the same request was made before";
 
-/// A request that breaks no rule.
-struct Checked {
-    account: Arc<BankAccount>,
-    resolution: proto::BankAccountResolution,
-    amount: Cents,
-    due_date: NaiveDate,
-    payer: Payer,
-    reference_id: Option<String>,
-    token: Option<String>,
-    instructions: Option<String>,
-    owner: Owner,
-}
-
-/// Whom the request wants told.
-enum Owner {
-    Queue(Destination, String),
-    Subscriptions,
-    Nobody,
+/// What a request comes to before anything is written.
+pub(super) enum Prepared {
+    /// A boleto to be made, and the account under which it is.
+    New(Box<BoletoDraft>, Found),
+    /// The same request made this one before.
+    Before(BoletoId),
 }
 
 pub(super) async fn create(
     gate: &Gate,
-    mut request: proto::CreateBoletoRequest,
+    request: proto::CreateBoletoRequest,
 ) -> Result<proto::CreateBoletoResponse, ApiError> {
     let house = gate.house_for_change()?;
     let tenant = gate.tenant();
-    let mut violations = Vec::new();
-    let request_id = std::mem::take(&mut request.request_id);
-    let key = request::key(&tenant, METHOD, &request_id, &request, &mut violations);
-    let checked = match check(house, &tenant, request, violations).await {
-        Ok(checked) => checked,
-        Err(error @ ApiError::Invalid(_)) => return made_before(gate, house, key.as_ref(), error).await,
-        Err(error) => return Err(error),
+    let hold = request.hold_registration;
+    let (mut draft, found) = match prepare(house, &tenant, request, &Subscriptions::default()).await? {
+        Prepared::New(draft, found) => (draft, found),
+        Prepared::Before(id) => return answer_before(gate, house, id, hold).await,
     };
-    let resolution = checked.resolution;
-    let notify = notify(house, &tenant, &checked.owner).await?;
-    let account = checked.account.clone();
-    let registrar = house
-        .registrars
-        .get(&account.provider)
-        .ok_or_else(|| ApiError::Internal(format!("no registrar for {}", account.provider.as_str())))?;
-    let mut draft = draft(house, &tenant, checked, key, notify);
     // With a place free and the lease held, the row is made as this process's own and attempted at once.
-    let place = registrar.places.try_take(&draft.work.queue, &tenant);
-    if place.is_none() && !house.backlogs.has_room(&draft.work.queue).await? {
-        return made_before(gate, house, draft.request.as_ref(), ApiError::BacklogFull).await;
+    let registrar = registrar(house, &found.account)?;
+    let place = if hold { None } else { registrar.places.try_take(&draft.work.queue, &tenant) };
+    if place.is_none() && !hold && !house.backlogs.has_room(&draft.work.queue).await? {
+        let id = made_before(house, draft.request.as_ref(), ApiError::BacklogFull).await?;
+        return answer_before(gate, house, id, hold).await;
     }
     if place.is_some() {
         draft.work.claimed_by = house.lease.holder();
         draft.work.sent_at = draft.work.claimed_by.map(|_| house.store.now());
     }
     let queue = draft.work.queue.clone();
-    match house.creations.run(draft).await? {
+    match house.creations.run(*draft).await? {
+        (Created::New { boleto, .. }, _) if hold => Ok(answer(&boleto, &found)),
         (Created::New { boleto, .. }, guard) => {
             if guard.is_none() {
                 // No place was free here, and the claim loop is woken when one is; another process may have some now.
                 house.hints.there_is_work_elsewhere(&queue);
             }
             let boleto = register(gate, house, *boleto, guard, place).await?;
-            Ok(answer(&boleto, resolution))
+            Ok(answer(&boleto, &found))
         }
         (Created::Before(id), _) => {
             drop(place);
-            Ok(answer(&wait_as_the_first_did(gate, house, id).await?, resolution))
+            answer_before(gate, house, id, hold).await
         }
         (Created::OtherBody, _) => Err(ApiError::RequestIdReused),
         (Created::NotIssued(error), _) => Err(ApiError::NotIssued(error)),
     }
 }
 
-fn answer(boleto: &Boleto, resolution: proto::BankAccountResolution) -> proto::CreateBoletoResponse {
+/// Checks a request and finds everything that its boleto is made of; the numbers come when it is written.
+pub(super) async fn prepare(
+    house: &House,
+    tenant: &TenantId,
+    mut request: proto::CreateBoletoRequest,
+    subscriptions: &Subscriptions,
+) -> Result<Prepared, ApiError> {
+    let mut violations = Vec::new();
+    let request_id = std::mem::take(&mut request.request_id);
+    let key = request::key(tenant, METHOD, &request_id, &request, &mut violations);
+    let checked = match check(house, tenant, request, subscriptions, violations).await {
+        Ok(checked) => checked,
+        Err(error @ ApiError::Invalid(_)) => {
+            return made_before(house, key.as_ref(), error).await.map(Prepared::Before);
+        }
+        Err(error) => return Err(error),
+    };
+    let notify = notify(house, tenant, &checked.owner).await?;
+    let account = &checked.found.account;
+    let codes = match registrar(house, account)?.connector.capabilities(account).codes {
+        CodesFrom::Us => DraftCodes::All,
+        CodesFrom::BankUnderOurNumber => DraftCodes::NumberAlone,
+        CodesFrom::Bank => DraftCodes::None,
+    };
+    let (draft, found) = draft(house, tenant, checked, codes, key, notify);
+    Ok(Prepared::New(Box::new(draft), found))
+}
+
+fn registrar<'a>(house: &'a House, account: &BankAccount) -> Result<&'a Registrar, ApiError> {
+    let registrar = house.registrars.get(&account.provider);
+    registrar.ok_or_else(|| ApiError::Internal(format!("no registrar for {}", account.provider.as_str())))
+}
+
+/// What is said of a boleto that was just made.
+pub(super) fn answer(boleto: &Boleto, found: &Found) -> proto::CreateBoletoResponse {
     proto::CreateBoletoResponse {
         boleto: Some(convert::to_proto(boleto)),
-        bank_account_resolution: resolution.into(),
+        bank_account_resolution: found.resolution.into(),
+        resolved_issuer: Some(resolved_issuer(&found.account, &found.reason)),
+    }
+}
+
+/// What is said of a boleto that the same request made before, once it is decided or the caller is not to be kept longer.
+async fn answer_before(
+    gate: &Gate,
+    house: &House,
+    id: BoletoId,
+    hold: bool,
+) -> Result<proto::CreateBoletoResponse, ApiError> {
+    let boleto = match hold {
+        true => super::boleto_service::find(gate, id).await?,
+        false => wait_as_the_first_did(gate, house, id).await?,
+    };
+    known(house, &boleto).await
+}
+
+/// What is said of a boleto that the same request made before, as it is.
+pub(super) async fn known(house: &House, boleto: &Boleto) -> Result<proto::CreateBoletoResponse, ApiError> {
+    let key = AccountKey::Id(boleto.bank_account_id);
+    let account = house.accounts.find(&boleto.tenant_id, &key).await?;
+    Ok(proto::CreateBoletoResponse {
+        boleto: Some(convert::to_proto(boleto)),
+        bank_account_resolution: proto::BankAccountResolution::Unspecified.into(),
+        resolved_issuer: account.map(|account| resolved_issuer(&account, FOUND_BEFORE)),
+    })
+}
+
+fn resolved_issuer(account: &BankAccount, reason: &str) -> proto::ResolvedIssuer {
+    let issuer = &account.issuer;
+    let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
+    proto::ResolvedIssuer {
+        provider: account.provider.as_str().to_owned(),
+        bank_code: issuer.bank_code().to_owned(),
+        agency: text(issuer.agency()),
+        account: text(issuer.account()),
+        carteira: text(issuer.carteira()),
+        reason: reason.to_owned(),
     }
 }
 
 /// What came of the same request before; if there was none, it is refused as it stands.
-async fn made_before(
-    gate: &Gate,
+pub(super) async fn made_before(
     house: &House,
     key: Option<&RequestKey>,
     refusal: ApiError,
-) -> Result<proto::CreateBoletoResponse, ApiError> {
+) -> Result<BoletoId, ApiError> {
     let Some(key) = key else { return Err(refusal) };
     match house.store.find_request(key).await? {
         None => Err(refusal),
         Some(earlier) if !earlier.same_body => Err(ApiError::RequestIdReused),
-        Some(earlier) => {
-            let boleto = wait_as_the_first_did(gate, house, BoletoId(earlier.resource_id)).await?;
-            Ok(answer(&boleto, proto::BankAccountResolution::Unspecified))
-        }
-    }
-}
-
-async fn check(
-    house: &House,
-    tenant: &TenantId,
-    request: proto::CreateBoletoRequest,
-    mut violations: Vec<Violation>,
-) -> Result<Checked, ApiError> {
-    let amount = Cents(request.amount_cents);
-    if !amount.fits_a_boleto() {
-        violations.push(Violation::new("amount_cents", "from 1 to 9999999999"));
-    }
-    let due_date = check_due_date(&request.due_date, &mut violations);
-    let payer = convert::payer_from_proto(request.payer, &mut violations);
-    let reference_id =
-        request::optional_text("reference_id", request.reference_id, TEXT_CHARS_MAX, &mut violations);
-    let token = request::optional_text("token", request.token, TEXT_CHARS_MAX, &mut violations);
-    let instructions =
-        request::optional_text("instructions", request.instructions, INSTRUCTIONS_CHARS_MAX, &mut violations);
-    let owner =
-        check_owner(house, tenant, &request.queue_url, request.notification_opt_out, &mut violations).await?;
-    let found = find_account(
-        house,
-        tenant,
-        &request.bank_account_id,
-        &request.bank_account_external_id,
-        &mut violations,
-    )
-    .await?;
-    if let (Some((account, _)), Some(payer)) = (&found, &payer)
-        && let Some(registrar) = house.registrars.get(&account.provider)
-        && let Err(violation) = registrar.connector.supports(payer)
-    {
-        violations.push(violation);
-    }
-    match (due_date, payer, owner, found) {
-        (Some(due_date), Some(payer), Some(owner), Some((account, resolution))) if violations.is_empty() => {
-            Ok(Checked {
-                account,
-                resolution,
-                amount,
-                due_date,
-                payer,
-                reference_id,
-                token,
-                instructions,
-                owner,
-            })
-        }
-        _ => Err(ApiError::Invalid(violations)),
-    }
-}
-
-fn check_due_date(text: &str, violations: &mut Vec<Violation>) -> Option<NaiveDate> {
-    if text.is_empty() {
-        violations.push(Violation::new("due_date", "required, YYYY-MM-DD"));
-        return None;
-    }
-    let date = request::optional_date("due_date", text, violations)?;
-    let today = Utc::now().with_timezone(&Sao_Paulo).date_naive();
-    let days_ahead = (date - today).num_days();
-    if days_ahead < 0 {
-        violations.push(Violation::new("due_date", "must not be in the past (America/Sao_Paulo)"));
-    } else if days_ahead > DAYS_AHEAD_MAX {
-        violations.push(Violation::new("due_date", format!("at most {DAYS_AHEAD_MAX} days ahead")));
-    }
-    Some(date)
-}
-
-async fn check_owner(
-    house: &House,
-    tenant: &TenantId,
-    queue_url: &str,
-    opt_out: bool,
-    violations: &mut Vec<Violation>,
-) -> Result<Option<Owner>, ApiError> {
-    if opt_out {
-        if !queue_url.is_empty() {
-            violations.push(Violation::new("queue_url", "must be empty with notification_opt_out"));
-        }
-        return Ok(Some(Owner::Nobody));
-    }
-    if queue_url.is_empty() {
-        if house.store.has_subscription(tenant).await? {
-            return Ok(Some(Owner::Subscriptions));
-        }
-        let rule = "required unless a subscription wants boleto events or notification_opt_out is set";
-        violations.push(Violation::new("queue_url", rule));
-        return Ok(None);
-    }
-    // A URL's reader passes over what it would not send; what is stored is what was given.
-    if queue_url.chars().any(|character| character.is_control() || character.is_whitespace()) {
-        violations.push(Violation::new("queue_url", "no blanks and no control characters"));
-        return Ok(None);
-    }
-    let destination = Destination::Sqs { queue_url: queue_url.to_owned(), region: None };
-    if let Some(channel) = house.channels.get(&ChannelKind::Sqs) {
-        violations.extend(channel.check(tenant, &destination));
-    }
-    Ok(Some(Owner::Queue(destination, queue_url.to_owned())))
-}
-
-async fn find_account(
-    house: &House,
-    tenant: &TenantId,
-    id: &str,
-    external_id: &str,
-    violations: &mut Vec<Violation>,
-) -> Result<Option<(Arc<BankAccount>, proto::BankAccountResolution)>, ApiError> {
-    let (field, key, resolution) = match (id, external_id) {
-        ("", "") => ("bank_account_id", AccountKey::Default, proto::BankAccountResolution::Default),
-        ("", name) => {
-            let key = AccountKey::ExternalId(name.to_owned());
-            ("bank_account_external_id", key, proto::BankAccountResolution::ExternalId)
-        }
-        (text, "") => match request::optional_id("bank_account_id", text, violations) {
-            Some(id) => ("bank_account_id", AccountKey::Id(id), proto::BankAccountResolution::Id),
-            None => return Ok(None),
-        },
-        _ => {
-            let rule = "must be empty with bank_account_id";
-            violations.push(Violation::new("bank_account_external_id", rule));
-            return Ok(None);
-        }
-    };
-    match house.accounts.find(tenant, &key).await? {
-        Some(account) => Ok(Some((account, resolution))),
-        None => {
-            let rule = match key {
-                AccountKey::Default => "required: there is no default bank account",
-                _ => "no such bank account",
-            };
-            violations.push(Violation::new(field, rule));
-            Ok(None)
-        }
+        Some(earlier) => Ok(BoletoId(earlier.resource_id)),
     }
 }
 
@@ -306,28 +215,34 @@ fn draft(
     house: &House,
     tenant: &TenantId,
     checked: Checked,
+    codes: DraftCodes,
     request: Option<RequestKey>,
     notify: Notify,
-) -> BoletoDraft {
+) -> (BoletoDraft, Found) {
     let now = request::now();
     let id = BoletoId(Uuid::now_v7());
-    BoletoDraft {
+    let account = &checked.found.account;
+    let draft = BoletoDraft {
         id,
         event_id: EventId(Uuid::now_v7()),
         tenant_id: tenant.clone(),
         request,
-        bank_account_id: checked.account.id,
-        issuer: checked.account.issuer.clone(),
+        bank_account_id: account.id,
+        issuer: account.issuer.clone(),
+        codes,
         amount: checked.amount,
         due_date: checked.due_date,
+        terms: checked.terms,
         payer: checked.payer,
         instructions: checked.instructions,
         reference_id: checked.reference_id,
         token: checked.token,
         notify,
-        work: registration_work(house, &checked.account, id, now),
+        work: registration_work(house, account, id, now),
+        hold_registration: checked.hold_registration,
         now,
-    }
+    };
+    (draft, checked.found)
 }
 
 /// The work of having a boleto registered, due now.
@@ -337,22 +252,7 @@ pub(super) fn registration_work(
     id: BoletoId,
     now: DateTime<Utc>,
 ) -> NewWork {
-    NewWork {
-        id: WorkId(Uuid::now_v7()),
-        tenant_id: account.tenant_id.clone(),
-        kind: kind::BOLETO_REGISTER,
-        queue: format!("{}{}", queue_prefix(account.provider.as_str()), account.id),
-        priority: 0,
-        run_at: now,
-        attempts_max: house.registration_attempts_max,
-        unique_key: Some(format!("register:{id}")),
-        subject_id: id.0,
-        payload: "{}".to_owned(),
-        traceparent: crate::telemetry::traceparent(),
-        claimed_by: None,
-        sent_at: None,
-        created_at: now,
-    }
+    boleto_registrar::registration_work(account, id, house.registration_attempts_max, now)
 }
 
 /// Has the registrar attempt a boleto that was just made, and waits for it as long as the caller may be kept.

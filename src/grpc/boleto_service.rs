@@ -6,6 +6,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::boleto_create::{self, registration_work};
+use super::boleto_export::{self, Exported};
 use super::boleto_watch::{self, Changes};
 use super::convert::boleto as convert;
 use super::convert::moment;
@@ -14,6 +15,10 @@ use super::page_token;
 use super::request;
 use super::status::ApiError;
 use super::streams::Streams;
+use super::{
+    boleto_amend, boleto_batch, boleto_cancel, boleto_history, boleto_order, boleto_payment, boleto_quote, boleto_render,
+    boleto_resolve,
+};
 use crate::domain::boleto::Boleto;
 use crate::domain::boleto::parse::parse;
 use crate::domain::boleto::status::Status as BoletoStatus;
@@ -53,7 +58,8 @@ impl BoletoService for Boletos {
     ) -> Result<Response<proto::GetBoletoResponse>, Status> {
         let id = request::id("id", &request.into_inner().id)?;
         let boleto = find(&self.gate, id).await?;
-        Ok(Response::new(proto::GetBoletoResponse { boleto: Some(convert::to_proto(&boleto)) }))
+        let boleto = boleto_order::with_pending(&self.gate, &boleto).await?;
+        Ok(Response::new(proto::GetBoletoResponse { boleto: Some(boleto) }))
     }
 
     async fn list_boletos(
@@ -125,6 +131,72 @@ impl BoletoService for Boletos {
         };
         Ok(Response::new(answer))
     }
+
+    async fn amend_boleto(
+        &self,
+        request: Request<proto::AmendBoletoRequest>,
+    ) -> Result<Response<proto::AmendBoletoResponse>, Status> {
+        Ok(Response::new(boleto_amend::amend(&self.gate, request.into_inner()).await?))
+    }
+
+    async fn cancel_boleto(
+        &self,
+        request: Request<proto::CancelBoletoRequest>,
+    ) -> Result<Response<proto::CancelBoletoResponse>, Status> {
+        Ok(Response::new(boleto_cancel::cancel(&self.gate, request.into_inner()).await?))
+    }
+
+    async fn record_payment(
+        &self,
+        request: Request<proto::RecordPaymentRequest>,
+    ) -> Result<Response<proto::RecordPaymentResponse>, Status> {
+        Ok(Response::new(boleto_payment::record(&self.gate, request.into_inner()).await?))
+    }
+
+    async fn quote_boleto(
+        &self,
+        request: Request<proto::QuoteBoletoRequest>,
+    ) -> Result<Response<proto::QuoteBoletoResponse>, Status> {
+        Ok(Response::new(boleto_quote::quote(&self.gate, request.into_inner()).await?))
+    }
+
+    async fn render_boleto(
+        &self,
+        request: Request<proto::RenderBoletoRequest>,
+    ) -> Result<Response<proto::RenderBoletoResponse>, Status> {
+        Ok(Response::new(boleto_render::render(&self.gate, request.into_inner()).await?))
+    }
+
+    async fn batch_create_boletos(
+        &self,
+        request: Request<proto::BatchCreateBoletosRequest>,
+    ) -> Result<Response<proto::BatchCreateBoletosResponse>, Status> {
+        Ok(Response::new(boleto_batch::create(&self.gate, request.into_inner()).await?))
+    }
+
+    async fn resolve_boleto(
+        &self,
+        request: Request<proto::ResolveBoletoRequest>,
+    ) -> Result<Response<proto::ResolveBoletoResponse>, Status> {
+        Ok(Response::new(boleto_resolve::resolve(&self.gate, request.into_inner()).await?))
+    }
+
+    async fn get_boleto_history(
+        &self,
+        request: Request<proto::GetBoletoHistoryRequest>,
+    ) -> Result<Response<proto::GetBoletoHistoryResponse>, Status> {
+        Ok(Response::new(boleto_history::history(&self.gate, request.into_inner()).await?))
+    }
+
+    type ExportBoletosStream = Exported;
+
+    async fn export_boletos(
+        &self,
+        request: Request<proto::ExportBoletosRequest>,
+    ) -> Result<Response<Self::ExportBoletosStream>, Status> {
+        let permit = self.streams.open(request.remote_addr())?;
+        Ok(Response::new(boleto_export::export(&self.gate, request.into_inner(), permit).await?))
+    }
 }
 
 /// A tenant's boleto, or that there is none.
@@ -144,12 +216,13 @@ async fn register_now(gate: &Gate, house: &House, id: BoletoId) -> Result<Boleto
     match house.store.register_again(&work).await? {
         RegisterAgain::NotFound => return Err(ApiError::NotFound("BOLETO")),
         RegisterAgain::NotOpen(status) => return Err(ApiError::RegistrationNotOpen(status)),
+        RegisterAgain::OrderPending => return Err(ApiError::OrderPending),
         RegisterAgain::Asked => house.hints.there_is_work(&work.queue),
     }
     boleto_create::wait_for_decision(gate, house, id).await
 }
 
-fn filter(request: &proto::ListBoletosRequest) -> Result<BoletoFilter, ApiError> {
+pub(super) fn filter(request: &proto::ListBoletosRequest) -> Result<BoletoFilter, ApiError> {
     let mut violations = Vec::new();
     let mut statuses = Vec::new();
     for (index, number) in request.statuses.iter().enumerate() {

@@ -52,7 +52,7 @@ impl<'a> Start<'a> {
     }
 }
 
-fn cursor_text(store_id: &str, place: ChangeCursor) -> String {
+pub(super) fn cursor_text(store_id: &str, place: ChangeCursor) -> String {
     format!("{store_id}-{}-{}", place.transaction_id, place.seq)
 }
 

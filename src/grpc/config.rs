@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 /// `[api]`.
@@ -31,6 +32,14 @@ pub struct ApiConfig {
     /// Within what it must have answered: 100 ms to 5 min.
     #[serde(with = "humantime_serde")]
     pub keepalive_timeout: Duration,
+}
+
+/// `[calendar]`: on which days banks settle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalendarConfig {
+    /// Holidays beside the national bank holidays, which are computed.
+    pub extra_holidays: Vec<NaiveDate>,
 }
 
 /// `[limits]`: of what one answer may hold.

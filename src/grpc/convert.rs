@@ -2,7 +2,10 @@
 
 pub mod bank_account;
 pub mod boleto;
+pub mod charges;
 pub mod endpoint;
+pub mod order;
+pub mod payment;
 pub mod process;
 pub mod queue;
 pub mod tree;

@@ -10,7 +10,7 @@ use super::page_token;
 use super::request;
 use super::status::ApiError;
 use crate::connectors::channels::Channel as _;
-use crate::domain::boleto::status::Status as BoletoStatus;
+use crate::domain::boleto::event::EventType;
 use crate::domain::ids::EndpointId;
 use crate::domain::violation::Violation;
 use crate::proto::notification::v1 as proto;
@@ -107,13 +107,7 @@ impl Endpoints {
 }
 
 fn check_event_types(event_types: &[String], violations: &mut Vec<Violation>) {
-    let known = |name: &str| {
-        name == "*"
-            || name
-                .strip_prefix("boleto.")
-                .and_then(BoletoStatus::parse)
-                .is_some_and(|status| !status.awaits_registration())
-    };
+    let known = |name: &str| name == "*" || EventType::parse(name).is_some_and(EventType::is_for_owners);
     if event_types.is_empty() {
         violations.push(Violation::new("endpoint.event_types", "at least one, or `*` for all"));
     }
@@ -122,7 +116,8 @@ fn check_event_types(event_types: &[String], violations: &mut Vec<Violation>) {
     }
     for (index, name) in event_types.iter().enumerate() {
         if !known(name) {
-            let rule = "one of boleto.registered, boleto.refused, boleto.needs_review, boleto.cancelled, boleto.paid, *";
+            let rule = "one of boleto.registered, boleto.refused, boleto.needs_review, boleto.cancelled, boleto.paid, \
+                boleto.amended, boleto.payment_recorded, boleto.order_refused, *";
             violations.push(Violation::new(format!("endpoint.event_types[{index}]"), rule));
         }
     }

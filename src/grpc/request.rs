@@ -1,6 +1,7 @@
 //! What the services do alike with their requests: read ids and dates, hash a body, say what is wrong.
 
 use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::America::Sao_Paulo;
 use prost::Message;
 use sha2::{Digest as _, Sha256};
 
@@ -83,6 +84,11 @@ pub fn key(
     let mut body_hash = vec![BODY_VERSION];
     body_hash.extend(Sha256::digest(body.encode_to_vec()));
     Some(RequestKey { tenant_id: tenant.clone(), method, request_id: request_id.to_owned(), body_hash })
+}
+
+/// The civil date of now in America/Sao_Paulo, where boletos fall due.
+pub fn today() -> NaiveDate {
+    Utc::now().with_timezone(&Sao_Paulo).date_naive()
 }
 
 /// A moment as the store keeps it: to the microsecond.

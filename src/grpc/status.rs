@@ -6,10 +6,15 @@
 //! | `INVALID_FIELDS` | INVALID_ARGUMENT | correct every field of `BadRequest` |
 //! | `BOLETO_NOT_FOUND`, `BANK_ACCOUNT_NOT_FOUND`, `ENDPOINT_NOT_FOUND`, `WORK_NOT_FOUND`, `ACTOR_NOT_FOUND` | NOT_FOUND | look for another |
 //! | `REQUEST_ID_REUSED` | ALREADY_EXISTS | take another `request_id`, or send the first body |
+//! | `PAYMENT_ID_REUSED` | ALREADY_EXISTS | take another `payment_id`: under this one another payment is written down |
 //! | `EXTERNAL_ID_TAKEN` | ALREADY_EXISTS | take another name |
 //! | `VERSION_CHANGED` | ABORTED | read again, then update |
 //! | `NUMBERS_EXHAUSTED` | FAILED_PRECONDITION | give the account another agreement |
 //! | `REGISTRATION_NOT_OPEN` | FAILED_PRECONDITION | nothing: the bank has decided |
+//! | `CANCEL_NOT_OPEN`, `AMEND_NOT_OPEN` | FAILED_PRECONDITION | look at the boleto: its status does not allow it |
+//! | `ORDER_PENDING` | FAILED_PRECONDITION | wait for the end of the boleto's pending order |
+//! | `NOT_SUPPORTED_BY_BANK` | FAILED_PRECONDITION | do it otherwise; the words say what the bank cannot do |
+//! | `NOT_IN_REVIEW`, `NO_CODES` | FAILED_PRECONDITION | look at the boleto: this is no decision that it waits for |
 //! | `WORK_RUNNING`, `WORK_ENDED`, `WORK_SUPERSEDED` | FAILED_PRECONDITION | look at the work first |
 //! | `CURSOR_OF_ANOTHER_STORE` | FAILED_PRECONDITION | watch from `0` or from now on; the changes were moved to another store |
 //! | `ACTOR_NOT_CONTROLLABLE` | FAILED_PRECONDITION | look at the tree first |
@@ -44,12 +49,19 @@ pub enum ApiError {
     Invalid(Vec<Violation>),
     NotFound(&'static str),
     RequestIdReused,
+    PaymentIdReused,
     ExternalIdTaken,
     VersionChanged {
         version: i64,
     },
     NotIssued(IssueError),
     RegistrationNotOpen(BoletoStatus),
+    CancelNotOpen(BoletoStatus),
+    AmendNotOpen(BoletoStatus),
+    OrderPending,
+    NotSupportedByBank(String),
+    NotInReview(BoletoStatus),
+    NoCodes,
     CursorOfAnotherStore,
     WorkRunning,
     WorkEnded(WorkState),
@@ -111,6 +123,10 @@ impl From<ApiError> for Status {
                 let words = "this request_id was used for another request body";
                 status(Code::AlreadyExists, "REQUEST_ID_REUSED", words)
             }
+            ApiError::PaymentIdReused => {
+                let words = "another payment of this boleto is written down under this payment_id";
+                status(Code::AlreadyExists, "PAYMENT_ID_REUSED", words)
+            }
             ApiError::ExternalIdTaken => {
                 status(Code::AlreadyExists, "EXTERNAL_ID_TAKEN", "another bank account has this external_id")
             }
@@ -126,6 +142,29 @@ impl From<ApiError> for Status {
             ApiError::RegistrationNotOpen(known) => {
                 let words = format!("the boleto is {}; its registration is not open", known.as_str());
                 status(Code::FailedPrecondition, "REGISTRATION_NOT_OPEN", words)
+            }
+            ApiError::CancelNotOpen(known) => {
+                let words = format!("a boleto that is {} cannot be cancelled", known.as_str());
+                status(Code::FailedPrecondition, "CANCEL_NOT_OPEN", words)
+            }
+            ApiError::AmendNotOpen(known) => {
+                let words = format!("a boleto that is {} cannot be amended", known.as_str());
+                status(Code::FailedPrecondition, "AMEND_NOT_OPEN", words)
+            }
+            ApiError::OrderPending => {
+                let words = "the bank has not carried out an earlier order about this boleto";
+                status(Code::FailedPrecondition, "ORDER_PENDING", words)
+            }
+            ApiError::NotSupportedByBank(why) => {
+                status(Code::FailedPrecondition, "NOT_SUPPORTED_BY_BANK", why)
+            }
+            ApiError::NotInReview(known) => {
+                let words = format!("the boleto is {} and needs no review", known.as_str());
+                status(Code::FailedPrecondition, "NOT_IN_REVIEW", words)
+            }
+            ApiError::NoCodes => {
+                let words = "the boleto has no codes, so nobody could pay it as registered";
+                status(Code::FailedPrecondition, "NO_CODES", words)
             }
             ApiError::CursorOfAnotherStore => {
                 let words = "this cursor was made over another store; its place means nothing here";

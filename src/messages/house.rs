@@ -16,6 +16,7 @@ use crate::connectors::banks::BankConnector;
 use crate::connectors::channels::{ChannelConnector, ChannelKind};
 use crate::connectors::secret::policy::SecretPolicy;
 use crate::domain::bank_account::Provider;
+use crate::domain::business_days::Calendar;
 use crate::store::Store;
 use crate::store::boleto::{BoletoDraft, Created};
 use crate::supervision::Address;
@@ -43,6 +44,10 @@ pub struct House {
     pub secrets: SecretPolicy,
     /// Attempts of a registration at most.
     pub registration_attempts_max: i64,
+    /// Attempts of a delivery at most.
+    pub delivery_attempts_max: i64,
+    /// On which days banks settle.
+    pub calendar: Calendar,
 }
 
 /// How to reach the registrar of one bank, and what it may have in hand.

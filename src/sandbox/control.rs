@@ -1,7 +1,8 @@
 //! Steers the world from another process, over HTTP and JSON.
 //!
 //! **Owns** nothing.
-//! **Fails** with 400 or 422 and axum's own words when a request is not understood.
+//! **Fails** with 400 or 422 and axum's own words when a request is not understood; a payment that nobody takes with 404
+//! or 409.
 //! **Limits**: loopback, like the rest; whoever reaches it may do everything.
 
 use std::sync::Arc;
@@ -13,22 +14,26 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::banks::cashier::{Cashier, NotPaid};
+use super::banks::file::Payment;
 use super::inbox::ReceivedMessage;
 use super::ledger::{Effect, EffectKind};
 use super::outside::Outside;
 use super::script::{Behaviour, Party, Times};
 
-pub(super) fn router(outside: Arc<Outside>) -> Router {
+pub(super) fn router(outside: Arc<Outside>, cashier: Arc<Cashier>) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/script", post(script))
         .route("/clear", post(clear))
         .route("/release", post(release))
         .route("/expire-tokens", post(expire_tokens))
+        .route("/inter-polls", post(inter_polls))
         .route("/counts", get(counts))
         .route("/effects", get(effects))
         .route("/messages", get(messages))
         .with_state(outside)
+        .merge(Router::new().route("/pay", post(pay)).with_state(cashier))
 }
 
 #[derive(Deserialize)]
@@ -50,6 +55,21 @@ async fn script(State(outside): State<Arc<Outside>>, Json(addition): Json<Additi
     StatusCode::NO_CONTENT
 }
 
+/// Somebody pays a title, at whichever bank it is; answers the effect.
+async fn pay(
+    State(cashier): State<Arc<Cashier>>,
+    Json(payment): Json<Payment>,
+) -> Result<Json<Effect>, (StatusCode, String)> {
+    cashier.pay(&payment).await.map(Json).map_err(|not_paid| {
+        let status = match not_paid {
+            NotPaid::Unknown => StatusCode::NOT_FOUND,
+            NotPaid::Several | NotPaid::Closed => StatusCode::CONFLICT,
+            NotPaid::NotRecorded => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        (status, format!("{not_paid}\n"))
+    })
+}
+
 async fn clear(State(outside): State<Arc<Outside>>) -> StatusCode {
     outside.script.clear_all();
     StatusCode::NO_CONTENT
@@ -62,6 +82,18 @@ async fn release(State(outside): State<Arc<Outside>>) -> StatusCode {
 
 async fn expire_tokens(State(outside): State<Arc<Outside>>) -> StatusCode {
     outside.script.expire_tokens();
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InterPolls {
+    /// How often a new charge is found in process.
+    polls: u32,
+}
+
+async fn inter_polls(State(outside): State<Arc<Outside>>, Json(wanted): Json<InterPolls>) -> StatusCode {
+    outside.script.set_inter_polls(wanted.polls);
     StatusCode::NO_CONTENT
 }
 

@@ -34,6 +34,12 @@ pub enum EffectKind {
     /// The bank was asked to register a title that it already keeps.
     #[serde(rename = "bank.duplicate_refused")]
     BankDuplicateRefused,
+    /// The bank changed the title.
+    #[serde(rename = "bank.amended")]
+    BankAmended,
+    /// A payer paid the title, or a part of it.
+    #[serde(rename = "bank.paid")]
+    BankPaid,
     /// The bank cancelled the title.
     #[serde(rename = "bank.written_off")]
     BankWrittenOff,
@@ -52,7 +58,8 @@ pub struct Effect {
     pub at: DateTime<Utc>,
     /// What happened.
     pub kind: EffectKind,
-    /// Business key: `convenio+numero` at the bank, `boleto_id+event_id` at an owner.
+    /// Business key: `convenio+numero` at Banco do Brasil, `bank:agreement+number` at the others, `boleto_id+event_id` at
+    /// an owner.
     pub key: String,
     /// The rest, free of personal data.
     pub detail: Value,

@@ -28,6 +28,11 @@ const NOISE: &[u8] = b"\x16\x03\x01\x00\xffnoise on the line\x00\x00\r\n\r\n";
 pub(super) struct Line(Arc<AtomicU8>);
 
 impl Line {
+    /// A connection on which nothing is wrong.
+    pub fn served() -> Self {
+        Line(Arc::new(AtomicU8::new(SERVE)))
+    }
+
     /// The next byte of an answer resets the connection instead.
     pub fn cut(&self) {
         self.0.store(CUT, Ordering::Release);
@@ -56,12 +61,12 @@ impl Listener for Door {
         let (stream, _) = Listener::accept(&mut self.0).await;
         // A peer that is already gone cannot be served either way; the first read will say so.
         let _ = stream.set_nodelay(true);
-        let line = Line(Arc::new(AtomicU8::new(SERVE)));
+        let line = Line::served();
         (Wire { stream, line: line.clone() }, line)
     }
 
     fn local_addr(&self) -> io::Result<Line> {
-        Ok(Line(Arc::new(AtomicU8::new(SERVE))))
+        Ok(Line::served())
     }
 }
 

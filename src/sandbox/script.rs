@@ -4,49 +4,22 @@
 //! **Fails** never by itself; with an empty script every party does its work.
 //! **Limits**: none; a script is as long as its test.
 
+mod party;
 mod play;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+pub use party::{Act, BankName, Party};
+
 use super::outside::News;
 
-/// Who is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Party {
-    /// The bank's token endpoint.
-    #[serde(rename = "bank.token")]
-    BankToken,
-    /// Registration of a boleto.
-    #[serde(rename = "bank.register")]
-    BankRegister,
-    /// Look-up of one boleto.
-    #[serde(rename = "bank.look_up")]
-    BankLookUp,
-    /// Cancellation (baixa) of a boleto.
-    #[serde(rename = "bank.write_off")]
-    BankWriteOff,
-    /// Any action of the queue service.
-    #[serde(rename = "sqs")]
-    Sqs,
-    /// Any webhook receiver.
-    #[serde(rename = "webhook")]
-    Webhook,
-}
-
-impl Party {
-    const ALL: [Party; 6] = [
-        Party::BankToken,
-        Party::BankRegister,
-        Party::BankLookUp,
-        Party::BankWriteOff,
-        Party::Sqs,
-        Party::Webhook,
-    ];
-}
+/// How often a charge of Inter is asked for before it has a number, unless it is said otherwise.
+const INTER_POLLS: u32 = 1;
 
 /// What a party does instead of simply answering. Without [`Behaviour::AcceptThen`] nothing is accepted,
 /// except by `Latency` and `Hold`, which do the work late, also when the caller has hung up meanwhile.
@@ -83,12 +56,12 @@ pub enum Behaviour {
         #[serde(default)]
         retry_after_s: Option<u64>,
     },
-    /// Refuses for this business reason. Only the bank's registration has such reasons; other parties answer 400.
+    /// Refuses for this business reason, in a bank's own shape; parties that have no such reasons answer 400.
     Refuse {
         /// The bank's code.
         code: String,
     },
-    /// Makes all tokens of the bank invalid, then goes on as usual.
+    /// Makes all tokens of every bank invalid, then goes on as usual.
     ExpireTokens,
     /// Does its work, then behaves so instead of answering.
     AcceptThen(Box<Behaviour>),
@@ -165,6 +138,7 @@ struct Inner {
     parts: Mutex<BTreeMap<Party, Part>>,
     gate: watch::Sender<Gate>,
     token_epoch: watch::Sender<u64>,
+    inter_polls: AtomicU32,
     news: News,
 }
 
@@ -174,11 +148,12 @@ pub struct Script(Arc<Inner>);
 
 impl Script {
     pub(super) fn new(news: News) -> Self {
-        let parts = Party::ALL.into_iter().map(|party| (party, Part::default())).collect();
+        let parts = Party::all().map(|party| (party, Part::default())).collect();
         Script(Arc::new(Inner {
             parts: Mutex::new(parts),
             gate: watch::Sender::new(Gate::default()),
             token_epoch: watch::Sender::new(0),
+            inter_polls: AtomicU32::new(INTER_POLLS),
             news,
         }))
     }
@@ -232,7 +207,7 @@ impl Script {
 
     /// Forgets what every party was told.
     pub fn clear_all(&self) {
-        Party::ALL.into_iter().for_each(|party| self.clear(party));
+        Party::all().for_each(|party| self.clear(party));
     }
 
     /// Lets everything go on that is held now; what comes later is held again.
@@ -240,7 +215,7 @@ impl Script {
         self.0.gate.send_modify(|gate| gate.releases += 1);
     }
 
-    /// Makes every token that the bank has issued invalid.
+    /// Makes every token that any bank has issued invalid.
     pub fn expire_tokens(&self) {
         self.0.token_epoch.send_modify(|epoch| *epoch += 1);
     }
@@ -258,6 +233,15 @@ impl Script {
     /// How many requests are held or hang at this moment.
     pub fn held(&self) -> usize {
         self.0.gate.borrow().held
+    }
+
+    /// How often each new charge of Inter is found in process before it has a number; `u32::MAX` is for ever.
+    pub fn set_inter_polls(&self, polls: u32) {
+        self.0.inter_polls.store(polls, Ordering::Relaxed);
+    }
+
+    pub(super) fn inter_polls(&self) -> u32 {
+        self.0.inter_polls.load(Ordering::Relaxed)
     }
 
     pub(super) fn token_epoch(&self) -> u64 {

@@ -3,7 +3,7 @@
 //! **Owns** its queues, in memory. `sandbox-owner` is there from the start; others are created by their users.
 //! **Fails** as AWS does: status 400, the error's name in `__type`, the older name in `x-amzn-query-error`.
 //! Requests must carry a signature of the AWS4-HMAC-SHA256 form; whether it is right is not looked at.
-//! **Limits**: seven actions; batches of ten; messages of 262,144 bytes; a queue keeps its newest 100,000.
+//! **Limits**: eight actions; batches of ten; messages of 262,144 bytes; a queue keeps its newest 100,000.
 
 mod actions;
 mod digest;

@@ -1,6 +1,6 @@
 //! Opens and closes the world: binds the sockets, serves the parties on tokio tasks.
 //!
-//! **Owns** the four listeners and the tasks that serve them.
+//! **Owns** the listeners and the tasks that serve them.
 //! **Fails** at opening only; what it had bound by then is given back.
 //! **Limits**: closing waits one second for requests under way, then leaves them to their sockets.
 
@@ -11,18 +11,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::banks::Banks;
+use super::banks::cashier::{Cashier, NotPaid};
+use super::banks::file::Payment;
 use super::inbox::{Inbox, ReceivedMessage};
 use super::ledger::{Effect, Ledger};
 use super::line::{Door, Line};
 use super::outside::{News, Outside};
 use super::screen::Screen;
 use super::script::{Party, Script};
+use super::tls::{Authority, TlsDoor};
 use super::webhook::Secret;
-use super::{Addresses, OWNER, SandboxError, WorldOptions, bank, control, sqs, webhook};
+use super::{Addresses, BankAddresses, OWNER, SandboxError, WorldOptions, control, sqs, webhook};
 
 const CLOSING_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -30,6 +36,7 @@ const CLOSING_PATIENCE: Duration = Duration::from_secs(1);
 pub struct World {
     addresses: Addresses,
     outside: Arc<Outside>,
+    cashier: Arc<Cashier>,
     closing: watch::Sender<bool>,
     serving: Vec<JoinHandle<()>>,
 }
@@ -46,10 +53,16 @@ impl World {
         }
         let secret = options.webhook_secret.as_deref().map(Secret::parse).transpose()?;
         let bind = |port| listen(SocketAddr::new(options.bind, port));
-        let (bank_door, bank_at) = bind(options.ports.bank).await?;
-        let (sqs_door, sqs_at) = bind(options.ports.sqs).await?;
-        let (webhook_door, webhook_at) = bind(options.ports.webhook).await?;
-        let (control_door, control_at) = bind(options.ports.control).await?;
+        let ports = options.ports;
+        let (bank_door, bank_at) = bind(ports.bank).await?;
+        let (gateway_door, gateway_at) = bind(ports.boleto_api).await?;
+        let (bradesco_door, bradesco_at) = bind(ports.bradesco).await?;
+        let (santander_door, santander_at) = bind(ports.santander).await?;
+        let (inter_door, inter_at) = bind(ports.inter).await?;
+        let (itau_door, itau_at) = bind(ports.itau).await?;
+        let (sqs_door, sqs_at) = bind(ports.sqs).await?;
+        let (webhook_door, webhook_at) = bind(ports.webhook).await?;
+        let (control_door, control_at) = bind(ports.control).await?;
 
         let news = News::new();
         let outside = Arc::new(Outside {
@@ -59,23 +72,45 @@ impl World {
             screen: Screen { quiet: options.quiet },
             news,
         });
+        let authority = Authority::make(&options.data_dir)?;
         let sqs_url = format!("http://{sqs_at}");
         let addresses = Addresses {
             bank_url: format!("http://{bank_at}/cobrancas/v2"),
             token_url: format!("http://{bank_at}/oauth/token"),
+            banks: BankAddresses {
+                boleto_api_url: format!("http://{gateway_at}"),
+                bradesco_apiregistro_url: format!("http://{bradesco_at}"),
+                bradesco_shopfacil_url: format!("http://{bradesco_at}/shopfacil"),
+                santander_api_url: format!("https://{santander_at}/collection_bill_management/v2"),
+                santander_token_url: format!("https://{santander_at}/auth/oauth/v2/token"),
+                inter_api_url: format!("https://{inter_at}/cobranca/v3"),
+                inter_token_url: format!("https://{inter_at}/oauth/v2/token"),
+                itau_api_url: format!("https://{itau_at}/cash_management/v2"),
+                itau_query_url: format!("https://{itau_at}/boletoscash/v2"),
+                itau_token_url: format!("https://{itau_at}/api/oauth/token"),
+            },
+            tls: authority.files,
             queue_url: sqs::queue_url(&sqs_url, OWNER),
             webhook_url: format!("http://{webhook_at}/hooks/{OWNER}"),
             control_url: format!("http://{control_at}"),
             sqs_url: sqs_url.clone(),
         };
+        let banks = Banks::open(&outside, &options.bank, addresses.banks.boleto_api_url.clone());
+        let cashier = Arc::new(Cashier { outside: outside.clone(), tills: banks.tills });
         let closing = watch::Sender::new(false);
+        let tls = |door| TlsDoor::new(door, authority.server.clone());
         let serving = vec![
-            serve(bank_door, bank::router(outside.clone(), options.bank), &closing),
+            serve(bank_door, banks.banco_do_brasil, &closing),
+            serve(gateway_door, banks.boleto_api, &closing),
+            serve(bradesco_door, banks.bradesco, &closing),
+            serve(tls(santander_door), banks.santander, &closing),
+            serve(tls(inter_door), banks.inter, &closing),
+            serve(tls(itau_door), banks.itau, &closing),
             serve(sqs_door, sqs::router(outside.clone(), sqs_url), &closing),
             serve(webhook_door, webhook::router(outside.clone(), secret), &closing),
-            serve(control_door, control::router(outside.clone()), &closing),
+            serve(control_door, control::router(outside.clone(), cashier.clone()), &closing),
         ];
-        Ok(World { addresses, outside, closing, serving })
+        Ok(World { addresses, outside, cashier, closing, serving })
     }
 
     /// Where the parties are reached.
@@ -86,6 +121,14 @@ impl World {
     /// How the parties misbehave.
     pub fn script(&self) -> &Script {
         &self.outside.script
+    }
+
+    /// Has a payer pay a title, at whichever bank it is, and returns the effect.
+    ///
+    /// # Errors
+    /// When nobody takes the money.
+    pub async fn pay(&self, payment: &Payment) -> Result<Effect, NotPaid> {
+        self.cashier.pay(payment).await
     }
 
     /// How often each party was asked.
@@ -164,7 +207,11 @@ async fn listen(address: SocketAddr) -> Result<(Door, SocketAddr), SandboxError>
     Ok((Door(listener), bound))
 }
 
-fn serve(door: Door, router: Router, closing: &watch::Sender<bool>) -> JoinHandle<()> {
+fn serve<L>(door: L, router: Router, closing: &watch::Sender<bool>) -> JoinHandle<()>
+where
+    L: Listener<Addr = Line>,
+    Line: for<'a> Connected<IncomingStream<'a, L>>,
+{
     let mut closed = closing.subscribe();
     let service = router.into_make_service_with_connect_info::<Line>();
     tokio::spawn(async move {

@@ -16,8 +16,9 @@ use super::entities::bank_account as entity;
 use super::request_key::{EarlierRequest, RequestKey};
 use super::transaction::execute;
 use super::{Store, StoreError, from_us, to_us};
-use crate::domain::bank_account::{BankAccount, Provider};
+use crate::domain::bank_account::{AccountRules, BankAccount, Provider};
 use crate::domain::ids::{BankAccountId, TenantId};
+use crate::domain::money::Rounding;
 
 /// What became of a bank account to be saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -245,6 +246,8 @@ fn to_row(account: &BankAccount) -> Result<entity::ActiveModel, StoreError> {
         provider: ActiveValue::Set(account.provider.as_str().to_owned()),
         credentials: ActiveValue::Set(to_json(&account.credentials)?),
         is_default: ActiveValue::Set(i64::from(account.is_default)),
+        rounding: ActiveValue::Set(account.rounding.as_str().to_owned()),
+        rules: ActiveValue::Set(if account.rules.is_none() { None } else { Some(to_json(&account.rules)?) }),
         version: ActiveValue::Set(account.version),
         created_at_us: ActiveValue::Set(to_us(account.created_at)),
         updated_at_us: ActiveValue::Set(to_us(account.updated_at)),
@@ -264,6 +267,9 @@ fn read(row: entity::Model) -> Result<BankAccount, StoreError> {
             .ok_or_else(|| StoreError::unreadable("provider", &row.provider))?,
         credentials: from_json("credentials", &row.credentials)?,
         is_default: row.is_default != 0,
+        rounding: Rounding::from_name(&row.rounding)
+            .ok_or_else(|| StoreError::unreadable("rounding", &row.rounding))?,
+        rules: row.rules.map_or_else(|| Ok(AccountRules::default()), |text| from_json("rules", &text))?,
         version: row.version,
         created_at: from_us(row.created_at_us)?,
         updated_at: from_us(row.updated_at_us)?,

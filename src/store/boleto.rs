@@ -5,25 +5,30 @@
 //!
 //! **Fails** per item with data ([`Created`]), and as the store does for trouble.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait, Value};
 use uuid::Uuid;
 
 use super::entities::boleto as entity;
-use super::request_key::RequestKey;
+use super::request_key::{Entered, NewKey, RequestKey};
 use super::rows::Rows;
 use super::transaction::{all, execute};
 use super::{Store, StoreError, from_us, to_us};
 use crate::domain::boleto::barcode::Barcode;
+use crate::domain::boleto::event::EventType;
 use crate::domain::boleto::issuer::{IssueError, Issuer};
 use crate::domain::boleto::status::Status;
+use crate::domain::boleto::terms::Terms;
 use crate::domain::boleto::{BankResponse, Boleto, Codes};
-use crate::domain::ids::{BankAccountId, BoletoId, EndpointId, EventId, TenantId};
+use crate::domain::ids::{BankAccountId, BoletoId, EndpointId, EventId, TenantId, WorkId};
 use crate::domain::money::Cents;
 use crate::domain::payer::Payer;
 use crate::domain::work::{Claim, NewWork};
+
+/// Why a boleto was issued without work, as its first event says: what tells it from one whose work has ended.
+pub(super) const HELD_BACK: &str = "registration held back";
 
 /// A boleto about to be made: checked, with its account found, without its number.
 #[derive(Debug, Clone)]
@@ -34,16 +39,32 @@ pub struct BoletoDraft {
     pub request: Option<RequestKey>,
     pub bank_account_id: BankAccountId,
     pub issuer: Issuer,
+    /// Who makes the codes: the bank's connector knows.
+    pub codes: DraftCodes,
     pub amount: Cents,
     pub due_date: NaiveDate,
     pub payer: Payer,
+    pub terms: Terms,
     pub instructions: Option<String>,
     pub reference_id: Option<String>,
     pub token: Option<String>,
     pub notify: Notify,
     /// The registration; claimed already when this process has a place free for it.
     pub work: NewWork,
+    /// It is issued without that work, until somebody asks for its registration.
+    pub hold_registration: bool,
     pub now: DateTime<Utc>,
+}
+
+/// Which codes a boleto is made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DraftCodes {
+    /// All of them.
+    All,
+    /// The number alone; the bank makes the barcode.
+    NumberAlone,
+    /// None: the bank chooses the number too.
+    None,
 }
 
 /// Whom to tell about a boleto.
@@ -94,7 +115,7 @@ impl Store {
         let mut made = Vec::with_capacity(winners.len());
         for (&index, sequence) in winners.iter().zip(sequences) {
             let draft = &drafts[index];
-            match draft.issuer.compose(sequence, draft.amount, draft.due_date) {
+            match draft.compose(sequence) {
                 Ok(codes) => made.push((index, draft.with(codes))),
                 Err(error) => outcomes[index] = Some(Created::NotIssued(error)),
             }
@@ -104,15 +125,9 @@ impl Store {
             made.iter().map(|(index, boleto)| (&drafts[*index], boleto)).collect();
         self.insert_boletos(transaction, &rows).await?;
         self.insert_first_events(transaction, &rows).await?;
-        let mut work: Vec<NewWork> = rows.iter().map(|(draft, _)| draft.work.clone()).collect();
-        let at_once = self.may_be_taken_at_once(transaction, &work).await?;
-        for (item, _) in work.iter_mut().zip(&at_once).filter(|(_, at_once)| !**at_once) {
-            // Buried since it took the place, or paused: the row is anybody's.
-            (item.claimed_by, item.sent_at) = (None, None);
-        }
-        self.insert_work(transaction, &work).await?;
-        for ((index, boleto), at_once) in made.into_iter().zip(at_once) {
-            let claim = drafts[index].claim().filter(|_| at_once).map(Box::new);
+        let at_once = self.insert_registrations(transaction, &rows).await?;
+        for (index, boleto) in made {
+            let claim = drafts[index].claim().filter(|claim| at_once.contains(&claim.id)).map(Box::new);
             outcomes[index] = Some(Created::New { boleto: Box::new(boleto), claim });
         }
         Ok(outcomes
@@ -127,74 +142,39 @@ impl Store {
         transaction: &DatabaseTransaction,
         drafts: &[BoletoDraft],
     ) -> Result<Vec<Option<Created>>, StoreError> {
-        let keyed: Vec<(&BoletoDraft, &RequestKey)> =
-            drafts.iter().filter_map(|draft| Some((draft, draft.request.as_ref()?))).collect();
-        if keyed.is_empty() {
-            return Ok(vec![None; drafts.len()]);
-        }
-        let keys = || {
-            Rows::new()
-                .text("tenant_id", keyed.iter().map(|(_, key)| key.tenant_id.as_str().to_owned()))
-                .text("method", keyed.iter().map(|(_, key)| key.method.to_owned()))
-                .text("request_id", keyed.iter().map(|(_, key)| key.request_id.clone()))
-        };
-        let rows = keys()
-            .bytes("body_hash", keyed.iter().map(|(_, key)| key.body_hash.clone()))
-            .uuid("resource_id", keyed.iter().map(|(draft, _)| draft.id.0))
-            .integer("created_at_us", keyed.iter().map(|(draft, _)| to_us(draft.now)));
-        // In the keys' own order, so that two groups that share some wait for each other and never for ever.
-        let enter =
-            " insert into request_key (tenant_id, method, request_id, body_hash, resource_id, created_at_us)
-              select tenant_id, method, request_id, body_hash, resource_id, created_at_us from r
-              where true order by tenant_id, method, request_id
-              on conflict do nothing returning resource_id";
-        let entered = all(transaction, self.statement_over(rows, vec![], enter)).await?;
-        let entered: Result<Vec<Uuid>, _> =
-            entered.iter().map(|row| row.try_get("", "resource_id")).collect();
-        let entered = entered?;
-        if entered.len() == keyed.len() {
-            return Ok(vec![None; drafts.len()]);
-        }
-        let find = " select k.tenant_id, k.request_id, k.resource_id, k.body_hash from request_key k join r
-              on k.tenant_id = r.tenant_id and k.method = r.method and k.request_id = r.request_id";
-        let mut before: HashMap<(String, String), (Uuid, Vec<u8>)> = HashMap::new();
-        for row in all(transaction, self.statement_over(keys(), vec![], find)).await? {
-            let key = (row.try_get("", "tenant_id")?, row.try_get("", "request_id")?);
-            before.insert(key, (row.try_get("", "resource_id")?, row.try_get("", "body_hash")?));
-        }
+        let keys: Vec<NewKey<'_>> = drafts
+            .iter()
+            .filter_map(|draft| {
+                let key = draft.request.as_ref()?;
+                Some(NewKey { key, resource_id: draft.id.0, now: draft.now })
+            })
+            .collect();
+        let mut entered = self.enter_keys(transaction, &keys).await?.into_iter();
         let outcome = |draft: &BoletoDraft| {
-            let key = draft.request.as_ref()?;
-            let (made, hash) = before.get(&(key.tenant_id.as_str().to_owned(), key.request_id.clone()))?;
-            match () {
-                () if *made == draft.id.0 => None,
-                () if *hash == key.body_hash => Some(Created::Before(BoletoId(*made))),
-                () => Some(Created::OtherBody),
+            draft.request.as_ref()?;
+            match entered.next()? {
+                Entered::New => None,
+                Entered::Before(made) => Some(Created::Before(BoletoId(made))),
+                Entered::OtherBody => Some(Created::OtherBody),
             }
         };
         Ok(drafts.iter().map(outcome).collect())
     }
 
-    /// Takes the request ids of drafts that came to nothing back out: a caller may correct the cause and ask again.
+    /// Takes the request ids of drafts that came to nothing back out.
     async fn forget_requests(
         &self,
         transaction: &DatabaseTransaction,
         drafts: &[BoletoDraft],
         outcomes: &[Option<Created>],
     ) -> Result<(), StoreError> {
-        for (draft, outcome) in drafts.iter().zip(outcomes) {
-            if let (Some(key), Some(Created::NotIssued(_))) = (&draft.request, outcome) {
-                let forget = self.statement(
-                    "delete from request_key where tenant_id = $1 and method = $2 and request_id = $3",
-                    [
-                        Value::from(key.tenant_id.as_str()),
-                        Value::from(key.method),
-                        Value::from(key.request_id.as_str()),
-                    ],
-                );
-                execute(transaction, forget).await?;
-            }
-        }
-        Ok(())
+        let keys: Vec<&RequestKey> = drafts
+            .iter()
+            .zip(outcomes)
+            .filter(|(_, outcome)| matches!(outcome, Some(Created::NotIssued(_))))
+            .filter_map(|(draft, _)| draft.request.as_ref())
+            .collect();
+        self.forget_keys(transaction, &keys).await
     }
 
     /// Takes a number for each winner. Ranges are taken in the order of their keys, so that two groups never wait for
@@ -205,9 +185,13 @@ impl Store {
         drafts: &[BoletoDraft],
         winners: &[usize],
     ) -> Result<Vec<i64>, StoreError> {
-        let keys: Vec<String> = winners.iter().map(|&index| drafts[index].issuer.range_key()).collect();
+        let key_of = |draft: &BoletoDraft| {
+            // The bank counts by itself.
+            (draft.codes != DraftCodes::None).then(|| draft.issuer.range_key())
+        };
+        let keys: Vec<Option<String>> = winners.iter().map(|&index| key_of(&drafts[index])).collect();
         let mut wanted: BTreeMap<&str, i64> = BTreeMap::new();
-        for key in &keys {
+        for key in keys.iter().flatten() {
             *wanted.entry(key).or_default() += 1;
         }
         let mut next: HashMap<&str, i64> = HashMap::with_capacity(wanted.len());
@@ -224,6 +208,7 @@ impl Store {
         Ok(keys
             .iter()
             .map(|key| {
+                let Some(key) = key else { return 0 };
                 let place = next.get_mut(key.as_str()).expect("every key was taken above");
                 let sequence = *place;
                 *place += 1;
@@ -241,9 +226,12 @@ impl Store {
             return Ok(());
         }
         let mut payers = Vec::with_capacity(items.len());
+        let mut terms = Vec::with_capacity(items.len());
         for (draft, _) in items {
             payers.push(to_json(&draft.payer)?);
+            terms.push(if draft.terms.is_none() { None } else { Some(to_json(&draft.terms)?) });
         }
+        let barcode = |boleto: &Boleto| boleto.codes.barcode.map(|barcode| barcode.as_str().to_owned());
         let notify = |draft: &BoletoDraft| match draft.notify {
             Notify::Owner(_) => "owner",
             Notify::Nobody => "nobody",
@@ -258,9 +246,10 @@ impl Store {
             .uuid("bank_account_id", items.iter().map(|(_, boleto)| boleto.bank_account_id.0))
             .integer("amount_cents", items.iter().map(|(_, boleto)| boleto.amount.0))
             .date("due_date", items.iter().map(|(_, boleto)| boleto.due_date))
-            .text("nosso_numero", items.iter().map(|(_, boleto)| boleto.codes.nosso_numero.clone()))
+            .optional_text("nosso_numero", items.iter().map(|(_, boleto)| boleto.codes.nosso_numero.clone()))
             .optional_text("nosso_numero_dv", items.iter().map(|(_, b)| b.codes.nosso_numero_dv.clone()))
-            .text("barcode", items.iter().map(|(_, boleto)| boleto.codes.barcode.as_str().to_owned()))
+            .optional_text("barcode", items.iter().map(|(_, boleto)| barcode(boleto)))
+            .optional_text("terms", terms)
             .text("payer", payers)
             .optional_text("instructions", items.iter().map(|(_, boleto)| boleto.instructions.clone()))
             .optional_text("reference_id", items.iter().map(|(_, boleto)| boleto.reference_id.clone()))
@@ -270,13 +259,35 @@ impl Store {
             .optional_text("traceparent", items.iter().map(|(draft, _)| draft.work.traceparent.clone()))
             .integer("created_at_us", items.iter().map(|(_, boleto)| to_us(boleto.created_at)));
         let insert = " insert into boleto (tenant_id, id, bank_account_id, status, version, amount_cents, due_date,
-                nosso_numero, nosso_numero_dv, barcode, payer, instructions, reference_id, token, endpoint_id, notify,
+                nosso_numero, nosso_numero_dv, barcode, terms, payer, instructions, reference_id, token, endpoint_id, notify,
                 traceparent, created_at_us, updated_at_us)
               select tenant_id, id, bank_account_id, 'issued', 1, amount_cents, due_date,
-                nosso_numero, nosso_numero_dv, barcode, payer, instructions, reference_id, token, endpoint_id, notify,
+                nosso_numero, nosso_numero_dv, barcode, terms, payer, instructions, reference_id, token, endpoint_id, notify,
                 traceparent, created_at_us, created_at_us from r";
         execute(transaction, self.statement_over(rows, vec![], insert)).await?;
         Ok(())
+    }
+
+    /// Inserts the registrations of what is not held back, and returns those that their process has in hand at once.
+    async fn insert_registrations(
+        &self,
+        transaction: &DatabaseTransaction,
+        items: &[(&BoletoDraft, &Boleto)],
+    ) -> Result<HashSet<WorkId>, StoreError> {
+        let wanted = items.iter().filter(|(draft, _)| !draft.hold_registration);
+        let mut work: Vec<NewWork> = wanted.map(|(draft, _)| draft.work.clone()).collect();
+        let at_once = self.may_be_taken_at_once(transaction, &work).await?;
+        let mut taken = HashSet::new();
+        for (item, at_once) in work.iter_mut().zip(at_once) {
+            if at_once {
+                taken.insert(item.id);
+            } else {
+                // Buried since it took the place, or paused: the row is anybody's.
+                (item.claimed_by, item.sent_at) = (None, None);
+            }
+        }
+        self.insert_work(transaction, &work).await?;
+        Ok(taken)
     }
 
     async fn insert_first_events(
@@ -291,7 +302,9 @@ impl Store {
                 tenant_id: boleto.tenant_id.clone(),
                 boleto_id: boleto.id,
                 version: boleto.version,
+                event_type: EventType::Became(boleto.status),
                 status: boleto.status,
+                reason: draft.hold_registration.then(|| HELD_BACK.to_owned()),
                 reference_id: boleto.reference_id.clone(),
                 occurred_at: boleto.created_at,
                 ended_by: None,
@@ -313,16 +326,17 @@ impl Store {
             .text("tenant_id", events.iter().map(|event| event.tenant_id.as_str().to_owned()))
             .uuid("boleto_id", events.iter().map(|event| event.boleto_id.0))
             .integer("version", events.iter().map(|event| event.version))
-            .text("event_type", events.iter().map(|event| format!("boleto.{}", event.status.as_str())))
+            .text("event_type", events.iter().map(|event| event.event_type.name()))
             .text("status", events.iter().map(|event| event.status.as_str().to_owned()))
             .optional_text("reference_id", events.iter().map(|event| event.reference_id.clone()))
+            .optional_text("reason", events.iter().map(|event| event.reason.clone()))
             .integer("occurred_at_us", events.iter().map(|event| to_us(event.occurred_at)))
             .optional_uuid("work_id", events.iter().map(|event| event.ended_by.map(|(work, _)| work)))
             .optional_integer("fence", events.iter().map(|event| event.ended_by.map(|(_, fence)| fence)));
         let insert = " insert into boleto_event (id, tenant_id, boleto_id, version, event_type, status, reference_id,
-                occurred_at_us, work_id, fence)
-              select id, tenant_id, boleto_id, version, event_type, status, reference_id, occurred_at_us, work_id, fence
-              from r";
+                reason, occurred_at_us, work_id, fence)
+              select id, tenant_id, boleto_id, version, event_type, status, reference_id, reason, occurred_at_us, work_id,
+                fence from r";
         execute(transaction, self.statement_over(rows, vec![], insert)).await?;
         Ok(())
     }
@@ -343,14 +357,29 @@ pub(super) struct NewEvent {
     pub tenant_id: TenantId,
     pub boleto_id: BoletoId,
     pub version: i64,
+    pub event_type: EventType,
+    /// The status after it.
     pub status: Status,
     pub reference_id: Option<String>,
+    /// In the words of whoever asked for it.
+    pub reason: Option<String>,
     pub occurred_at: DateTime<Utc>,
     /// The work row that this change ended, and under which fence: what is re-read after a commit of unknown fate.
     pub ended_by: Option<(Uuid, i64)>,
 }
 
 impl BoletoDraft {
+    fn compose(&self, sequence: i64) -> Result<Codes, IssueError> {
+        match self.codes {
+            DraftCodes::All => self.issuer.compose(sequence, self.amount, self.due_date),
+            DraftCodes::NumberAlone => {
+                let (nosso_numero, nosso_numero_dv) = self.issuer.number(sequence)?;
+                Ok(Codes { nosso_numero: Some(nosso_numero), nosso_numero_dv, barcode: None })
+            }
+            DraftCodes::None => Ok(Codes::default()),
+        }
+    }
+
     fn with(&self, codes: Codes) -> Boleto {
         Boleto {
             id: self.id,
@@ -361,12 +390,17 @@ impl BoletoDraft {
             amount: self.amount,
             due_date: self.due_date,
             codes,
+            terms: self.terms.clone(),
             payer: self.payer.clone(),
             instructions: self.instructions.clone(),
             reference_id: self.reference_id.clone(),
             token: self.token.clone(),
             bank_response: None,
             pix_emv: None,
+            bank_reference: None,
+            url: None,
+            paid: Cents::ZERO,
+            paid_on: None,
             created_at: self.now,
             updated_at: self.now,
         }
@@ -403,7 +437,8 @@ pub(super) fn from_json<T: serde::de::DeserializeOwned>(what: &str, text: &str) 
 }
 
 pub(super) fn read(row: entity::Model) -> Result<StoredBoleto, StoreError> {
-    let barcode = Barcode::parse(&row.barcode).map_err(|_| StoreError::unreadable("barcode", row.id))?;
+    let barcode = row.barcode.as_deref().map(Barcode::parse).transpose();
+    let barcode = barcode.map_err(|_| StoreError::unreadable("barcode", row.id))?;
     let status = Status::parse(&row.status).ok_or_else(|| StoreError::unreadable("status", &row.status))?;
     let tenant_id =
         TenantId::parse(&row.tenant_id).map_err(|error| StoreError::unreadable("tenant", error))?;
@@ -422,18 +457,18 @@ pub(super) fn read(row: entity::Model) -> Result<StoredBoleto, StoreError> {
         version: row.version,
         amount: Cents(row.amount_cents),
         due_date: row.due_date,
-        codes: Codes {
-            nosso_numero: row.nosso_numero,
-            nosso_numero_dv: row.nosso_numero_dv,
-            barcode,
-            linha_digitavel: barcode.to_linha(),
-        },
+        codes: Codes { nosso_numero: row.nosso_numero, nosso_numero_dv: row.nosso_numero_dv, barcode },
+        terms: row.terms.map_or_else(|| Ok(Terms::default()), |text| from_json("terms", &text))?,
         payer: from_json("payer", &row.payer)?,
         instructions: row.instructions,
         reference_id: row.reference_id,
         token: row.token,
         bank_response,
         pix_emv: row.pix_emv,
+        bank_reference: row.bank_reference,
+        url: row.url,
+        paid: Cents(row.paid_cents),
+        paid_on: row.paid_on,
         created_at: from_us(row.created_at_us)?,
         updated_at: from_us(row.updated_at_us)?,
     };

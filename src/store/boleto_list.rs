@@ -1,7 +1,8 @@
-//! Boletos by the page: a keyset over the primary key, newest first, so that a deep page costs what the first one does.
+//! Boletos by the page: a keyset over the primary key, newest first for people and oldest first for exports, so that a deep
+//! page costs what the first one does.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use uuid::Uuid;
 
 use super::entities::boleto as entity;
@@ -38,15 +39,25 @@ impl Store {
         before: Option<BoletoId>,
         limit: u64,
     ) -> Result<Vec<Boleto>, StoreError> {
-        let query = entity::Entity::find()
-            .filter(entity::Column::TenantId.eq(tenant.as_str()))
-            .filter(filter.condition())
-            .filter(match before {
-                Some(BoletoId(before)) => Condition::all().add(entity::Column::Id.lt(before)),
-                None => Condition::all(),
-            })
-            .order_by_desc(entity::Column::Id)
-            .limit(limit);
+        let place = before.map(|BoletoId(before)| entity::Column::Id.lt(before));
+        let query = filter.of(tenant).filter(Condition::all().add_option(place));
+        self.page(query.order_by_desc(entity::Column::Id).limit(limit)).await
+    }
+
+    /// A page of a tenant's boletos, oldest first, from the one after `after` on.
+    pub async fn export_boletos(
+        &self,
+        tenant: &TenantId,
+        filter: &BoletoFilter,
+        after: Option<BoletoId>,
+        limit: u64,
+    ) -> Result<Vec<Boleto>, StoreError> {
+        let place = after.map(|BoletoId(after)| entity::Column::Id.gt(after));
+        let query = filter.of(tenant).filter(Condition::all().add_option(place));
+        self.page(query.order_by_asc(entity::Column::Id).limit(limit)).await
+    }
+
+    async fn page(&self, query: Select<entity::Entity>) -> Result<Vec<Boleto>, StoreError> {
         self.within(async {
             let rows = query.all(self.reader()).await?;
             rows.into_iter().map(|row| super::boleto::read(row).map(|stored| stored.boleto)).collect()
@@ -56,6 +67,12 @@ impl Store {
 }
 
 impl BoletoFilter {
+    fn of(&self, tenant: &TenantId) -> Select<entity::Entity> {
+        entity::Entity::find()
+            .filter(entity::Column::TenantId.eq(tenant.as_str()))
+            .filter(self.condition())
+    }
+
     fn condition(&self) -> Condition {
         use entity::Column;
         let mut all = Condition::all();

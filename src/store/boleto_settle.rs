@@ -15,10 +15,12 @@ use uuid::Uuid;
 use super::boleto::NewEvent;
 use super::delivery::Announcement;
 use super::rows::Rows;
-use super::transaction::all;
+use super::transaction::{all, execute};
 use super::work::{Ending, Fate, PutBack};
 use super::{Store, StoreError, to_us};
 use crate::domain::boleto::BankResponse;
+use crate::domain::boleto::barcode::Barcode;
+use crate::domain::boleto::event::EventType;
 use crate::domain::boleto::status::Status;
 use crate::domain::ids::{BoletoId, EventId, TenantId};
 use crate::domain::work::{Claim, WorkState};
@@ -38,13 +40,31 @@ pub struct Settlement {
 #[derive(Debug, Clone)]
 pub enum Change {
     /// The bank decided, or a person must: the work ends.
-    Decided { status: Status, response: Option<BankResponse>, pix_emv: Option<String> },
+    Decided { status: Status, response: Option<BankResponse>, given: Box<Given> },
     /// Nobody knows, or the bank was away: the boleto is pending, the work waits for its next attempt.
-    Open { run_at: DateTime<Utc>, state: WorkState, error: String, attempt_counts: bool },
+    Open {
+        run_at: DateTime<Utc>,
+        state: WorkState,
+        error: String,
+        attempt_counts: bool,
+        /// By which the bank is asked from now on, where it has just named one.
+        bank_reference: Option<String>,
+    },
     /// Its attempts are spent: the boleto stays pending and the work becomes a dead letter.
     GivenUp { error: String },
     /// The boleto no longer awaits registration; the work ends without any change of it.
     Moot,
+}
+
+/// What the bank gave with its decision.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Given {
+    pub nosso_numero: Option<String>,
+    pub nosso_numero_dv: Option<String>,
+    pub barcode: Option<Barcode>,
+    pub pix_emv: Option<String>,
+    pub bank_reference: Option<String>,
+    pub url: Option<String>,
 }
 
 /// What a settlement did.
@@ -68,7 +88,7 @@ impl Settlement {
             Change::GivenUp { error } => {
                 Fate::End(Ending::of(claim, WorkState::Discarded, Some(error.clone())))
             }
-            Change::Open { run_at, state, error, attempt_counts } => Fate::Back(PutBack {
+            Change::Open { run_at, state, error, attempt_counts, .. } => Fate::Back(PutBack {
                 id: claim.id,
                 runner_id: claim.runner_id,
                 fence: claim.fence,
@@ -106,6 +126,7 @@ impl Store {
         let still_held = self.lead(transaction, items.iter().map(Settlement::fate), now).await?;
         let held: Vec<&Settlement> =
             items.iter().filter(|item| still_held.contains(&item.claim.id)).collect();
+        self.keep_references(transaction, &held).await?;
         let changed = self.change_boletos(transaction, &held).await?;
         let events: Vec<NewEvent> = held.iter().filter_map(|item| changed.event_of(item)).collect();
         self.insert_events(transaction, &events).await?;
@@ -141,10 +162,11 @@ impl Store {
             Change::Decided { response, .. } => response.clone(),
             _ => None,
         };
-        let pix_emv = |item: &Settlement| match &item.change {
-            Change::Decided { pix_emv, .. } => pix_emv.clone(),
-            _ => None,
+        let given = |item: &Settlement| match &item.change {
+            Change::Decided { given, .. } => given.clone(),
+            _ => Box::default(),
         };
+        let barcode = |item: &Settlement| given(item).barcode.map(|barcode| barcode.as_str().to_owned());
         let rows = Rows::new()
             .uuid("id", items.iter().map(|(item, _)| item.claim.subject_id))
             .text("tenant_id", items.iter().map(|(item, _)| item.claim.tenant_id.as_str().to_owned()))
@@ -154,14 +176,24 @@ impl Store {
                 "response_message",
                 items.iter().map(|(item, _)| response(item).map(|r| r.message)),
             )
-            .optional_text("pix_emv", items.iter().map(|(item, _)| pix_emv(item)))
+            .optional_text("nosso_numero", items.iter().map(|(item, _)| given(item).nosso_numero))
+            .optional_text("nosso_numero_dv", items.iter().map(|(item, _)| given(item).nosso_numero_dv))
+            .optional_text("barcode", items.iter().map(|(item, _)| barcode(item)))
+            .optional_text("pix_emv", items.iter().map(|(item, _)| given(item).pix_emv))
+            .optional_text("bank_reference", items.iter().map(|(item, _)| given(item).bank_reference))
+            .optional_text("url", items.iter().map(|(item, _)| given(item).url))
             .integer("updated_at_us", items.iter().map(|(item, _)| to_us(item.now)));
         let update = " update boleto set status = r.status, version = boleto.version + 1,
                 open_status = case when r.status in ('pending_registration', 'needs_review', 'refused')
                     then r.status end,
                 response_code = coalesce(r.response_code, boleto.response_code),
                 response_message = coalesce(r.response_message, boleto.response_message),
-                pix_emv = coalesce(r.pix_emv, boleto.pix_emv), updated_at_us = r.updated_at_us
+                nosso_numero = coalesce(r.nosso_numero, boleto.nosso_numero),
+                nosso_numero_dv = coalesce(r.nosso_numero_dv, boleto.nosso_numero_dv),
+                barcode = coalesce(r.barcode, boleto.barcode),
+                pix_emv = coalesce(r.pix_emv, boleto.pix_emv),
+                bank_reference = coalesce(r.bank_reference, boleto.bank_reference),
+                url = coalesce(r.url, boleto.url), updated_at_us = r.updated_at_us
               from r where boleto.tenant_id = r.tenant_id and boleto.id = r.id
                 and boleto.status in ('issued', 'pending_registration') and boleto.status <> r.status
               returning boleto.id, boleto.version, boleto.reference_id, boleto.endpoint_id, boleto.notify";
@@ -182,10 +214,52 @@ impl Store {
         Ok(changed)
     }
 
+    /// Keeps the names by which banks that decide later want to be asked. Few banks do, so each is a statement.
+    async fn keep_references(
+        &self,
+        transaction: &DatabaseTransaction,
+        held: &[&Settlement],
+    ) -> Result<(), StoreError> {
+        for item in held {
+            if let Change::Open { bank_reference: Some(reference), .. } = &item.change {
+                let keep = self.statement(
+                    "update boleto set bank_reference = $3 where tenant_id = $1 and id = $2",
+                    [
+                        Value::from(item.claim.tenant_id.as_str()),
+                        Value::from(item.claim.subject_id),
+                        Value::from(reference.as_str()),
+                    ],
+                );
+                execute(transaction, keep).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Says that a boleto whose registration goes on after its caller was answered is pending. One that has moved on by
     /// itself is left as it is. True when it changed.
     pub async fn mark_pending(
         &self,
+        tenant: &TenantId,
+        id: BoletoId,
+        event_id: EventId,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let (transaction, changed) = self
+            .within(async {
+                let transaction = self.begin().await?;
+                let changed = self.mark_pending_in(&transaction, tenant, id, event_id, now).await?;
+                Ok((transaction, changed))
+            })
+            .await?;
+        self.commit(transaction).await?;
+        Ok(changed)
+    }
+
+    /// The same inside a transaction that has more to do.
+    pub(super) async fn mark_pending_in(
+        &self,
+        transaction: &DatabaseTransaction,
         tenant: &TenantId,
         id: BoletoId,
         event_id: EventId,
@@ -196,28 +270,21 @@ impl Store {
              where tenant_id = $1 and id = $2 and status = 'issued' returning version, reference_id",
             [Value::from(tenant.as_str()), Value::from(id.0), Value::from(to_us(now))],
         );
-        let (transaction, changed) = self
-            .within(async {
-                let transaction = self.begin().await?;
-                let Some(row) = transaction.query_one_raw(update).await? else {
-                    return Ok((transaction, false));
-                };
-                let event = NewEvent {
-                    id: event_id,
-                    tenant_id: tenant.clone(),
-                    boleto_id: id,
-                    version: row.try_get("", "version")?,
-                    status: Status::PendingRegistration,
-                    reference_id: row.try_get("", "reference_id")?,
-                    occurred_at: now,
-                    ended_by: None,
-                };
-                self.insert_events(&transaction, &[event]).await?;
-                Ok((transaction, true))
-            })
-            .await?;
-        self.commit(transaction).await?;
-        Ok(changed)
+        let Some(row) = transaction.query_one_raw(update).await? else { return Ok(false) };
+        let event = NewEvent {
+            id: event_id,
+            tenant_id: tenant.clone(),
+            boleto_id: id,
+            version: row.try_get("", "version")?,
+            event_type: EventType::Became(Status::PendingRegistration),
+            status: Status::PendingRegistration,
+            reason: None,
+            reference_id: row.try_get("", "reference_id")?,
+            occurred_at: now,
+            ended_by: None,
+        };
+        self.insert_events(transaction, &[event]).await?;
+        Ok(true)
     }
 
     /// Whether the row of `claim` was ended under its fence: what to ask after a commit whose answer was lost.
@@ -254,7 +321,9 @@ impl Changed {
             tenant_id: item.claim.tenant_id.clone(),
             boleto_id: item.boleto_id(),
             version: row.version,
+            event_type: EventType::Became(item.new_status()?),
             status: item.new_status()?,
+            reason: None,
             reference_id: row.reference_id.clone(),
             occurred_at: item.now,
             ended_by: Some((item.claim.id.0, item.claim.fence)),
@@ -267,7 +336,7 @@ impl Changed {
             tenant_id: TenantId::clone(&item.claim.tenant_id),
             subject_id: item.claim.subject_id,
             version: row.version,
-            event_type: format!("boleto.{}", item.new_status().unwrap_or(Status::Issued).as_str()),
+            event_type: EventType::Became(item.new_status().unwrap_or(Status::Issued)),
             endpoint_id: row.endpoint_id,
             traceparent: item.claim.traceparent.clone(),
             attempts_max: item.delivery_attempts_max,

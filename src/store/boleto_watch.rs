@@ -31,11 +31,16 @@ pub struct BoletoChange {
     pub event_type: String,
     pub status: Status,
     pub reference_id: Option<String>,
+    /// In the words of whoever asked for it.
+    pub reason: Option<String>,
     pub occurred_at: DateTime<Utc>,
 }
 
 const COLUMNS: &str =
-    "transaction_id, seq, id, boleto_id, version, event_type, status, reference_id, occurred_at_us";
+    "transaction_id, seq, id, boleto_id, version, event_type, status, reference_id, reason, occurred_at_us";
+
+/// More changes than a boleto has that is not wrong.
+const HISTORY_MAX: usize = 1_000;
 
 impl Store {
     /// The end of the stream as it stands: what is committed from here on lies after it.
@@ -92,6 +97,19 @@ impl Store {
         let statement = self.statement(&sql, values);
         self.within(async { all(self.reader(), statement).await?.iter().map(read).collect() }).await
     }
+
+    /// Everything that changed a tenant's boleto, oldest first; its first [`HISTORY_MAX`] changes at most.
+    pub async fn changes_of(
+        &self,
+        tenant: &TenantId,
+        BoletoId(id): BoletoId,
+    ) -> Result<Vec<BoletoChange>, StoreError> {
+        let sql = format!(
+            "select {COLUMNS} from boleto_event where boleto_id = $1 and tenant_id = $2 order by version limit {HISTORY_MAX}"
+        );
+        let statement = self.statement(&sql, [Value::from(id), Value::from(tenant.as_str())]);
+        self.within(async { all(self.reader(), statement).await?.iter().map(read).collect() }).await
+    }
 }
 
 fn read(row: &QueryResult) -> Result<BoletoChange, StoreError> {
@@ -107,6 +125,7 @@ fn read(row: &QueryResult) -> Result<BoletoChange, StoreError> {
         event_type: row.try_get("", "event_type")?,
         status: Status::parse(&status).ok_or_else(|| StoreError::unreadable("status", &status))?,
         reference_id: row.try_get("", "reference_id")?,
+        reason: row.try_get("", "reason")?,
         occurred_at: from_us(row.try_get("", "occurred_at_us")?)?,
     })
 }

@@ -16,6 +16,7 @@ use super::rows::Rows;
 use super::transaction::{all, execute};
 use super::work::{Ending, Fate, PutBack};
 use super::{Store, StoreError, from_us, to_us};
+use crate::domain::boleto::event::EventType;
 use crate::domain::ids::{EndpointId, TenantId, WorkId};
 use crate::domain::work::{Claim, NewWork, WorkState, kind};
 
@@ -25,7 +26,7 @@ pub(super) struct Announcement {
     pub tenant_id: TenantId,
     pub subject_id: Uuid,
     pub version: i64,
-    pub event_type: String,
+    pub event_type: EventType,
     /// The owner's own destination, beside the subscriptions of the tenant.
     pub endpoint_id: Option<Uuid>,
     pub traceparent: Option<String>,
@@ -145,7 +146,7 @@ impl Store {
         let rows = Rows::new()
             .uuid("subject_id", items.iter().map(|item| item.subject_id))
             .text("tenant_id", items.iter().map(|item| item.tenant_id.as_str().to_owned()))
-            .text("event_type", items.iter().map(|item| item.event_type.clone()))
+            .text("event_type", items.iter().map(|item| item.event_type.name()))
             .optional_uuid("endpoint_id", items.iter().map(|item| item.endpoint_id));
         let find = " select r.subject_id, e.id as endpoint_id, e.channel from r join endpoint e on e.id = r.endpoint_id
               where e.disabled = 0
@@ -176,7 +177,8 @@ impl Store {
                 v.id, v.event_type, v.status, v.version, v.reference_id, v.occurred_at_us
               from d join endpoint e on e.id = d.endpoint_id
               left join boleto_event v on v.boleto_id = d.subject_id and v.version > d.sent_version
-                and v.version <= d.wanted_version and v.status not in ('issued', 'pending_registration')
+                and v.version <= d.wanted_version
+                and v.event_type not in ('boleto.issued', 'boleto.pending_registration')
                 and (e.event_types in ('', ',*,') or e.event_types like '%,' || v.event_type || ',%')
               order by d.subject_id, v.version";
         let statement = self.statement_over(rows, vec![], find);

@@ -6,12 +6,13 @@
 
 mod m0001_the_house;
 mod m0002_many_processes;
+mod m0003_boletos;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::prelude::*;
 
 /// The schema version that this binary writes.
-pub const SCHEMA_VERSION: i32 = 2;
+pub const SCHEMA_VERSION: i32 = 3;
 /// The oldest binary (by the schema version it was built for) that may run against this schema.
 pub const MIN_BINARY: i32 = 1;
 
@@ -21,7 +22,11 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_the_house::Migration), Box::new(m0002_many_processes::Migration)]
+        vec![
+            Box::new(m0001_the_house::Migration),
+            Box::new(m0002_many_processes::Migration),
+            Box::new(m0003_boletos::Migration),
+        ]
     }
 
     fn migration_table_name() -> DynIden {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::rows::Rows;
 use super::transaction::{all, execute};
-pub use super::work_claim::{ClaimRequest, end_of_prefix};
+pub use super::work_claim::{ClaimRequest, Lane, Skimmed, end_of_prefix};
 use super::{Store, StoreError, StoreKind, from_us, to_us};
 use crate::domain::ids::{RunnerId, WorkId};
 use crate::domain::work::{Claim, NewWork, WorkState};

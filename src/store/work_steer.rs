@@ -10,11 +10,13 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::boleto::HELD_BACK;
+use super::boleto_order::order_key;
 use super::entities::{work, work_archive};
 use super::transaction::execute;
 use super::{Store, StoreError, from_us, to_us};
 use crate::domain::boleto::status::Status;
-use crate::domain::ids::{RunnerId, WorkId};
+use crate::domain::ids::{BoletoId, EventId, RunnerId, WorkId};
 use crate::domain::work::{NewWork, WorkState};
 
 /// A row of work, live or ended, as operators see it.
@@ -80,6 +82,8 @@ pub enum RegisterAgain {
     NotFound,
     /// The bank's decision is not open.
     NotOpen(Status),
+    /// It is about to be cancelled.
+    OrderPending,
 }
 
 impl Store {
@@ -234,12 +238,34 @@ impl Store {
     }
 
     /// Has a boleto that awaits its registration attempted now: hastens its work, or makes it anew where it had ended.
+    ///
+    /// `work` must say that bytes may have left, for work that has ended may have sent some. One that was held back never
+    /// had any: it is pending from now on, and its work may ask without looking first.
     pub async fn register_again(&self, work: &NewWork) -> Result<RegisterAgain, StoreError> {
+        self.ask_for_registration(work, true).await
+    }
+
+    /// The same, but that work which waits for its time goes on waiting: for those who ask again and again by themselves.
+    pub async fn register_unless_waiting(&self, work: &NewWork) -> Result<RegisterAgain, StoreError> {
+        self.ask_for_registration(work, false).await
+    }
+
+    async fn ask_for_registration(
+        &self,
+        work: &NewWork,
+        may_hasten: bool,
+    ) -> Result<RegisterAgain, StoreError> {
         // Not locked: a settlement holds the work row and then wants the boleto's. Work that is made for a boleto which was
         // decided meanwhile ends as moot.
         let find = self.statement(
-            "select status from boleto where tenant_id = $1 and id = $2",
+            "select b.status, (
+                select e.reason from boleto_event e where e.boleto_id = b.id and e.version = 1
+             ) as first_reason from boleto b where b.tenant_id = $1 and b.id = $2",
             [Value::from(work.tenant_id.as_str()), Value::from(work.subject_id)],
+        );
+        let ordered = self.statement(
+            "select 1 as one from work where unique_key = $1",
+            [Value::from(order_key(BoletoId(work.subject_id)))],
         );
         let hasten = self.statement(
             "update work set state = 'available', run_at_us = $2 where unique_key = $1
@@ -257,7 +283,20 @@ impl Store {
                 if !status.awaits_registration() {
                     return Ok((transaction, RegisterAgain::NotOpen(status)));
                 }
-                if execute(&transaction, hasten).await? == 0 {
+                if transaction.query_one_raw(ordered).await?.is_some() {
+                    return Ok((transaction, RegisterAgain::OrderPending));
+                }
+                let reason: Option<String> = row.try_get("", "first_reason")?;
+                let (id, event_id) = (BoletoId(work.subject_id), EventId(Uuid::now_v7()));
+                if status == Status::Issued
+                    && reason.as_deref() == Some(HELD_BACK)
+                    && self
+                        .mark_pending_in(&transaction, &work.tenant_id, id, event_id, work.created_at)
+                        .await?
+                {
+                    let first = NewWork { sent_at: None, ..work.clone() };
+                    self.insert_work(&transaction, &[first]).await?;
+                } else if !may_hasten || execute(&transaction, hasten).await? == 0 {
                     self.insert_work(&transaction, std::slice::from_ref(work)).await?;
                 }
                 Ok((transaction, RegisterAgain::Asked))

@@ -3,15 +3,16 @@
 //! **Owns** nothing; what it claims it hands out in guards. **Fails** as the store does. A process without a lease claims
 //! nothing.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use tokio::time::Instant;
+use tracing::warn;
 
+use super::ahead::Reach;
+pub use super::ahead::Turn;
 use super::guard::{ClaimGuard, Returns};
 use super::lease::Lease;
 use super::places::{Place, Places};
-use crate::domain::ids::RunnerId;
-use crate::domain::work::Claim;
 use crate::store::work::{ClaimRequest, end_of_prefix};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, StoreKind};
 
 /// What one worker needs in order to claim.
 #[derive(Clone)]
@@ -26,58 +27,84 @@ pub struct Claimer {
     pub queue_prefix: String,
     /// Rows a claim at most.
     pub batch: u32,
-    /// Where the next claim begins: past the queue that was served last, so that many busy queues take turns.
+    /// Where the claims stand.
     pub turn: Turn,
 }
 
-/// The queue that was served last; clones are the same.
-pub type Turn = Arc<Mutex<String>>;
+/// What was claimed, each row with its place.
+type Placed = Vec<(ClaimGuard, Place)>;
 
 impl Claimer {
     /// Claims what is due. Each claim comes with its place.
-    pub async fn claim(&self) -> Result<Vec<(ClaimGuard, Place)>, StoreError> {
-        let limit = i64::from(self.batch).min(i64::try_from(self.places.free()).unwrap_or(i64::MAX));
-        let Some(runner_id) = self.lease.holder() else { return Ok(vec![]) };
-        if limit == 0 {
+    pub async fn claim(&self) -> Result<Placed, StoreError> {
+        let mut placed = Vec::new();
+        if self.places.free() == 0 {
             self.places.wake_me();
-            return Ok(vec![]);
+            return Ok(placed);
         }
-        let some_queue_is_full = self.places.busy().iter().any(|(_, free)| *free == 0);
-        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (begin, end) = (self.queue_prefix.clone(), end_of_prefix(&self.queue_prefix));
-        let mut claims = self.claim_between(runner_id, turn.clone().max(begin.clone()), end, limit).await?;
-        let left = limit - i64::try_from(claims.len()).unwrap_or(limit);
-        if left > 0 && turn > begin {
-            claims.extend(self.claim_between(runner_id, begin, turn, left).await?);
+        // SQLite has nothing gone to pass over, and looks from the beginning always.
+        let looks_ahead = self.store.kind() == StoreKind::PostgreSql;
+        if looks_ahead && self.turn.should_look_ahead(Instant::now()) {
+            self.look(Reach::Ahead, &mut placed).await?;
         }
-        if let Some(last) = claims.last() {
-            // The first name after the one that was served last.
-            *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = format!("{}\u{1}", last.queue);
-        }
-        crate::failpoint::reached("claim.after");
-        let there_may_be_more = !claims.is_empty() || some_queue_is_full;
-        let guards: Vec<ClaimGuard> = claims.into_iter().map(|claim| self.returns.guard(claim)).collect();
-        let placed = guards
-            .into_iter()
-            .filter_map(|guard| {
-                // A caller may have taken the place since it was counted; then the row goes back untouched.
-                let place = self.places.try_take(&guard.claim().queue, &guard.claim().tenant_id)?;
-                Some((guard, place))
-            })
-            .collect();
-        if there_may_be_more {
-            self.places.wake_me();
+        let there_is_room = placed.len() < self.batch as usize && self.places.free() > 0;
+        if there_is_room
+            && (!looks_ahead || self.turn.may_look_at_everything(Instant::now()))
+            && let Err(error) = self.look(Reach::Everything, &mut placed).await
+        {
+            if placed.is_empty() {
+                return Err(error);
+            }
+            warn!(queues = self.queue_prefix, %error, "not all work claimed");
         }
         Ok(placed)
     }
 
+    /// Looks once, and notes what that took.
+    async fn look(&self, reach: Reach, placed: &mut Placed) -> Result<(), StoreError> {
+        if self.lease.holder().is_none() {
+            return Ok(());
+        }
+        let (began, before) = (Instant::now(), placed.len());
+        let claimed = self.claim_in_turn(reach, placed).await;
+        let rows = claimed.as_ref().copied().unwrap_or_else(|_| placed.len() - before);
+        self.turn.looked(reach, rows, Instant::now(), began.elapsed());
+        if placed.len() >= self.batch as usize {
+            self.turn.filled(reach, Instant::now());
+        }
+        claimed.map(drop)
+    }
+
+    /// Claims from the queue on whose turn it is, then from those before it. Returns how many rows.
+    async fn claim_in_turn(&self, reach: Reach, placed: &mut Placed) -> Result<usize, StoreError> {
+        let some_queue_is_full = self.places.busy().iter().any(|(_, free)| *free == 0);
+        let (begin, end) = (self.queue_prefix.clone(), end_of_prefix(&self.queue_prefix));
+        let turn = self.turn.next_queue().clamp(begin.clone(), end.clone());
+        let mut rows = 0;
+        for (queue_from, queue_until) in [(turn.clone(), end), (begin, turn)] {
+            if queue_from < queue_until {
+                rows += self.claim_between(reach, queue_from, queue_until, placed).await?;
+            }
+        }
+        if rows > 0 || some_queue_is_full {
+            self.places.wake_me();
+        }
+        Ok(rows)
+    }
+
     async fn claim_between(
         &self,
-        runner_id: RunnerId,
+        reach: Reach,
         queue_from: String,
         queue_until: String,
-        limit: i64,
-    ) -> Result<Vec<Claim>, StoreError> {
+        placed: &mut Placed,
+    ) -> Result<usize, StoreError> {
+        let limit = (self.batch as usize).saturating_sub(placed.len()).min(self.places.free());
+        let Some(runner_id) = self.lease.holder() else { return Ok(0) };
+        if limit == 0 {
+            self.places.wake_me();
+            return Ok(0);
+        }
         let request = ClaimRequest {
             runner_id,
             kind: self.kind,
@@ -86,8 +113,26 @@ impl Claimer {
             free_per_queue: self.places.free_by_default(),
             busy: self.places.busy(),
             tenants_full: self.places.tenants_full(),
-            limit,
+            limit: i64::try_from(limit).unwrap_or(i64::MAX),
         };
-        self.store.claim(&request).await
+        let lanes = match reach {
+            Reach::Everything => None,
+            Reach::Ahead => Some(self.turn.lanes(&request, self.store.now())),
+        };
+        let skimmed = self.store.skim(&request, lanes.as_deref()).await?;
+        self.turn.claimed(&request, &skimmed);
+        crate::failpoint::reached("claim.after");
+        let rows = skimmed.claims.len();
+        if let Some(last) = skimmed.claims.last() {
+            self.turn.served(&last.queue);
+        }
+        let guards: Vec<ClaimGuard> =
+            skimmed.claims.into_iter().map(|claim| self.returns.guard(claim)).collect();
+        placed.extend(guards.into_iter().filter_map(|guard| {
+            // A caller may have taken the place since it was counted; then the row goes back untouched.
+            let place = self.places.try_take(&guard.claim().queue, &guard.claim().tenant_id)?;
+            Some((guard, place))
+        }));
+        Ok(rows)
     }
 }

@@ -17,6 +17,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::ahead::pause_after;
 use super::config::WorkConfig;
 use super::guard::Held;
 use super::hints::Hints;
@@ -43,6 +44,8 @@ pub struct Reaper {
     reap_after: Duration,
     look_at_others_every: Duration,
     looked_at_others: Option<Instant>,
+    /// Beside a transaction that stays open the look at our own rows passes all that have ended since, so it is spaced out.
+    look_at_ourselves_from: Instant,
     seen: HashMap<RunnerId, (i64, Instant)>,
     held: Held,
     /// Rows that ran under this process and in nobody's hand at the last look.
@@ -70,6 +73,7 @@ impl Reaper {
                 reap_after: config.reap_after,
                 look_at_others_every: config.heartbeat_interval / 2,
                 looked_at_others: None,
+                look_at_ourselves_from: Instant::now(),
                 seen: HashMap::new(),
                 held: held.clone(),
                 unheld: HashSet::new(),
@@ -95,7 +99,12 @@ impl Reaper {
             self.looked_at_others = Some(Instant::now());
             self.store.ask_the_time().await?;
             self.look_at_others().await?;
-            self.look_at_ourselves().await?;
+            if Instant::now() >= self.look_at_ourselves_from {
+                let began = Instant::now();
+                let looked = self.look_at_ourselves().await;
+                self.look_at_ourselves_from = Instant::now() + pause_after(began.elapsed());
+                looked?;
+            }
         }
         Ok(())
     }

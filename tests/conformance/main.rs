@@ -8,6 +8,8 @@ mod peers;
 #[path = "../support/small_house.rs"]
 mod small_house;
 
+mod claims_ahead;
+mod documents;
 mod engine_machine;
 mod engine_model;
 mod manual;

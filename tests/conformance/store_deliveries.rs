@@ -66,7 +66,7 @@ async fn a_registered_boleto(store: &Store, runner: RunnerId, notify: Notify) ->
     let settlement = Settlement {
         claim,
         event_id: EventId(Uuid::now_v7()),
-        change: Change::Decided { status: Status::Registered, response: None, pix_emv: None },
+        change: Change::Decided { status: Status::Registered, response: None, given: Box::default() },
         delivery_attempts_max: 30,
         now: now(),
     };

@@ -188,7 +188,7 @@ fn decided(claim: &Claim, status: Status) -> Settlement {
         change: Change::Decided {
             status,
             response: Some(BankResponse { code: "48".to_owned(), message: "não".to_owned() }),
-            pix_emv: None,
+            given: Box::default(),
         },
         delivery_attempts_max: 30,
         now: now(),
@@ -221,6 +221,7 @@ async fn an_open_outcome_leaves_the_boleto_pending_and_the_work_waiting(kind: Ki
             state: WorkState::Retryable,
             error: "no answer".to_owned(),
             attempt_counts: true,
+            bank_reference: None,
         },
         ..decided(claim, Status::Registered)
     };

@@ -112,3 +112,29 @@ async fn what_is_no_code_at_all_is_refused() {
     assert_eq!(answer.errors, ["format"]);
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_is_pasted_gets_an_answer() {
+    let house = House::new().without_account().open().await;
+    let shop = house.shop();
+    let right = "34191090080101527124880212460002425480000675787";
+    for code in [
+        "\u{0}".to_owned(),
+        "８".repeat(42),
+        "é".repeat(64),
+        "🧾".repeat(32),
+        "9".repeat(128),
+        format!("{right},"),
+        format!("{right}\u{a0}"),
+        right.replace('3', "３"),
+        format!("-{right}e1"),
+    ] {
+        let answer = parses(&shop, &code, "").await.expect("an answer");
+        assert_eq!((answer.valid, answer.errors), (false, vec!["format".to_owned()]), "{code:?}");
+    }
+    let spaced: String = right.chars().flat_map(|digit| [' ', digit]).collect();
+    let answer = parses(&shop, &spaced, "2026-11-21").await.expect("an answer");
+    let Some(Parsed::Cobranca(parsed)) = answer.code else { panic!("no cobrança") };
+    assert_eq!((parsed.linha_digitavel.as_str(), parsed.due_date.as_str()), (right, "2029-05-20"));
+    house.close().await;
+}

@@ -25,6 +25,7 @@ mod an_operator_steers_work_by_a_filter;
 mod an_operator_watches_the_tree;
 mod an_owner_who_stumbles_is_told_again;
 mod anybody_reads_any_line;
+mod every_bank_numbers_in_its_own_way;
 mod everything_wrong_is_said_at_once;
 mod health_tells_life_from_readiness;
 mod silence_is_never_a_no;

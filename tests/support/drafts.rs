@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use bursar::domain::bank_account::{BankAccount, Beneficiary, Provider};
+use bursar::domain::bank_account::{AccountRules, BankAccount, Beneficiary, Provider};
 use bursar::domain::boleto::issuer::Issuer;
+use bursar::domain::boleto::terms::Terms;
 use bursar::domain::ids::{BankAccountId, BoletoId, EventId, RunnerId, TenantId, WorkId};
-use bursar::domain::money::Cents;
+use bursar::domain::money::{Cents, Rounding};
 use bursar::domain::payer::{Address, Payer};
 use bursar::domain::tax_id::TaxId;
 use bursar::domain::work::{NewWork, kind};
-use bursar::store::boleto::{BoletoDraft, Notify};
+use bursar::store::boleto::{BoletoDraft, DraftCodes, Notify};
 use bursar::store::request_key::RequestKey;
 use chrono::{DateTime, NaiveDate, Utc};
 use uuid::Uuid;
@@ -45,6 +46,8 @@ pub fn bank_account(convenio: &str) -> BankAccount {
         provider: Provider::BancoDoBrasil,
         credentials: BTreeMap::new(),
         is_default: false,
+        rounding: Rounding::Truncate,
+        rules: AccountRules::default(),
         version: 1,
         created_at: now(),
         updated_at: now(),
@@ -73,6 +76,8 @@ pub fn draft(account: &BankAccount) -> BoletoDraft {
     let id = BoletoId(Uuid::now_v7());
     let now = now();
     BoletoDraft {
+        codes: DraftCodes::All,
+        terms: Terms::default(),
         id,
         event_id: EventId(Uuid::now_v7()),
         tenant_id: account.tenant_id.clone(),
@@ -86,6 +91,7 @@ pub fn draft(account: &BankAccount) -> BoletoDraft {
         reference_id: None,
         token: None,
         notify: Notify::Owner(None),
+        hold_registration: false,
         work: NewWork {
             id: WorkId(Uuid::now_v7()),
             tenant_id: account.tenant_id.clone(),

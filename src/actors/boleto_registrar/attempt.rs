@@ -13,8 +13,10 @@ use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use super::{FreshBoleto, Means};
+use crate::actors::bank_attempt::{self, cut, next_attempt, to_microseconds};
 use crate::connectors::banks::{
-    Agreement, Bank as _, BankError, LookUp, LookUpRequest, RegisterRequest, Registration, Title, TitleState,
+    Agreement, Bank as _, BankError, LookUp, LookUpRequest, RegisterAnswer, RegisterRequest, Registration,
+    Title, TitleState,
 };
 use crate::domain::bank_account::BankAccount;
 use crate::domain::boleto::status::Status;
@@ -23,14 +25,9 @@ use crate::domain::ids::{BankAccountId, BoletoId, EventId};
 use crate::domain::work::{Claim, WorkState};
 use crate::messages::bank_accounts::AccountKey;
 use crate::store::StoreError;
-use crate::store::boleto_settle::{Change, Settled, Settlement};
+use crate::store::boleto_settle::{Change, Given, Settled, Settlement};
 use crate::work::ClaimGuard;
 use crate::work::breaker::Verdict;
-
-/// Between two tries to write an outcome down while the store is away.
-const AWAY_WAIT: Duration = Duration::from_millis(250);
-/// The bank's words are kept up to this length.
-const MESSAGE_CHARS_MAX: usize = 500;
 
 /// An attempt about to be made.
 pub(super) struct Attempt {
@@ -146,9 +143,11 @@ impl Attempt {
         boleto: &Boleto,
         sent_at: DateTime<Utc>,
     ) -> Option<Change> {
-        let settle_after = self.means.bank.capabilities().settle_after;
+        let settle_after = self.means.bank.capabilities(account).settle_after;
         match self.look_up(claim, account, boleto).await {
-            Ok(LookUp::OnFile(title)) => Some(on_file(*title)),
+            Ok(LookUp::OnFile(title)) => Some(on_file(*title, boleto)),
+            Ok(LookUp::Refused(response)) => Some(decided(Status::Refused, response)),
+            Ok(LookUp::InProgress) => Some(self.not_decided_yet(None)),
             Ok(LookUp::NotFound) => {
                 let counts_from = sent_at + settle_after;
                 if self.means.claimer.store.now() >= counts_from {
@@ -161,9 +160,34 @@ impl Attempt {
                     state: WorkState::Scheduled,
                     error,
                     attempt_counts: false,
+                    bank_reference: None,
                 })
             }
+            Err(BankError::Unsupported { .. }) => self.cannot_look(account, boleto),
             Err(error) => Some(self.trouble(claim, error)),
+        }
+    }
+
+    /// The bank cannot be asked what it has. Asking it to register again is right only where that makes no second title.
+    fn cannot_look(&self, account: &BankAccount, boleto: &Boleto) -> Option<Change> {
+        if self.means.bank.capabilities(account).repeatable {
+            return None;
+        }
+        warn!(boleto_id = %boleto.id, "outcome unknown at a bank that can be neither asked nor told twice");
+        let message = "the outcome of a registration is unknown, and this bank cannot be asked about it";
+        let response = BankResponse { code: "unknown".to_owned(), message: message.to_owned() };
+        Some(decided(Status::NeedsReview, response))
+    }
+
+    /// The bank has taken it and says later what came of it.
+    fn not_decided_yet(&self, bank_reference: Option<String>) -> Change {
+        let wait = self.means.config.ask_again_after;
+        Change::Open {
+            run_at: self.means.claimer.store.now() + wait,
+            state: WorkState::Scheduled,
+            error: "taken by the bank, not decided yet".to_owned(),
+            attempt_counts: false,
+            bank_reference,
         }
     }
 
@@ -184,19 +208,11 @@ impl Attempt {
         answer
     }
 
-    /// Tells the queue's breaker what an answer says about the bank. A no is an answer.
+    /// Tells the queue's breaker what an answer says about the bank.
     fn hear(&self, claim: &Claim, error: Option<&BankError>) {
-        let verdict = match error {
-            None | Some(BankError::Refused { .. } | BankError::AlreadyOnFile { .. }) => Verdict::Answered,
-            Some(
-                BankError::OutcomeUnknown { .. }
-                | BankError::Unavailable { .. }
-                | BankError::Misconfigured { .. },
-            ) => Verdict::Failed,
-            // The bank was not asked.
-            Some(BankError::Unsupported { .. }) => return,
-        };
-        self.means.claimer.places.report(&claim.queue, verdict);
+        if let Some(verdict) = bank_attempt::verdict(error) {
+            self.means.claimer.places.report(&claim.queue, verdict);
+        }
     }
 
     async fn register(&self, claim: &Claim, account: &BankAccount, boleto: &Boleto) -> Change {
@@ -213,17 +229,39 @@ impl Attempt {
         crate::failpoint::reached("bank.register.after");
         self.hear(claim, answer.as_ref().err());
         match answer {
-            Ok(Registration { response, pix_emv, .. }) => {
-                Change::Decided { status: Status::Registered, response: Some(cut(response)), pix_emv }
+            Ok(RegisterAnswer::Registered(registration)) => registered(registration, account, boleto),
+            Ok(RegisterAnswer::Accepted { bank_reference }) => self.not_decided_yet(Some(bank_reference)),
+            Err(BankError::AlreadyOnFile { response }) => {
+                self.already_on_file(claim, account, boleto, response).await
             }
-            Err(BankError::AlreadyOnFile { response }) => match self.look_up(claim, account, boleto).await {
-                Ok(LookUp::OnFile(title)) => on_file(*title),
-                Ok(LookUp::NotFound) => {
-                    let error = format!("on file by {} and not found", response.code);
-                    self.later(claim, None, true, error)
-                }
-                Err(error) => self.trouble(claim, error),
-            },
+            Err(error) => self.trouble(claim, error),
+        }
+    }
+
+    /// The number is taken. What the bank has under it decides; a bank that cannot be asked is believed where our own
+    /// attempt may have put it there, and else a person decides.
+    async fn already_on_file(
+        &self,
+        claim: &Claim,
+        account: &BankAccount,
+        boleto: &Boleto,
+        response: BankResponse,
+    ) -> Change {
+        match self.look_up(claim, account, boleto).await {
+            Ok(LookUp::OnFile(title)) => on_file(*title, boleto),
+            Ok(LookUp::Refused(response)) => decided(Status::Refused, response),
+            Ok(LookUp::InProgress) => self.not_decided_yet(None),
+            Ok(LookUp::NotFound) => {
+                let error = format!("on file by {} and not found", response.code);
+                self.later(claim, None, true, error)
+            }
+            // Bytes of ours left before this attempt's.
+            Err(BankError::Unsupported { .. })
+                if claim.sent_at.is_some() && claim.attempt > 1 && boleto.codes.barcode.is_some() =>
+            {
+                decided(Status::Registered, response)
+            }
+            Err(BankError::Unsupported { .. }) => decided(Status::NeedsReview, response),
             Err(error) => self.trouble(claim, error),
         }
     }
@@ -232,14 +270,14 @@ impl Attempt {
     fn trouble(&self, claim: &Claim, error: BankError) -> Change {
         let words = error.to_string();
         match error {
-            BankError::Refused { response } => {
-                Change::Decided { status: Status::Refused, response: Some(cut(response)), pix_emv: None }
+            BankError::Refused { response } => decided(Status::Refused, response),
+            BankError::Disagrees { response, parts } => {
+                warn!(boleto_id = %claim.subject_id, ?parts, "the bank's answer disagrees with what was asked");
+                decided(Status::NeedsReview, response)
             }
-            BankError::Unsupported { reason } => Change::Decided {
-                status: Status::Refused,
-                response: Some(cut(BankResponse { code: "unsupported".to_owned(), message: reason })),
-                pix_emv: None,
-            },
+            BankError::Unsupported { reason } => {
+                decided(Status::Refused, BankResponse { code: "unsupported".to_owned(), message: reason })
+            }
             BankError::OutcomeUnknown { .. } | BankError::AlreadyOnFile { .. } => {
                 self.later(claim, None, true, words)
             }
@@ -256,13 +294,8 @@ impl Attempt {
         if attempt_counts && !claim.has_attempts_left() {
             return Change::GivenUp { error };
         }
-        // What costs no attempt backs off by its age, or a bank that is away would be asked at the pace of a first retry.
-        let policy = self.means.claimer.returns.policy();
-        let age = (Utc::now() - claim.created_at).to_std().unwrap_or_default();
-        let by_age = 1 + (age.as_secs_f64() / policy.base.as_secs_f64().max(0.001)).max(1.0).log2() as i64;
-        let backoff = policy.wait_after(claim.attempt.max(by_age), rand::random());
-        let run_at = self.means.claimer.store.now() + wait.map_or(backoff, |wait| wait.max(backoff));
-        Change::Open { run_at, state: WorkState::Retryable, error, attempt_counts }
+        let run_at = next_attempt(&self.means.claimer, claim, wait);
+        Change::Open { run_at, state: WorkState::Retryable, error, attempt_counts, bank_reference: None }
     }
 
     /// The store is away before anything was asked: the guard gives the row back when it can. What the store cannot read
@@ -286,31 +319,20 @@ impl Attempt {
             delivery_attempts_max: means.delivery_attempts_max,
             now,
         };
-        let mut may_be_committed = false;
-        let outcome = tokio::select! {
-            biased;
-            outcome = async {
-                loop {
-                    match means.settlements.run(settlement.clone()).await {
-                        Err(error) if error.is_transient() => {
-                            warn!(%error, "outcome not written down yet");
-                            may_be_committed = true;
-                            tokio::time::sleep(AWAY_WAIT).await;
-                        }
-                        Ok(Settled::LostLease) if may_be_committed => {
-                            match means.claimer.store.registration_ended_by(&claim).await {
-                                Ok(true) => break Ok(Settled::Done { version: None }),
-                                Ok(false) => break Ok(Settled::LostLease),
-                                Err(_) => tokio::time::sleep(AWAY_WAIT).await,
-                            }
-                        }
-                        outcome => break outcome,
-                    }
+        let write = |may_be_committed: bool| {
+            let (means, settlement) = (means.clone(), settlement.clone());
+            async move {
+                let claim = settlement.claim.clone();
+                let settled = means.settlements.run(settlement).await?;
+                if may_be_committed && settled == Settled::LostLease {
+                    let went_through = means.claimer.store.registration_ended_by(&claim).await?;
+                    return Ok(if went_through { Settled::Done { version: None } } else { settled });
                 }
-            } => outcome,
-            () = means.claimer.lease.lost(claim.runner_id) => Ok(Settled::LostLease),
+                Ok(settled)
+            }
         };
-        match outcome {
+        let outcome = bank_attempt::write_down(&means.claimer, &claim, write).await;
+        match outcome.map(|settled| settled.unwrap_or(Settled::LostLease)) {
             Ok(settled) => {
                 // A lease that was lost may be held again once the store is back; then the row is still ours to give back.
                 if matches!(settled, Settled::Done { .. }) {
@@ -346,7 +368,7 @@ fn report(settlement: &Settlement, settled: Settled) {
 /// What the bank has on file under our number decides; whether it is ours is said by what can be compared.
 ///
 /// One that the bank has taken off file, or holds in a way that we do not know, is nobody's to pay: a person decides.
-fn on_file(title: Title) -> Change {
+fn on_file(title: Title, boleto: &Boleto) -> Change {
     let status = match title.agreement {
         Agreement::Agrees if matches!(title.state, TitleState::Open | TitleState::Settled) => {
             Status::Registered
@@ -360,14 +382,41 @@ fn on_file(title: Title) -> Change {
             Status::NeedsReview
         }
     };
-    Change::Decided { status, response: Some(cut(title.response)), pix_emv: title.pix_emv }
+    if status != Status::Registered {
+        return decided(status, title.response);
+    }
+    let given = Box::new(Given {
+        nosso_numero: title.nosso_numero,
+        // What we made ourselves has been compared, and stays.
+        barcode: title.barcode.filter(|_| boleto.codes.barcode.is_none()),
+        pix_emv: title.pix_emv,
+        ..Given::default()
+    });
+    if given.barcode.is_none() && boleto.codes.barcode.is_none() {
+        warn!(boleto_id = %boleto.id, "the bank has our title and gives no codes for it");
+        return decided(Status::NeedsReview, title.response);
+    }
+    Change::Decided { status, response: Some(cut(title.response)), given }
 }
 
-fn cut(mut response: BankResponse) -> BankResponse {
-    if let Some((end, _)) = response.message.char_indices().nth(MESSAGE_CHARS_MAX) {
-        response.message.truncate(end);
+/// The bank has it. What it gave is kept; without any codes nobody could pay, and a person decides.
+fn registered(registration: Registration, account: &BankAccount, boleto: &Boleto) -> Change {
+    let Registration { response, codes, pix_emv, bank_reference, url } = registration;
+    if codes.is_none() && boleto.codes.barcode.is_none() {
+        warn!(boleto_id = %boleto.id, bank = account.provider.as_str(), "registered without any codes");
+        return decided(Status::NeedsReview, response);
     }
-    response
+    let (nosso_numero, barcode) = match codes {
+        Some(codes) => (codes.nosso_numero, Some(codes.barcode)),
+        None => (None, None),
+    };
+    let given =
+        Box::new(Given { nosso_numero, nosso_numero_dv: None, barcode, pix_emv, bank_reference, url });
+    Change::Decided { status: Status::Registered, response: Some(cut(response)), given }
+}
+
+fn decided(status: Status, response: BankResponse) -> Change {
+    Change::Decided { status, response: Some(cut(response)), given: Box::default() }
 }
 
 /// The boleto as the store has it now, without reading it again.
@@ -375,18 +424,29 @@ fn after(mut boleto: Boleto, change: &Change, version: i64, now: DateTime<Utc>) 
     boleto.version = version;
     boleto.updated_at = now;
     match change {
-        Change::Decided { status, response, pix_emv } => {
+        Change::Decided { status, response, given } => {
             boleto.status = *status;
             boleto.bank_response = response.clone();
-            boleto.pix_emv = pix_emv.clone();
+            keep(&mut boleto.codes.nosso_numero, &given.nosso_numero);
+            keep(&mut boleto.codes.nosso_numero_dv, &given.nosso_numero_dv);
+            keep(&mut boleto.codes.barcode, &given.barcode);
+            keep(&mut boleto.pix_emv, &given.pix_emv);
+            keep(&mut boleto.bank_reference, &given.bank_reference);
+            keep(&mut boleto.url, &given.url);
         }
-        Change::Open { .. } | Change::GivenUp { .. } => boleto.status = Status::PendingRegistration,
+        Change::Open { bank_reference, .. } => {
+            boleto.status = Status::PendingRegistration;
+            keep(&mut boleto.bank_reference, bank_reference);
+        }
+        Change::GivenUp { .. } => boleto.status = Status::PendingRegistration,
         Change::Moot => {}
     }
     boleto
 }
 
-/// A moment as the store keeps it, so that what is answered now is what is read later.
-fn to_microseconds(at: DateTime<Utc>) -> DateTime<Utc> {
-    DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)
+/// Takes over what is new; what is absent takes nothing away.
+fn keep<T: Clone>(kept: &mut Option<T>, given: &Option<T>) {
+    if given.is_some() {
+        kept.clone_from(given);
+    }
 }

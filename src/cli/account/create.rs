@@ -11,13 +11,14 @@ use crate::cli::failure::Failure;
 use crate::cli::screen::Screen;
 use crate::proto::boleto::v1::bank_account::Issuer;
 use crate::proto::boleto::v1::{
-    BancoDoBrasilIssuer, BankAccount, Beneficiary, BradescoIssuer, CreateBankAccountRequest,
+    AccountRules, BancoDoBrasilIssuer, BankAccount, Beneficiary, BradescoIssuer, CaixaIssuer,
+    CreateBankAccountRequest, InterIssuer, ItauIssuer, SantanderIssuer,
 };
 
 #[derive(Args)]
 pub(in crate::cli) struct CreateArgs {
     /// The account as JSON, with the field names of BankAccount; - reads standard input
-    #[arg(long, value_name = "FILE", conflicts_with = "AccountFlags")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["AccountFlags", "RuleFlags"])]
     file: Option<PathBuf>,
     /// The same id and account give the same account; a new UUID when absent
     #[arg(long, value_name = "ID")]
@@ -46,7 +47,10 @@ struct AccountFlags {
     /// 4, 6 or 7 digits (Banco do Brasil)
     #[arg(long, value_name = "NUMBER")]
     convenio: Option<String>,
-    /// Two digits
+    /// The code that the bank gave the beneficiary: 7 digits (Santander), 6 or 7 (Caixa)
+    #[arg(long, value_name = "NUMBER")]
+    beneficiary_code: Option<String>,
+    /// Two digits; three at Itaú and Santander
     #[arg(long, value_name = "NUMBER")]
     carteira: Option<String>,
     /// Three digits (Banco do Brasil)
@@ -57,6 +61,15 @@ struct AccountFlags {
     agency: Option<String>,
     #[arg(long, value_name = "NUMBER")]
     account: Option<String>,
+    /// The check digit of agency and account (Itaú)
+    #[arg(long, value_name = "DIGIT")]
+    account_dac: Option<String>,
+    /// 7 or 9 for insurers (Santander) [default: 0]
+    #[arg(long, value_name = "DIGIT")]
+    ios: Option<String>,
+    /// Under which workspace of the bank's API titles are kept (Santander)
+    #[arg(long, value_name = "ID")]
+    workspace_id: Option<String>,
     /// The connector that registers its boletos; the issuer's own when absent
     #[arg(long)]
     provider: Option<String>,
@@ -66,6 +79,44 @@ struct AccountFlags {
     /// Used when a request names no account
     #[arg(long)]
     is_default: bool,
+    /// What the bank makes of a fraction of a cent: truncate or half_even [default: truncate]
+    #[arg(long, value_name = "RULE")]
+    rounding: Option<String>,
+    #[command(flatten)]
+    rules: RuleFlags,
+}
+
+/// When a boleto is issued under another account than the one that its request led to.
+#[derive(Args)]
+#[group(multiple = true)]
+pub(super) struct RuleFlags {
+    /// The account, by its external id, of boletos whose late payment is refused
+    #[arg(long, value_name = "ID")]
+    when_late_payment_refused: Option<String>,
+    /// The account of boletos whose late payment is accepted
+    #[arg(long, value_name = "ID")]
+    when_late_payment_accepted: Option<String>,
+    /// The account of boletos with a fine or interest
+    #[arg(long, value_name = "ID")]
+    when_fine_or_interest: Option<String>,
+}
+
+impl RuleFlags {
+    /// Sets the rules that were named, an empty one to none, and leaves the others.
+    pub(super) fn apply(self, rules: &mut Option<AccountRules>) {
+        let mut changed = rules.clone().unwrap_or_default();
+        let fields = [
+            (&mut changed.when_late_payment_refused, self.when_late_payment_refused),
+            (&mut changed.when_late_payment_accepted, self.when_late_payment_accepted),
+            (&mut changed.when_fine_or_interest, self.when_fine_or_interest),
+        ];
+        for (field, account) in fields {
+            if let Some(account) = account {
+                *field = account;
+            }
+        }
+        *rules = Some(changed).filter(|rules| *rules != AccountRules::default());
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -73,29 +124,36 @@ struct AccountFlags {
 enum IssuerName {
     BancoDoBrasil,
     Bradesco,
+    Itau,
+    Santander,
+    Caixa,
+    Inter,
+}
+
+impl IssuerName {
+    /// The connector that is meant when none is named; none where there are several to choose from.
+    fn customary_provider(self) -> &'static str {
+        match self {
+            Self::BancoDoBrasil => "banco_do_brasil",
+            Self::Bradesco => "",
+            Self::Itau => "itau",
+            Self::Santander => "santander",
+            Self::Caixa => "boleto_api",
+            Self::Inter => "inter",
+        }
+    }
 }
 
 impl AccountFlags {
     fn into_account(self) -> BankAccount {
+        let customary = self.issuer.map_or("", IssuerName::customary_provider);
+        let issuer = self.issuer.map(|name| self.agreement(name));
         let beneficiary = Beneficiary {
             name: self.beneficiary_name.unwrap_or_default(),
             tax_id: self.beneficiary_tax_id.unwrap_or_default(),
         };
-        let carteira = self.carteira.unwrap_or_default();
-        let agency = self.agency.unwrap_or_default();
-        let account = self.account.unwrap_or_default();
-        let (issuer, customary) = match self.issuer {
-            Some(IssuerName::BancoDoBrasil) => {
-                let convenio = self.convenio.unwrap_or_default();
-                let variacao = self.variacao.unwrap_or_default();
-                let issuer = BancoDoBrasilIssuer { convenio, carteira, variacao, agency, account };
-                (Some(Issuer::BancoDoBrasil(issuer)), "banco_do_brasil")
-            }
-            Some(IssuerName::Bradesco) => {
-                (Some(Issuer::Bradesco(BradescoIssuer { agency, account, carteira })), "bradesco")
-            }
-            None => (None, ""),
-        };
+        let mut rules = None;
+        self.rules.apply(&mut rules);
         BankAccount {
             external_id: self.external_id.unwrap_or_default(),
             display_name: self.display_name.unwrap_or_default(),
@@ -104,7 +162,43 @@ impl AccountFlags {
             provider: self.provider.unwrap_or_else(|| customary.to_owned()),
             credentials: self.credentials.into_iter().collect(),
             is_default: self.is_default,
+            rounding: self.rounding.unwrap_or_default(),
+            rules,
             ..BankAccount::default()
+        }
+    }
+
+    /// The agreement with that bank: of the numbers only those that it has.
+    fn agreement(&self, name: IssuerName) -> Issuer {
+        let given = |number: &Option<String>| number.clone().unwrap_or_default();
+        let (agency, account, carteira) = (given(&self.agency), given(&self.account), given(&self.carteira));
+        let beneficiary = given(&self.beneficiary_code);
+        match name {
+            IssuerName::BancoDoBrasil => Issuer::BancoDoBrasil(BancoDoBrasilIssuer {
+                convenio: given(&self.convenio),
+                carteira,
+                variacao: given(&self.variacao),
+                agency,
+                account,
+            }),
+            IssuerName::Bradesco => Issuer::Bradesco(BradescoIssuer { agency, account, carteira }),
+            IssuerName::Itau => {
+                let account_dac = given(&self.account_dac);
+                Issuer::Itau(ItauIssuer { agency, account, account_dac, carteira })
+            }
+            IssuerName::Santander => {
+                let (ios, workspace_id) = (given(&self.ios), given(&self.workspace_id));
+                Issuer::Santander(SantanderIssuer {
+                    beneficiary,
+                    carteira,
+                    ios,
+                    agency,
+                    account,
+                    workspace_id,
+                })
+            }
+            IssuerName::Caixa => Issuer::Caixa(CaixaIssuer { beneficiary, agency }),
+            IssuerName::Inter => Issuer::Inter(InterIssuer { account, agency }),
         }
     }
 }
@@ -159,6 +253,29 @@ mod tests {
         let made = account(&["--issuer", "bradesco", "--agency", "1229", "--provider", "elsewhere"]);
         let issuer = BradescoIssuer { agency: "1229".to_owned(), ..BradescoIssuer::default() };
         assert_eq!((made.issuer, made.provider.as_str()), (Some(Issuer::Bradesco(issuer)), "elsewhere"));
+    }
+
+    #[test]
+    fn every_bank_is_told_its_own_numbers() {
+        let numbers = ["--agency", "1", "--account", "2", "--account-dac", "3", "--carteira", "4"];
+        let codes = ["--beneficiary-code", "5", "--ios", "6", "--workspace-id", "w"];
+        let made = |bank: &str| {
+            let made = account(&[&["--issuer", bank], &numbers[..], &codes[..]].concat());
+            (made.issuer.unwrap(), made.provider)
+        };
+        let text = |digits: &str| digits.to_owned();
+        let (agency, account) = (text("1"), text("2"));
+        let (account_dac, carteira) = (text("3"), text("4"));
+        let issuer = ItauIssuer { agency, account, account_dac, carteira };
+        assert_eq!(made("itau"), (Issuer::Itau(issuer), text("itau")));
+        let (beneficiary, carteira, ios) = (text("5"), text("4"), text("6"));
+        let (agency, account, workspace_id) = (text("1"), text("2"), text("w"));
+        let issuer = SantanderIssuer { beneficiary, carteira, ios, agency, account, workspace_id };
+        assert_eq!(made("santander"), (Issuer::Santander(issuer), text("santander")));
+        let issuer = CaixaIssuer { beneficiary: text("5"), agency: text("1") };
+        assert_eq!(made("caixa"), (Issuer::Caixa(issuer), text("boleto_api")));
+        let issuer = InterIssuer { account: text("2"), agency: text("1") };
+        assert_eq!(made("inter"), (Issuer::Inter(issuer), text("inter")));
     }
 
     #[test]

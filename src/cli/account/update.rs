@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use tonic::Code;
 
+use super::create::RuleFlags;
 use crate::cli::args::key_and_value;
 use crate::cli::connection::Connection;
 use crate::cli::failure::{Failure, Violation};
@@ -22,8 +23,8 @@ pub(in crate::cli) struct UpdateArgs {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with = "ChangeFlags",
-        required_unless_present = "ChangeFlags"
+        conflicts_with_all = ["ChangeFlags", "RuleFlags"],
+        required_unless_present_any = ["ChangeFlags", "RuleFlags"]
     )]
     file: Option<PathBuf>,
     #[command(flatten)]
@@ -48,6 +49,11 @@ struct ChangeFlags {
     credentials: Vec<(String, String)>,
     #[arg(long, value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     is_default: Option<bool>,
+    /// What the bank makes of a fraction of a cent: truncate or half_even
+    #[arg(long, value_name = "RULE")]
+    rounding: Option<String>,
+    #[command(flatten)]
+    rules: RuleFlags,
 }
 
 impl ChangeFlags {
@@ -60,6 +66,8 @@ impl ChangeFlags {
         set(&mut account.external_id, self.external_id);
         set(&mut account.display_name, self.display_name);
         set(&mut account.provider, self.provider);
+        set(&mut account.rounding, self.rounding);
+        self.rules.apply(&mut account.rules);
         if self.beneficiary_name.is_some() || self.beneficiary_tax_id.is_some() {
             let beneficiary = account.beneficiary.get_or_insert_default();
             set(&mut beneficiary.name, self.beneficiary_name);

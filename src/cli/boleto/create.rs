@@ -8,8 +8,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
+use tonic::Code;
 use uuid::Uuid;
 
+use super::terms::{ChargeFlags, TermFlags};
 use crate::cli::connection::Connection;
 use crate::cli::failure::Failure;
 use crate::cli::input;
@@ -22,7 +24,7 @@ use crate::proto::boleto::v1::{Address, CreateBoletoRequest, CreateBoletoRespons
 #[derive(Args)]
 pub(in crate::cli) struct CreateArgs {
     /// The whole request as JSON, with the field names of CreateBoletoRequest; - reads standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["BoletoFlags", "PayerFlags"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["BoletoFlags", "PayerFlags", "ChargeFlags", "TermFlags"])]
     file: Option<PathBuf>,
     /// The same id and request give the same boleto; a new UUID when absent
     #[arg(long, value_name = "ID")]
@@ -31,6 +33,10 @@ pub(in crate::cli) struct CreateArgs {
     boleto: BoletoFlags,
     #[command(flatten)]
     payer: PayerFlags,
+    #[command(flatten)]
+    charges: ChargeFlags,
+    #[command(flatten)]
+    terms: TermFlags,
 }
 
 #[derive(Args)]
@@ -96,8 +102,22 @@ struct PayerFlags {
 impl CreateArgs {
     fn into_request(self) -> Result<CreateBoletoRequest, Failure> {
         let mut request = match self.file {
-            Some(file) => input::read::<BoletoInput>(&file, None)?.into(),
-            None => CreateBoletoRequest { payer: self.payer.into_payer()?, ..self.boleto.into_request() },
+            Some(file) => {
+                let read = CreateBoletoRequest::try_from(input::read::<BoletoInput>(&file, None)?);
+                read.map_err(|why| Failure::found(Code::InvalidArgument, why))?
+            }
+            None => {
+                let hold_registration = self.terms.hold_registration;
+                let (guarantor, late_payment) = self.terms.read()?;
+                CreateBoletoRequest {
+                    payer: self.payer.into_payer()?,
+                    charges: self.charges.into_charges(),
+                    guarantor,
+                    late_payment,
+                    hold_registration,
+                    ..self.boleto.into_request()
+                }
+            }
         };
         if let Some(request_id) = self.request_id {
             request.request_id = request_id;
@@ -122,6 +142,7 @@ impl BoletoFlags {
             instructions: self.instructions.unwrap_or_default(),
             queue_url: self.queue_url.unwrap_or_default(),
             notification_opt_out: self.notification_opt_out,
+            ..CreateBoletoRequest::default()
         }
     }
 }
@@ -166,11 +187,17 @@ fn show(answer: CreateBoletoResponse, request_id: &str, screen: &mut Screen) -> 
     let document = json!({
         "boleto": boleto::boleto(&boleto),
         "bank_account_resolution": boleto::resolution(answer.bank_account_resolution),
+        "resolved_issuer": answer.resolved_issuer.as_ref().map(boleto::resolved_issuer),
         "request_id": request_id,
     });
     screen.show(&document, |document| {
         let made = [
             Column::plain("account found by", "/bank_account_resolution"),
+            Column::plain("because", "/resolved_issuer/reason"),
+            Column::plain("issued under", "/resolved_issuer/bank_code"),
+            Column::plain("agency", "/resolved_issuer/agency"),
+            Column::plain("account", "/resolved_issuer/account"),
+            Column::plain("carteira", "/resolved_issuer/carteira"),
             Column::plain("request id", "/request_id"),
         ];
         table::detail(&boleto::DETAIL, &document["boleto"]) + &table::detail(&made, document)

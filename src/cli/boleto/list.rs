@@ -12,6 +12,15 @@ use crate::proto::boleto::v1::{BoletoStatus, ListBoletosRequest};
 
 #[derive(Args)]
 pub(in crate::cli) struct ListArgs {
+    #[command(flatten)]
+    filter: FilterArgs,
+    #[command(flatten)]
+    page: PageArgs,
+}
+
+/// Which boletos.
+#[derive(Args)]
+pub(super) struct FilterArgs {
     /// Any of these; may be repeated or joined by commas
     #[arg(
         long = "status",
@@ -40,15 +49,12 @@ pub(in crate::cli) struct ListArgs {
     /// Due that day or earlier, YYYY-MM-DD
     #[arg(long, value_name = "DATE", default_value = "", hide_default_value = true)]
     due_date_until: String,
-    #[command(flatten)]
-    page: PageArgs,
 }
 
-impl ListArgs {
-    fn request(&self, page_token: String) -> ListBoletosRequest {
+impl FilterArgs {
+    /// The filter, with the fields of a page left open.
+    pub(super) fn request(&self) -> ListBoletosRequest {
         ListBoletosRequest {
-            page_size: self.page.page_size,
-            page_token,
             statuses: self.statuses.iter().map(|status| i32::from(*status)).collect(),
             bank_account_id: self.bank_account_id.clone(),
             nosso_numero: self.nosso_numero.clone(),
@@ -58,13 +64,16 @@ impl ListArgs {
             create_time_until: self.create_time_until,
             due_date_from: self.due_date_from.clone(),
             due_date_until: self.due_date_until.clone(),
+            ..ListBoletosRequest::default()
         }
     }
 }
 
 pub(super) async fn run(args: ListArgs, connection: &Connection, screen: &mut Screen) -> Result<(), Failure> {
     let page = paging::fetch(&args.page, async |page_token| {
-        let answer = connection.call(connection.boletos().list_boletos(args.request(page_token))).await?;
+        let page_size = args.page.page_size;
+        let request = ListBoletosRequest { page_size, page_token, ..args.filter.request() };
+        let answer = connection.call(connection.boletos().list_boletos(request)).await?;
         Ok(Page {
             rows: answer.boletos.iter().map(boleto::boleto).collect(),
             next_page_token: answer.next_page_token,

@@ -6,7 +6,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::proto::boleto::v1::bank_account::Issuer;
-use crate::proto::boleto::v1::{BancoDoBrasilIssuer, BankAccount, Beneficiary, BradescoIssuer};
+use crate::proto::boleto::v1::{
+    AccountRules, BancoDoBrasilIssuer, BankAccount, Beneficiary, BradescoIssuer, CaixaIssuer, InterIssuer,
+    ItauIssuer, SantanderIssuer,
+};
 
 /// `BankAccount`.
 #[derive(Deserialize, Default)]
@@ -18,9 +21,15 @@ pub struct AccountInput {
     pub beneficiary: Option<BeneficiaryInput>,
     pub banco_do_brasil: Option<BancoDoBrasilInput>,
     pub bradesco: Option<BradescoInput>,
+    pub itau: Option<ItauInput>,
+    pub santander: Option<SantanderInput>,
+    pub caixa: Option<CaixaInput>,
+    pub inter: Option<InterInput>,
     pub provider: String,
     pub credentials: BTreeMap<String, String>,
     pub is_default: bool,
+    pub rounding: String,
+    pub rules: Option<RulesInput>,
     pub version: i64,
     /// Made by the service; taken and dropped, so that what was read can be given back.
     pub create_time: IgnoredAny,
@@ -34,6 +43,15 @@ pub struct AccountInput {
 pub struct BeneficiaryInput {
     pub name: String,
     pub tax_id: String,
+}
+
+/// `AccountRules`.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct RulesInput {
+    pub when_late_payment_refused: String,
+    pub when_late_payment_accepted: String,
+    pub when_fine_or_interest: String,
 }
 
 /// `BancoDoBrasilIssuer`.
@@ -56,17 +74,62 @@ pub struct BradescoInput {
     pub carteira: String,
 }
 
+/// `ItauIssuer`.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct ItauInput {
+    pub agency: String,
+    pub account: String,
+    pub account_dac: String,
+    pub carteira: String,
+}
+
+/// `SantanderIssuer`.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct SantanderInput {
+    pub beneficiary: String,
+    pub carteira: String,
+    pub ios: String,
+    pub agency: String,
+    pub account: String,
+    pub workspace_id: String,
+}
+
+/// `CaixaIssuer`.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct CaixaInput {
+    pub beneficiary: String,
+    pub agency: String,
+}
+
+/// `InterIssuer`.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct InterInput {
+    pub account: String,
+    pub agency: String,
+}
+
 impl TryFrom<AccountInput> for BankAccount {
     type Error = &'static str;
 
     /// An account has one issuer: two are refused here, because the protocol could not carry them.
     fn try_from(input: AccountInput) -> Result<Self, Self::Error> {
-        let issuer = match (input.banco_do_brasil, input.bradesco) {
-            (Some(_), Some(_)) => return Err("banco_do_brasil and bradesco exclude each other"),
-            (Some(issuer), None) => Some(Issuer::BancoDoBrasil(issuer.into())),
-            (None, Some(issuer)) => Some(Issuer::Bradesco(issuer.into())),
-            (None, None) => None,
-        };
+        let issuers = [
+            input.banco_do_brasil.map(|issuer| Issuer::BancoDoBrasil(issuer.into())),
+            input.bradesco.map(|issuer| Issuer::Bradesco(issuer.into())),
+            input.itau.map(|issuer| Issuer::Itau(issuer.into())),
+            input.santander.map(|issuer| Issuer::Santander(issuer.into())),
+            input.caixa.map(|issuer| Issuer::Caixa(issuer.into())),
+            input.inter.map(|issuer| Issuer::Inter(issuer.into())),
+        ];
+        let mut issuers = issuers.into_iter().flatten();
+        let issuer = issuers.next();
+        if issuers.next().is_some() {
+            return Err("the agreements of several banks exclude each other");
+        }
         Ok(Self {
             id: input.id,
             external_id: input.external_id,
@@ -76,10 +139,22 @@ impl TryFrom<AccountInput> for BankAccount {
             provider: input.provider,
             credentials: input.credentials,
             is_default: input.is_default,
+            rounding: input.rounding,
+            rules: input.rules.map(AccountRules::from),
             version: input.version,
             create_time: None,
             update_time: None,
         })
+    }
+}
+
+impl From<RulesInput> for AccountRules {
+    fn from(input: RulesInput) -> Self {
+        Self {
+            when_late_payment_refused: input.when_late_payment_refused,
+            when_late_payment_accepted: input.when_late_payment_accepted,
+            when_fine_or_interest: input.when_fine_or_interest,
+        }
     }
 }
 
@@ -98,5 +173,41 @@ impl From<BancoDoBrasilInput> for BancoDoBrasilIssuer {
 impl From<BradescoInput> for BradescoIssuer {
     fn from(input: BradescoInput) -> Self {
         Self { agency: input.agency, account: input.account, carteira: input.carteira }
+    }
+}
+
+impl From<ItauInput> for ItauIssuer {
+    fn from(input: ItauInput) -> Self {
+        Self {
+            agency: input.agency,
+            account: input.account,
+            account_dac: input.account_dac,
+            carteira: input.carteira,
+        }
+    }
+}
+
+impl From<SantanderInput> for SantanderIssuer {
+    fn from(input: SantanderInput) -> Self {
+        Self {
+            beneficiary: input.beneficiary,
+            carteira: input.carteira,
+            ios: input.ios,
+            agency: input.agency,
+            account: input.account,
+            workspace_id: input.workspace_id,
+        }
+    }
+}
+
+impl From<CaixaInput> for CaixaIssuer {
+    fn from(input: CaixaInput) -> Self {
+        Self { beneficiary: input.beneficiary, agency: input.agency }
+    }
+}
+
+impl From<InterInput> for InterIssuer {
+    fn from(input: InterInput) -> Self {
+        Self { account: input.account, agency: input.agency }
     }
 }

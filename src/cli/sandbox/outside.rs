@@ -155,8 +155,14 @@ fn ports_of_last_time(data_dir: &Path) -> Ports {
         let text = std::fs::read_to_string(data_dir.join(ADDRESSES_FILE)).ok()?;
         let addresses: Addresses = serde_json::from_str(&text).ok()?;
         let port = |url: &str| url.parse::<http::Uri>().ok()?.port_u16();
+        let banks = &addresses.banks;
         Some(Ports {
             bank: port(&addresses.bank_url)?,
+            boleto_api: port(&banks.boleto_api_url)?,
+            bradesco: port(&banks.bradesco_apiregistro_url)?,
+            santander: port(&banks.santander_api_url)?,
+            inter: port(&banks.inter_api_url)?,
+            itau: port(&banks.itau_api_url)?,
             sqs: port(&addresses.sqs_url)?,
             webhook: port(&addresses.webhook_url)?,
             control: port(&addresses.control_url)?,

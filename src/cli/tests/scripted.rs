@@ -17,6 +17,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::cli::screen::Screen;
 use crate::cli::{Cli, Command, Exit, ask, conclude};
+use crate::proto::boleto::v1 as boleto;
 use crate::proto::boleto::v1::boleto_service_server::{BoletoService, BoletoServiceServer};
 use crate::proto::boleto::v1::*;
 use crate::proto::control::v1::control_service_server::{ControlService, ControlServiceServer};
@@ -135,7 +136,11 @@ impl BoletoService for Scripted {
             ..Boleto::default()
         };
         let bank_account_resolution = BankAccountResolution::Default.into();
-        Ok(Response::new(CreateBoletoResponse { boleto: Some(boleto), bank_account_resolution }))
+        Ok(Response::new(CreateBoletoResponse {
+            boleto: Some(boleto),
+            bank_account_resolution,
+            resolved_issuer: None,
+        }))
     }
 
     /// Fails with the code whose number is asked for.
@@ -177,6 +182,72 @@ impl BoletoService for Scripted {
     async fn parse_boleto(&self, _: Request<ParseBoletoRequest>) -> Answer<ParseBoletoResponse> {
         let errors = vec!["general_dv".to_owned()];
         Ok(Response::new(ParseBoletoResponse { valid: false, errors, code: None }))
+    }
+
+    async fn amend_boleto(
+        &self,
+        _: Request<boleto::AmendBoletoRequest>,
+    ) -> Answer<boleto::AmendBoletoResponse> {
+        unasked()
+    }
+
+    async fn cancel_boleto(
+        &self,
+        _: Request<boleto::CancelBoletoRequest>,
+    ) -> Answer<boleto::CancelBoletoResponse> {
+        unasked()
+    }
+
+    async fn record_payment(
+        &self,
+        _: Request<boleto::RecordPaymentRequest>,
+    ) -> Answer<boleto::RecordPaymentResponse> {
+        unasked()
+    }
+
+    async fn quote_boleto(
+        &self,
+        _: Request<boleto::QuoteBoletoRequest>,
+    ) -> Answer<boleto::QuoteBoletoResponse> {
+        unasked()
+    }
+
+    async fn render_boleto(
+        &self,
+        _: Request<boleto::RenderBoletoRequest>,
+    ) -> Answer<boleto::RenderBoletoResponse> {
+        unasked()
+    }
+
+    async fn batch_create_boletos(
+        &self,
+        _: Request<boleto::BatchCreateBoletosRequest>,
+    ) -> Answer<boleto::BatchCreateBoletosResponse> {
+        unasked()
+    }
+
+    async fn resolve_boleto(
+        &self,
+        _: Request<boleto::ResolveBoletoRequest>,
+    ) -> Answer<boleto::ResolveBoletoResponse> {
+        unasked()
+    }
+
+    async fn get_boleto_history(
+        &self,
+        _: Request<boleto::GetBoletoHistoryRequest>,
+    ) -> Answer<boleto::GetBoletoHistoryResponse> {
+        unasked()
+    }
+
+    type ExportBoletosStream =
+        Pin<Box<dyn Stream<Item = Result<boleto::ExportBoletosResponse, Status>> + Send>>;
+
+    async fn export_boletos(
+        &self,
+        _: Request<boleto::ExportBoletosRequest>,
+    ) -> Answer<Self::ExportBoletosStream> {
+        unasked()
     }
 }
 

@@ -9,25 +9,31 @@ mod agreement;
 mod client;
 pub mod config;
 mod error;
-mod token;
 mod wire;
 
 use std::sync::Arc;
 
 use crate::connectors::http::HttpClient;
-use crate::connectors::secret::SecretRef;
 use crate::connectors::secret::policy::SecretPolicy;
 use crate::domain::bank_account::BankAccount;
+use crate::domain::boleto::amendment::{AmendPart, Amendment};
 use crate::domain::boleto::issuer::Issuer;
-use crate::domain::payer::Payer;
+use crate::domain::boleto::{BankResponse, Boleto};
 use crate::domain::violation::Violation;
 
-use super::{Bank, BankError, Capabilities, LookUp, LookUpRequest, RegisterRequest, Registration};
+use super::{
+    AmendRequest, Bank, BankError, CancelRequest, Capabilities, CodesFrom, LookUp, LookUpRequest, Proposal,
+    RegisterAnswer, RegisterRequest, credentials, unsupported,
+};
 use client::Client;
 use config::BancoDoBrasilConfig;
+use wire::Amended;
 
 /// The credentials that an account of this bank needs, each a reference to a secret.
 const CREDENTIALS: [&str; 3] = ["client_id", "client_secret", "app_key"];
+
+/// What the published calls change; the other indicators of `PATCH` are not described.
+const AMENDED: [AmendPart; 2] = [AmendPart::DueDate, AmendPart::Abatement];
 
 /// The connector. Cheap to clone; clones share tokens and connections.
 #[derive(Debug, Clone)]
@@ -44,46 +50,82 @@ impl BancoDoBrasil {
 }
 
 impl Bank for BancoDoBrasil {
-    fn capabilities(&self) -> Capabilities {
+    fn capabilities(&self, _account: &BankAccount) -> Capabilities {
         Capabilities {
             alphanumeric_cnpj: false,
-            enforces_our_key: false,
+            repeatable: true,
             look_up: true,
             settle_after: self.client.config().settle_after,
+            codes: CodesFrom::Us,
+            amend: &AMENDED,
+            cancel: true,
+            payments: false,
         }
     }
 
     fn check(&self, account: &BankAccount) -> Vec<Violation> {
         let mut found = check_issuer(&account.issuer);
-        for key in CREDENTIALS {
-            let described = match account.credentials.get(key).map(|text| SecretRef::parse(text)) {
-                Some(Ok(_)) => continue,
-                Some(Err(error)) => error.to_string(),
-                None => "is needed by Banco do Brasil, as env:NAME or file:path".to_owned(),
-            };
-            found.push(Violation::new(format!("credentials[{key}]"), described));
-        }
-        for key in account.credentials.keys().filter(|key| !CREDENTIALS.contains(&key.as_str())) {
-            // A key is the caller's text and may be a secret in the wrong place, hence it is cut.
-            let key: String = key.chars().take(40).collect();
-            found.push(Violation::new(format!("credentials[{key}]"), "is not known to Banco do Brasil"));
+        found.extend(credentials::check(account, "Banco do Brasil", &CREDENTIALS, &[]));
+        found
+    }
+
+    fn supports(&self, proposal: &Proposal<'_>) -> Vec<Violation> {
+        let mut found = Vec::new();
+        if proposal.payer.tax_id.is_alphanumeric() {
+            found.push(Violation::new("payer.tax_id", "Banco do Brasil takes a CNPJ of digits alone"));
         }
         found
     }
 
-    fn supports(&self, payer: &Payer) -> Result<(), Violation> {
-        if payer.tax_id.is_alphanumeric() {
-            return Err(Violation::new("payer.tax_id", "Banco do Brasil takes a CNPJ of digits alone"));
+    fn cannot_amend(&self, account: &BankAccount, boleto: &Boleto, amendment: &Amendment) -> Option<String> {
+        let able = self.capabilities(account).amend;
+        let (known, others): (Vec<_>, Vec<_>) =
+            amendment.parts(boleto).into_iter().partition(|part| able.contains(part));
+        if let Some(other) = others.first() {
+            return Some(format!("Banco do Brasil's connector cannot change {}", other.as_str()));
         }
-        Ok(())
+        if known.len() > 1 {
+            return Some(
+                "Banco do Brasil changes one part at a time: due_date or charges.abatement".to_owned(),
+            );
+        }
+        (known == [AmendPart::Abatement] && change(boleto, amendment).is_none()).then(|| {
+            "Banco do Brasil's connector only gives charges.abatement to a boleto without one".to_owned()
+        })
     }
 
-    async fn register(&self, request: &RegisterRequest<'_>) -> Result<Registration, BankError> {
-        self.client.register(request).await
+    async fn register(&self, request: &RegisterRequest<'_>) -> Result<RegisterAnswer, BankError> {
+        self.client.register(request).await.map(RegisterAnswer::Registered)
     }
 
     async fn look_up(&self, request: &LookUpRequest<'_>) -> Result<LookUp, BankError> {
         self.client.look_up(request).await
+    }
+
+    async fn amend(&self, request: &AmendRequest<'_>) -> Result<BankResponse, BankError> {
+        let AmendRequest { account, boleto, amendment, .. } = request;
+        if let Some(reason) = self.cannot_amend(account, boleto, amendment) {
+            return Err(BankError::Unsupported { reason });
+        }
+        match change(boleto, amendment) {
+            Some(change) => self.client.amend(request, change).await,
+            None => Err(unsupported("nothing changes")),
+        }
+    }
+
+    async fn cancel(&self, request: &CancelRequest<'_>) -> Result<BankResponse, BankError> {
+        self.client.cancel(request).await
+    }
+}
+
+/// What an amendment changes of what the bank's published calls can change.
+fn change(boleto: &Boleto, amendment: &Amendment) -> Option<Amended> {
+    if amendment.due_date != boleto.due_date {
+        return Some(Amended::DueDate(amendment.due_date));
+    }
+    match (boleto.terms.charges.abatement, amendment.charges.abatement) {
+        (None, Some(amount)) => Some(Amended::Abatement(amount)),
+        _ => None,
     }
 }
 
@@ -98,7 +140,7 @@ fn check_issuer(issuer: &Issuer) -> Vec<Violation> {
                 ));
             }
         }
-        Issuer::Bradesco { .. } => {
+        _ => {
             found.push(Violation::new("issuer", "must be an agreement with Banco do Brasil"));
         }
     }

@@ -1,4 +1,5 @@
-//! Queues of Amazon SQS, and of servers that speak like it (AWS JSON protocol).
+//! Queues of Amazon SQS, and of servers that speak like it (AWS JSON protocol): owners' queues are written to, and a
+//! queue of the operator's may be read ([`source`]).
 //!
 //! **Owns** the AWS credentials of this process, refreshed before they end; they are never stored.
 //! **Fails** per notice; a group that was sent without an answer is of unknown fate as a whole.
@@ -11,6 +12,7 @@ pub mod config;
 mod credentials;
 mod error;
 mod queue;
+pub mod source;
 mod wire;
 
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use super::{Channel, ChannelError, Destination, Notice, Receipt};
 use client::Client;
 use config::SqsConfig;
 use queue::Queue;
+use source::{Source, SourceOptions};
 
 /// The connector. Cheap to clone; clones share credentials and connections.
 #[derive(Debug, Clone)]
@@ -37,6 +40,11 @@ impl Sqs {
     /// An HTTP client that cannot be made.
     pub fn new(config: SqsConfig, http: &HttpConfig) -> Result<Self, HttpClientError> {
         Ok(Self { client: Arc::new(Client::new(config, http)?) })
+    }
+
+    /// A queue of the operator's to be read, by the same credentials and connections.
+    pub fn source(&self, options: SourceOptions) -> Source {
+        Source::new(self.client.clone(), options)
     }
 }
 

@@ -92,6 +92,21 @@ impl Barcode {
         Ok(Self(Digits::new(bytes).expect("every part was made of digits")))
     }
 
+    /// The same code for another amount or due date. The bank's 25 digits stay: they tell agreement and number, which no
+    /// amendment changes.
+    ///
+    /// # Errors
+    /// An amount that does not fit.
+    pub fn amended(&self, amount: Cents, factor: DueDateFactor) -> Result<Self, BarcodePartsError> {
+        let campo_livre = Digits::from_bare(self.campo_livre()).expect("a barcode is made of digits");
+        Self::compose(&BarcodeParts {
+            bank_code: self.bank_code(),
+            factor,
+            amount,
+            campo_livre: &campo_livre,
+        })
+    }
+
     /// The 44 digits.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
@@ -195,6 +210,23 @@ mod tests {
             assert_eq!(composed, Ok(barcode));
         }
         assert_eq!(VECTORS.valid.len(), 88);
+    }
+
+    #[test]
+    fn an_amended_code_differs_in_amount_and_date_alone() {
+        for vector in &VECTORS.valid {
+            let barcode = Barcode::parse(&vector.barcode).unwrap();
+            let factor = DueDateFactor::new(vector.due_factor % 9_999 + 1).filter(|f| f.get() >= 1_000);
+            let factor = factor.unwrap_or(DueDateFactor::new(1_000).unwrap());
+            let amount = Cents(vector.amount_cents % Cents::BOLETO_MAX.0 + 1);
+            let amended = barcode.amended(amount, factor).unwrap();
+            assert_eq!(Barcode::parse(amended.as_str()), Ok(amended));
+            assert_eq!((amended.amount(), amended.factor()), (amount, Some(factor)));
+            assert_eq!(amended.campo_livre(), barcode.campo_livre());
+            assert_eq!(amended.bank_code(), barcode.bank_code());
+            let back = amended.amended(barcode.amount(), barcode.factor().unwrap());
+            assert_eq!(back, Ok(barcode));
+        }
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! **Owns** nothing. Everything is ASCII, in and out: a slice of `0`-`9`, and a check digit of `0`-`9`, `P` or `X`.
 //! **Limits**: the callers have checked that there are only digits; other bytes give a meaningless answer, never a panic.
 
-/// Modulo 10 (FEBRABAN): weights 2, 1, 2, 1 from the right, the digits of each product added.
+/// Modulo 10 (FEBRABAN; also Itaú's, for nosso número and account): weights 2, 1, 2, 1 from the right, the digits of
+/// each product added.
 pub fn mod10(digits: &[u8]) -> u8 {
     let mut sum = 0;
     let mut doubled = true;

@@ -3,9 +3,10 @@
 use chrono::{DateTime, Utc};
 
 use super::timestamp;
-use crate::domain::bank_account::{BankAccount, Beneficiary, Provider};
+use crate::domain::bank_account::{AccountRules, BankAccount, Beneficiary, Provider};
 use crate::domain::boleto::issuer::Issuer;
 use crate::domain::ids::{BankAccountId, TenantId};
+use crate::domain::money::Rounding;
 use crate::domain::tax_id::TaxId;
 use crate::domain::violation::Violation;
 use crate::grpc::request::optional_text;
@@ -13,22 +14,9 @@ use crate::proto::boleto::v1 as proto;
 use crate::proto::boleto::v1::bank_account::Issuer as ProtoIssuer;
 
 const NAME_CHARS_MAX: usize = 255;
+const ISSUER_NEEDED: &str = "required: banco_do_brasil, bradesco, itau, santander, caixa or inter";
 
 pub fn to_proto(account: &BankAccount) -> proto::BankAccount {
-    let issuer = match account.issuer.clone() {
-        Issuer::BancoDoBrasil { convenio, carteira, variacao, agency, account } => {
-            ProtoIssuer::BancoDoBrasil(proto::BancoDoBrasilIssuer {
-                convenio,
-                carteira,
-                variacao,
-                agency: agency.unwrap_or_default(),
-                account: account.unwrap_or_default(),
-            })
-        }
-        Issuer::Bradesco { agency, account, carteira } => {
-            ProtoIssuer::Bradesco(proto::BradescoIssuer { agency, account, carteira })
-        }
-    };
     proto::BankAccount {
         id: account.id.to_string(),
         external_id: account.external_id.clone().unwrap_or_default(),
@@ -37,14 +25,44 @@ pub fn to_proto(account: &BankAccount) -> proto::BankAccount {
             name: account.beneficiary.name.clone(),
             tax_id: account.beneficiary.tax_id.as_str().to_owned(),
         }),
-        issuer: Some(issuer),
+        issuer: Some(issuer_to_proto(account.issuer.clone())),
         provider: account.provider.as_str().to_owned(),
         credentials: account.credentials.clone().into_iter().collect(),
         is_default: account.is_default,
         version: account.version,
         create_time: Some(timestamp(account.created_at)),
         update_time: Some(timestamp(account.updated_at)),
+        rounding: account.rounding.as_str().to_owned(),
+        rules: rules_to_proto(&account.rules),
     }
+}
+
+fn rules_to_proto(rules: &AccountRules) -> Option<proto::AccountRules> {
+    let text = |account: &Option<String>| account.clone().unwrap_or_default();
+    (!rules.is_none()).then(|| proto::AccountRules {
+        when_late_payment_refused: text(&rules.when_late_payment_refused),
+        when_late_payment_accepted: text(&rules.when_late_payment_accepted),
+        when_fine_or_interest: text(&rules.when_fine_or_interest),
+    })
+}
+
+fn rules_from_proto(rules: Option<proto::AccountRules>) -> AccountRules {
+    let text = |account: String| (!account.is_empty()).then_some(account);
+    rules.map_or_else(AccountRules::default, |rules| AccountRules {
+        when_late_payment_refused: text(rules.when_late_payment_refused),
+        when_late_payment_accepted: text(rules.when_late_payment_accepted),
+        when_fine_or_interest: text(rules.when_fine_or_interest),
+    })
+}
+
+/// What becomes of fractions of a cent; nothing said is truncation, as most banks do.
+fn rounding(name: &str, violations: &mut Vec<Violation>) -> Option<Rounding> {
+    let rounding = if name.is_empty() { Some(Rounding::Truncate) } else { Rounding::from_name(name) };
+    if rounding.is_none() {
+        let known: Vec<&str> = Rounding::ALL.into_iter().map(Rounding::as_str).collect();
+        violations.push(Violation::new("bank_account.rounding", format!("one of: {}", known.join(", "))));
+    }
+    rounding
 }
 
 /// The account, under an id and at a time that the caller gives; everything that is wrong with its form is a violation.
@@ -63,9 +81,9 @@ pub fn from_proto(
         violations.push(Violation::new(field("display_name"), "required"));
     }
     let beneficiary = beneficiary(account.beneficiary, violations);
-    let issuer = account.issuer.map(issuer);
+    let issuer = account.issuer.map(issuer_from_proto);
     match &issuer {
-        None => violations.push(Violation::new(field("issuer"), "required: banco_do_brasil or bradesco")),
+        None => violations.push(Violation::new(field("issuer"), ISSUER_NEEDED)),
         Some(issuer) => violations
             .extend(issuer.violations().into_iter().map(|v| Violation::new(field(&v.field), v.description))),
     }
@@ -74,6 +92,7 @@ pub fn from_proto(
         let known: Vec<&str> = Provider::ALL.into_iter().map(Provider::as_str).collect();
         violations.push(Violation::new(field("provider"), format!("one of: {}", known.join(", "))));
     }
+    let rounding = rounding(&account.rounding, violations);
     Some(BankAccount {
         id,
         tenant_id: tenant,
@@ -84,6 +103,8 @@ pub fn from_proto(
         provider: provider?,
         credentials: account.credentials.into_iter().collect(),
         is_default: account.is_default,
+        rounding: rounding?,
+        rules: rules_from_proto(account.rules),
         version: 1,
         created_at: now,
         updated_at: now,
@@ -106,7 +127,43 @@ fn beneficiary(
     Some(Beneficiary { name: name?, tax_id: tax_id? })
 }
 
-fn issuer(issuer: ProtoIssuer) -> Issuer {
+fn issuer_to_proto(issuer: Issuer) -> ProtoIssuer {
+    match issuer {
+        Issuer::BancoDoBrasil { convenio, carteira, variacao, agency, account } => {
+            ProtoIssuer::BancoDoBrasil(proto::BancoDoBrasilIssuer {
+                convenio,
+                carteira,
+                variacao,
+                agency: agency.unwrap_or_default(),
+                account: account.unwrap_or_default(),
+            })
+        }
+        Issuer::Bradesco { agency, account, carteira } => {
+            ProtoIssuer::Bradesco(proto::BradescoIssuer { agency, account, carteira })
+        }
+        Issuer::Itau { agency, account, account_dac, carteira } => {
+            ProtoIssuer::Itau(proto::ItauIssuer { agency, account, account_dac, carteira })
+        }
+        Issuer::Santander { beneficiary, carteira, ios, agency, account, workspace_id } => {
+            ProtoIssuer::Santander(proto::SantanderIssuer {
+                beneficiary,
+                carteira,
+                ios,
+                agency: agency.unwrap_or_default(),
+                account: account.unwrap_or_default(),
+                workspace_id: workspace_id.unwrap_or_default(),
+            })
+        }
+        Issuer::Caixa { beneficiary, agency } => {
+            ProtoIssuer::Caixa(proto::CaixaIssuer { beneficiary, agency: agency.unwrap_or_default() })
+        }
+        Issuer::Inter { account, agency } => {
+            ProtoIssuer::Inter(proto::InterIssuer { account, agency: agency.unwrap_or_default() })
+        }
+    }
+}
+
+fn issuer_from_proto(issuer: ProtoIssuer) -> Issuer {
     let optional = |text: String| (!text.is_empty()).then_some(text);
     match issuer {
         ProtoIssuer::BancoDoBrasil(issuer) => Issuer::BancoDoBrasil {
@@ -119,5 +176,56 @@ fn issuer(issuer: ProtoIssuer) -> Issuer {
         ProtoIssuer::Bradesco(issuer) => {
             Issuer::Bradesco { agency: issuer.agency, account: issuer.account, carteira: issuer.carteira }
         }
+        ProtoIssuer::Itau(issuer) => Issuer::Itau {
+            agency: issuer.agency,
+            account: issuer.account,
+            account_dac: issuer.account_dac,
+            carteira: issuer.carteira,
+        },
+        ProtoIssuer::Santander(issuer) => Issuer::Santander {
+            beneficiary: issuer.beneficiary,
+            carteira: issuer.carteira,
+            ios: optional(issuer.ios).unwrap_or_else(|| "0".to_owned()),
+            agency: optional(issuer.agency),
+            account: optional(issuer.account),
+            workspace_id: optional(issuer.workspace_id),
+        },
+        ProtoIssuer::Caixa(issuer) => {
+            Issuer::Caixa { beneficiary: issuer.beneficiary, agency: optional(issuer.agency) }
+        }
+        ProtoIssuer::Inter(issuer) => {
+            Issuer::Inter { account: issuer.account, agency: optional(issuer.agency) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_issuer_comes_back_as_it_went() {
+        for written in [
+            r#"{"bank":"banco_do_brasil","convenio":"123456","carteira":"17","variacao":"19","agency":"1","account":"2"}"#,
+            r#"{"bank":"bradesco","agency":"1234","account":"345","carteira":"09"}"#,
+            r#"{"bank":"itau","agency":"0057","account":"12345","account_dac":"7","carteira":"109"}"#,
+            r#"{"bank":"santander","beneficiary":"1899775","carteira":"101","ios":"7","agency":"0059","account":"1","workspace_id":"a-1"}"#,
+            r#"{"bank":"santander","beneficiary":"1899775","carteira":"101"}"#,
+            r#"{"bank":"caixa","beneficiary":"245274","agency":"1825"}"#,
+            r#"{"bank":"inter","account":"1234567"}"#,
+        ] {
+            let issuer: Issuer = serde_json::from_str(written).unwrap();
+            assert_eq!(issuer_from_proto(issuer_to_proto(issuer.clone())), issuer);
+        }
+    }
+
+    #[test]
+    fn santanders_ios_may_be_left_out() {
+        let issuer = issuer_from_proto(ProtoIssuer::Santander(proto::SantanderIssuer {
+            beneficiary: "1899775".to_owned(),
+            carteira: "101".to_owned(),
+            ..proto::SantanderIssuer::default()
+        }));
+        assert_eq!(issuer.violations(), []);
     }
 }

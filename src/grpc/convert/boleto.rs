@@ -1,5 +1,6 @@
 //! Boletos, their payers, their changes, and codes that were read.
 
+use super::charges::{charges_to_proto, guarantor_to_proto, late_payment_to_proto};
 use super::timestamp;
 use crate::domain::boleto::Boleto;
 use crate::domain::boleto::parse::ParsedCode;
@@ -7,6 +8,7 @@ use crate::domain::boleto::status::Status;
 use crate::domain::payer::{Address, Payer, name_violations};
 use crate::domain::tax_id::TaxId;
 use crate::domain::violation::Violation;
+use crate::grpc::request::today;
 use crate::proto::boleto::v1 as proto;
 use crate::store::boleto_watch::BoletoChange;
 
@@ -26,15 +28,28 @@ pub fn to_proto(boleto: &Boleto) -> proto::Boleto {
         reference_id: boleto.reference_id.clone().unwrap_or_default(),
         token: boleto.token.clone().unwrap_or_default(),
         instructions: boleto.instructions.clone().unwrap_or_default(),
-        nosso_numero: boleto.codes.nosso_numero.clone(),
+        nosso_numero: boleto.codes.nosso_numero.clone().unwrap_or_default(),
         nosso_numero_dv: boleto.codes.nosso_numero_dv.clone().unwrap_or_default(),
-        barcode: boleto.codes.barcode.as_str().to_owned(),
-        linha_digitavel: boleto.codes.linha_digitavel.as_str().to_owned(),
+        barcode: boleto.codes.barcode.map(|barcode| barcode.as_str().to_owned()).unwrap_or_default(),
+        linha_digitavel: boleto
+            .codes
+            .linha_digitavel()
+            .map(|linha| linha.as_str().to_owned())
+            .unwrap_or_default(),
         payable: boleto.payable(),
         bank_response: response,
         pix_emv: boleto.pix_emv.clone().unwrap_or_default(),
         create_time: Some(timestamp(boleto.created_at)),
         update_time: Some(timestamp(boleto.updated_at)),
+        charges: charges_to_proto(&boleto.terms.charges),
+        guarantor: boleto.terms.guarantor.as_ref().map(guarantor_to_proto),
+        late_payment: boleto.terms.late_payment.map(late_payment_to_proto),
+        paid_amount_cents: boleto.paid.0,
+        paid_on: boleto.paid_on.map(|date| date.to_string()).unwrap_or_default(),
+        overdue: boleto.is_overdue(today()),
+        url: boleto.url.clone().unwrap_or_default(),
+        bank_reference: boleto.bank_reference.clone().unwrap_or_default(),
+        pending_order: None,
     }
 }
 
@@ -57,19 +72,22 @@ pub fn status_from_proto(number: i32) -> Option<Status> {
 }
 
 fn payer_to_proto(payer: &Payer) -> proto::Payer {
-    let address = &payer.address;
     proto::Payer {
         name: payer.name.clone(),
         tax_id: payer.tax_id.as_str().to_owned(),
-        address: Some(proto::Address {
-            street: address.street.clone(),
-            number: address.number.clone(),
-            complement: address.complement.clone(),
-            district: address.district.clone(),
-            city: address.city.clone(),
-            state: address.state.clone(),
-            postal_code: address.postal_code.clone(),
-        }),
+        address: Some(address_to_proto(&payer.address)),
+    }
+}
+
+pub fn address_to_proto(address: &Address) -> proto::Address {
+    proto::Address {
+        street: address.street.clone(),
+        number: address.number.clone(),
+        complement: address.complement.clone(),
+        district: address.district.clone(),
+        city: address.city.clone(),
+        state: address.state.clone(),
+        postal_code: address.postal_code.clone(),
     }
 }
 
@@ -88,7 +106,15 @@ pub fn payer_from_proto(payer: Option<proto::Payer>, violations: &mut Vec<Violat
         violations.push(Violation::new("payer.address", "required"));
         return None;
     };
-    let address = Address {
+    let address = address_from_proto(address);
+    violations.extend(address.violations("payer.address"));
+    let tax_id = tax_id.ok()?;
+    (violations.len() == right_so_far).then_some(Payer { name, tax_id, address })
+}
+
+/// The address as banks write it; whether it is whole is judged by its own rules.
+pub fn address_from_proto(address: proto::Address) -> Address {
+    Address {
         street: address.street.trim().to_owned(),
         number: address.number.trim().to_owned(),
         complement: address.complement.trim().to_owned(),
@@ -100,10 +126,7 @@ pub fn payer_from_proto(payer: Option<proto::Payer>, violations: &mut Vec<Violat
             .chars()
             .filter(|character| !matches!(character, '-' | '.' | ' '))
             .collect(),
-    };
-    violations.extend(address.violations("payer.address"));
-    let tax_id = tax_id.ok()?;
-    (violations.len() == right_so_far).then_some(Payer { name, tax_id, address })
+    }
 }
 
 /// A change, after which a watch goes on from `cursor`.
@@ -117,6 +140,7 @@ pub fn change_to_proto(change: &BoletoChange, cursor: String) -> proto::BoletoCh
         version: change.version,
         boleto_id: change.boleto_id.to_string(),
         reference_id: change.reference_id.clone().unwrap_or_default(),
+        reason: change.reason.clone().unwrap_or_default(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The seven actions.
+//! The eight actions.
 //!
 //! **Owns** the queues, and wakes those who wait for a message.
 //! **Fails** with an [`SqsFault`]; in a batch each entry fails for itself.
@@ -16,8 +16,8 @@ use tokio::sync::Notify;
 use super::ACCOUNT;
 use super::fault::SqsFault;
 use super::queue::{Message, Queue};
-use super::wire::{CreateQueue, DeleteMessage, Entry, GetQueueAttributes, GetQueueUrl, ReceiveMessage};
-use super::wire::{SendMessageBatch, Sent};
+use super::wire::{CreateQueue, DeleteMessage, DeleteMessageBatch, Entry, GetQueueAttributes, GetQueueUrl};
+use super::wire::{ReceiveMessage, SendMessageBatch, Sent};
 use crate::sandbox::inbox::{Notice, ReceivedMessage};
 use crate::sandbox::ledger::EffectKind;
 use crate::sandbox::outside::Outside;
@@ -53,6 +53,7 @@ impl Service {
             "GetQueueUrl" => self.url(&read(body)?)?,
             "ReceiveMessage" => self.receive(&read(body)?).await?,
             "DeleteMessage" => self.delete(&read(body)?)?,
+            "DeleteMessageBatch" => self.delete_batch(&read(body)?)?,
             "GetQueueAttributes" => self.attributes(&read(body)?)?,
             _ => return Err(SqsFault::UnknownOperation),
         };
@@ -186,6 +187,22 @@ impl Service {
         Ok(json!({}))
     }
 
+    fn delete_batch(&self, request: &DeleteMessageBatch) -> Result<Value, SqsFault> {
+        check_ids(request.entries.iter().map(|entry| entry.id.as_str()))?;
+        let mut queues = self.lock();
+        let queue = find(&mut queues, &request.queue_url)?;
+        let (mut successful, mut failed) = (Vec::new(), Vec::new());
+        for entry in &request.entries {
+            match queue.delete(&entry.receipt_handle) {
+                Ok(()) => successful.push(json!({"Id": entry.id})),
+                Err(fault) => failed.push(json!({
+                    "Id": entry.id, "SenderFault": true, "Code": fault.query_code(), "Message": fault.message(),
+                })),
+            }
+        }
+        Ok(json!({"Successful": successful, "Failed": failed}))
+    }
+
     fn attributes(&self, request: &GetQueueAttributes) -> Result<Value, SqsFault> {
         let mut queues = self.lock();
         let queue = find(&mut queues, &request.queue_url)?;
@@ -220,28 +237,34 @@ fn find<'a>(queues: &'a mut HashMap<String, Queue>, url: &str) -> Result<&'a mut
 }
 
 fn check_batch(batch: &SendMessageBatch) -> Result<(), SqsFault> {
-    if batch.entries.is_empty() {
+    let ids = batch.entries.iter().map(|entry| entry.id.as_deref().ok_or(SqsFault::MissingParameter("Id")));
+    check_ids(ids.collect::<Result<Vec<_>, _>>()?.into_iter())?;
+    if batch.entries.iter().any(|entry| entry.queue_url.is_some()) {
+        return Err(SqsFault::Malformed);
+    }
+    if batch.entries.iter().map(size).sum::<usize>() > BYTES_MAX {
+        return Err(SqsFault::BatchTooLong);
+    }
+    Ok(())
+}
+
+/// A batch has one to ten entries, each with a plain id of its own.
+fn check_ids<'a>(ids: impl ExactSizeIterator<Item = &'a str>) -> Result<(), SqsFault> {
+    if ids.len() == 0 {
         return Err(SqsFault::EmptyBatch);
     }
-    if batch.entries.len() > BATCH_MAX {
+    if ids.len() > BATCH_MAX {
         return Err(SqsFault::TooManyEntries);
     }
-    let mut ids = HashSet::new();
-    for entry in &batch.entries {
-        let id = entry.id.as_deref().ok_or(SqsFault::MissingParameter("Id"))?;
+    let mut seen = HashSet::new();
+    for id in ids {
         let plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
         if !(1..=80).contains(&id.len()) || !plain {
             return Err(SqsFault::InvalidEntryId);
         }
-        if entry.queue_url.is_some() {
-            return Err(SqsFault::Malformed);
-        }
-        if !ids.insert(id) {
+        if !seen.insert(id) {
             return Err(SqsFault::EntryIdsNotDistinct);
         }
-    }
-    if batch.entries.iter().map(size).sum::<usize>() > BYTES_MAX {
-        return Err(SqsFault::BatchTooLong);
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! **Owns** the table of names and statuses.
 //! **Fails** never.
-//! **Limits**: the errors of seven actions.
+//! **Limits**: the errors of eight actions.
 
 use axum::http::StatusCode;
 use serde_json::json;

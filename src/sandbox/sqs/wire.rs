@@ -1,4 +1,4 @@
-//! The closed schemas of the seven actions, in the service's own names.
+//! The closed schemas of the eight actions, in the service's own names.
 //!
 //! **Owns** nothing.
 //! **Fails** at any field that the API reference does not name.
@@ -124,6 +124,20 @@ fn one() -> usize {
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub struct DeleteMessage {
     pub queue_url: String,
+    pub receipt_handle: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+pub struct DeleteMessageBatch {
+    pub queue_url: String,
+    pub entries: Vec<Deletion>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+pub struct Deletion {
+    pub id: String,
     pub receipt_handle: String,
 }
 

@@ -16,6 +16,8 @@ pub struct Model {
     pub provider: String,
     pub credentials: String,
     pub is_default: i64,
+    pub rounding: String,
+    pub rules: Option<String>,
     pub version: i64,
     pub created_at_us: i64,
     pub updated_at_us: i64,

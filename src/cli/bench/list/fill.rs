@@ -11,14 +11,15 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::cli::bench::site::Site;
-use crate::domain::bank_account::{BankAccount, Beneficiary, Provider};
+use crate::domain::bank_account::{AccountRules, BankAccount, Beneficiary, Provider};
 use crate::domain::boleto::issuer::Issuer;
+use crate::domain::boleto::terms::Terms;
 use crate::domain::ids::{BankAccountId, BoletoId, EventId, TenantId, WorkId};
-use crate::domain::money::Cents;
+use crate::domain::money::{Cents, Rounding};
 use crate::domain::payer::{Address, Payer};
 use crate::domain::tax_id::TaxId;
 use crate::domain::work::{NewWork, kind};
-use crate::store::boleto::{BoletoDraft, Created, Notify};
+use crate::store::boleto::{BoletoDraft, Created, DraftCodes, Notify};
 use crate::store::{Store, StoreConfig};
 
 const GROUP: usize = 64;
@@ -57,6 +58,8 @@ fn account() -> BankAccount {
         provider: Provider::BancoDoBrasil,
         credentials: BTreeMap::new(),
         is_default: false,
+        rounding: Rounding::Truncate,
+        rules: AccountRules::default(),
         version: 1,
         created_at: now,
         updated_at: now,
@@ -66,6 +69,8 @@ fn account() -> BankAccount {
 fn draft(account: &BankAccount, number: usize) -> BoletoDraft {
     let (id, now) = (BoletoId(Uuid::now_v7()), now());
     BoletoDraft {
+        codes: DraftCodes::All,
+        terms: Terms::default(),
         id,
         event_id: EventId(Uuid::now_v7()),
         tenant_id: account.tenant_id.clone(),
@@ -78,6 +83,7 @@ fn draft(account: &BankAccount, number: usize) -> BoletoDraft {
         instructions: None,
         reference_id: Some(format!("order {number}")),
         token: None,
+        hold_registration: false,
         notify: Notify::Nobody,
         work: NewWork {
             id: WorkId(Uuid::now_v7()),

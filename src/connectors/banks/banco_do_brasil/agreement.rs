@@ -3,13 +3,13 @@
 //! **Owns** nothing. **Fails** towards doubt: a registration whose codes are not exactly ours is no registration,
 //! because the payer holds our codes and could not pay.
 
-use crate::connectors::banks::{Agreement, BankError, LookUp, Registration, Title, TitleState};
-use crate::domain::boleto::barcode::Barcode;
-use crate::domain::boleto::linha_digitavel::LinhaDigitavel;
+use crate::connectors::banks::values::{cents, given, text};
+use crate::connectors::banks::{Agreement, BankError, LookUp, Registration, Title, TitleState, codes};
 use crate::domain::boleto::{BankResponse, Boleto};
 
-use super::error::text;
-use super::wire::{RegisteredBody, TitleBody, TitleKey, cents, date, given, tax_number};
+use super::wire::{RegisteredBody, TitleBody, TitleKey, date, tax_number};
+
+const BANK_CODE: &str = "001";
 
 /// Takes an answer for a registration, if line and barcode pass their check digits and are those of the boleto.
 pub(super) fn registration(
@@ -20,16 +20,13 @@ pub(super) fn registration(
 ) -> Result<Registration, BankError> {
     let unknown =
         |reason: &str| BankError::OutcomeUnknown { reason: format!("answer with status {status} {reason}") };
-    let line = body.linha_digitavel.ok_or_else(|| unknown("has no linhaDigitavel"))?;
-    let line =
-        LinhaDigitavel::parse(&line).map_err(|_| unknown("has a linhaDigitavel that fails its check"))?;
-    let barcode = body.barcode.ok_or_else(|| unknown("has no codigoBarraNumerico"))?;
-    let barcode =
-        Barcode::parse(&barcode).map_err(|_| unknown("has a codigoBarraNumerico that fails its check"))?;
-    if line.to_barcode() != barcode {
-        return Err(unknown("has a line and a barcode that contradict each other"));
-    }
-    let differing = differences(&barcode, &boleto.codes.barcode);
+    let given_text = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+    let barcode = given_text(body.barcode).ok_or_else(|| unknown("has no codigoBarraNumerico"))?;
+    let line = given_text(body.linha_digitavel).ok_or_else(|| unknown("has no linhaDigitavel"))?;
+    let read = codes::read(Some(&barcode), Some(&line));
+    let theirs = read.map_err(|fault| unknown(&format!("has {fault}")))?;
+    let theirs = theirs.ok_or_else(|| unknown("has no codes"))?;
+    let differing = codes::differences(&theirs, boleto, BANK_CODE);
     if !differing.is_empty() {
         return Err(unknown(&format!("is for another boleto: {}", differing.join(", "))));
     }
@@ -42,7 +39,9 @@ pub(super) fn registration(
     Ok(Registration {
         response: BankResponse { code: status.to_string(), message: String::new() },
         pix_emv: body.qr_code.and_then(|code| code.emv).filter(|emv| !emv.is_empty()),
-        contract: given(body.contract),
+        codes: None,
+        bank_reference: None,
+        url: None,
     })
 }
 
@@ -50,18 +49,17 @@ pub(super) fn registration(
 pub(super) fn title(body: TitleBody, boleto: &Boleto) -> Result<LookUp, BankError> {
     let unreadable = |reason: &str| BankError::Unavailable { retry_after: None, reason: reason.to_owned() };
     let code = body.state.and_then(text).ok_or_else(|| unreadable("a title without a state"))?;
-    let ours = &boleto.codes.barcode;
     let mut differing = Vec::new();
 
-    let barcode = read_barcode(body.barcode.as_deref(), body.linha_digitavel.as_deref());
+    let barcode = codes::read(body.barcode.as_deref(), body.linha_digitavel.as_deref());
     match &barcode {
-        Some(Ok(theirs)) => differing.extend(differences(theirs, ours)),
-        Some(Err(())) => differing.push("barcode"),
-        None => {}
+        Ok(Some(theirs)) => differing.extend(codes::differences(theirs, boleto, BANK_CODE)),
+        Ok(None) => {}
+        Err(_) => differing.push("barcode"),
     }
     let amount = body.amount.as_deref().and_then(cents).filter(|amount| amount.0 != 0);
     let due_date = body.due_date.as_deref().and_then(date);
-    if barcode.is_none() && (amount.is_none() || due_date.is_none()) {
+    if barcode == Ok(None) && (amount.is_none() || due_date.is_none()) {
         return Err(unreadable("a title without anything to compare"));
     }
     if amount.is_some_and(|amount| amount != boleto.amount) {
@@ -81,32 +79,12 @@ pub(super) fn title(body: TitleBody, boleto: &Boleto) -> Result<LookUp, BankErro
         state: state(&code),
         response: BankResponse { code, message: String::new() },
         agreement: if differing.is_empty() { Agreement::Agrees } else { Agreement::Differs(differing) },
-        barcode: barcode.and_then(Result::ok),
+        barcode: barcode.ok().flatten(),
+        nosso_numero: None,
         paid: body.paid.as_deref().and_then(cents).filter(|paid| paid.0 != 0),
         paid_on: body.paid_on.as_deref().and_then(date),
         pix_emv: None,
     })))
-}
-
-fn read_barcode(barcode: Option<&str>, line: Option<&str>) -> Option<Result<Barcode, ()>> {
-    let filled = |text: &&str| !text.trim().is_empty();
-    match (barcode.filter(filled), line.filter(filled)) {
-        (Some(text), _) => Some(Barcode::parse(text.trim()).map_err(drop)),
-        (None, Some(text)) => {
-            Some(LinhaDigitavel::parse(text.trim()).map(|line| line.to_barcode()).map_err(drop))
-        }
-        (None, None) => None,
-    }
-}
-
-fn differences(theirs: &Barcode, ours: &Barcode) -> Vec<&'static str> {
-    let parts = [
-        ("bank_code", theirs.bank_code() == ours.bank_code()),
-        ("amount", theirs.amount() == ours.amount()),
-        ("due_date", theirs.factor() == ours.factor()),
-        ("nosso_numero", theirs.campo_livre() == ours.campo_livre()),
-    ];
-    parts.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
 }
 
 /// The bank's table of states (codigoEstadoTituloCobranca).

@@ -3,12 +3,13 @@
 //! **Owns** nothing. The bank speaks of errors in three shapes; only one that carries a business code is the bank's
 //! own word. **Fails** towards the unknown: what is in no shape, or in one without a code, decides nothing.
 
-use chrono::Utc;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::connectors::banks::BankError;
-use crate::connectors::http::{Answer, HttpError};
+use crate::connectors::banks::faults::unavailable;
+use crate::connectors::banks::values::text;
+use crate::connectors::http::Answer;
 use crate::domain::boleto::BankResponse;
 
 use super::config::BancoDoBrasilConfig;
@@ -104,6 +105,32 @@ pub(super) fn of_registration(answer: &Answer, config: &BancoDoBrasilConfig) -> 
     }
 }
 
+/// What an answer to a change of a title on file means that is neither a success nor 401. The bank's own no says nothing
+/// about why: the title may have ended, or may have been changed before.
+pub(super) fn of_change(answer: &Answer, config: &BancoDoBrasilConfig) -> BankError {
+    let status = answer.status.as_u16();
+    let unknown = |what: &str| BankError::OutcomeUnknown { reason: format!("{what} with status {status}") };
+    match status {
+        403 => BankError::Misconfigured { reason: "access denied with status 403".to_owned() },
+        429 => unavailable(answer, "too many requests"),
+        400..=499 if status != 408 => match Complaint::read(&answer.body) {
+            Complaint::Business(said) if said.iter().any(|one| config.unknown_codes.contains(&one.code)) => {
+                unknown("a code that decides nothing")
+            }
+            Complaint::Business(said) => {
+                let response = said.into_iter().next().expect("a business complaint holds at least one code");
+                BankError::Refused { response }
+            }
+            Complaint::Gateway => {
+                let reason = format!("the gateway refused the request with status {status}");
+                BankError::Misconfigured { reason }
+            }
+            Complaint::Unreadable => unknown("unreadable error"),
+        },
+        _ => unknown("no decision"),
+    }
+}
+
 /// What an answer to a look-up means that is neither a success nor 401. `None` means that there is no such title.
 pub(super) fn of_look_up(answer: &Answer, config: &BancoDoBrasilConfig) -> Option<BankError> {
     let status = answer.status.as_u16();
@@ -123,48 +150,5 @@ pub(super) fn of_look_up(answer: &Answer, config: &BancoDoBrasilConfig) -> Optio
         Complaint::Business(said) => misconfigured(&format!("look-up refused by code {}", said[0].code)),
         Complaint::Gateway => misconfigured("the gateway refused the look-up"),
         Complaint::Unreadable => Some(unavailable(answer, "unreadable error")),
-    }
-}
-
-/// What an answer of the token endpoint means that grants nothing. No boleto was sent, hence nothing is unknown.
-pub(super) fn of_sign_in(answer: &Answer) -> BankError {
-    match answer.status.as_u16() {
-        status @ (400 | 401 | 403 | 404) => {
-            BankError::Misconfigured { reason: format!("sign-in refused with status {status}") }
-        }
-        _ => unavailable(answer, "sign-in failed"),
-    }
-}
-
-/// A registration without an answer.
-pub(super) fn of_lost_registration(error: &HttpError) -> BankError {
-    if error.may_have_been_sent() {
-        BankError::OutcomeUnknown { reason: error.to_string() }
-    } else {
-        of_lost_question(error)
-    }
-}
-
-/// A question (sign-in, look-up) without an answer.
-pub(super) fn of_lost_question(error: &HttpError) -> BankError {
-    match error {
-        HttpError::Forbidden(_) => BankError::Misconfigured { reason: error.to_string() },
-        _ => BankError::Unavailable { retry_after: None, reason: error.to_string() },
-    }
-}
-
-pub(super) fn unavailable(answer: &Answer, what: &str) -> BankError {
-    BankError::Unavailable {
-        retry_after: answer.retry_after(Utc::now()),
-        reason: format!("{what}: status {}", answer.status.as_u16()),
-    }
-}
-
-/// Text or number, as text; the bank is not of one mind about which it is.
-pub(super) fn text(value: Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
     }
 }

@@ -1,5 +1,6 @@
 //! Every class of answer that the bank can give, against a server on loopback.
 
+mod change;
 mod fixture;
 mod wire;
 
@@ -8,34 +9,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::*;
+use crate::connectors::banks::shop::{Kind, Shop, both, kind, on_file};
 use crate::connectors::banks::{Agreement, TitleState};
 use crate::connectors::scripted::{Reply, Scripted, hanging_up, nobody, reply, reply_with};
 use crate::domain::tax_id::TaxId;
-use fixture::{Shop, connector, is_token, token};
+use fixture::{connector, is_token, shop, token};
 
 async fn bank(answer: impl Fn() -> Reply + Send + Sync + 'static) -> Scripted {
     Scripted::start(move |seen| if is_token(seen) { token("t") } else { answer() }).await
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Kind {
-    Refused(String),
-    AlreadyOnFile(String),
-    OutcomeUnknown,
-    Unavailable(Option<Duration>),
-    Misconfigured,
-    Unsupported,
-}
-
-fn kind(error: BankError) -> Kind {
-    match error {
-        BankError::Refused { response } => Kind::Refused(response.code),
-        BankError::AlreadyOnFile { response } => Kind::AlreadyOnFile(response.code),
-        BankError::OutcomeUnknown { .. } => Kind::OutcomeUnknown,
-        BankError::Unavailable { retry_after, .. } => Kind::Unavailable(retry_after),
-        BankError::Misconfigured { .. } => Kind::Misconfigured,
-        BankError::Unsupported { .. } => Kind::Unsupported,
-    }
 }
 
 const BUSINESS: &str =
@@ -48,7 +29,7 @@ const ON_FILE: &str = r#"{"erros":[{"codigo":"4874915","mensagem":"Nosso Numero 
 
 #[tokio::test]
 async fn every_answer_to_a_registration_has_its_class() {
-    let shop = Shop::new();
+    let shop = shop();
     let cases: Vec<(Reply, Kind)> = vec![
         (reply(400, BUSINESS), Kind::Refused("48".into())),
         (reply(422, BUSINESS_OTHER_NAMES), Kind::Refused("4711".into())),
@@ -88,7 +69,7 @@ async fn every_answer_to_a_registration_has_its_class() {
 
 #[tokio::test]
 async fn what_is_lost_on_the_way_is_unknown_only_if_it_may_have_left() {
-    let shop = Shop::new();
+    let shop = shop();
     let server = Scripted::start(|_| token("t")).await;
     let tokens_at = server.address;
     let dropped = fixture::connector_of(&tokens_at, &hanging_up().await);
@@ -100,18 +81,20 @@ async fn what_is_lost_on_the_way_is_unknown_only_if_it_may_have_left() {
 
 #[tokio::test]
 async fn a_registration_counts_only_under_the_codes_that_we_gave_out() {
-    let shop = Shop::new();
+    let shop = shop();
     let codes = shop.boleto.codes.clone();
     let other_amount = shop.recomposed(2, shop.boleto.amount.0 + 1, shop.boleto.due_date);
     let other_day = shop.recomposed(1, shop.boleto.amount.0, shop.boleto.due_date.succ_opt().unwrap());
-    let broken_line = codes.linha_digitavel.as_str().replacen('0', "1", 1);
-    let (ours, line) = (codes.barcode.as_str().to_owned(), codes.linha_digitavel.as_str().to_owned());
+    let (ours, line) = both(&codes);
+    let (other_amount, other_amount_line) = both(&other_amount);
+    let (other_day, other_day_line) = both(&other_day);
+    let broken_line = line.replacen('0', "1", 1);
     let bad: Vec<(String, String)> = vec![
         (String::new(), ours.clone()),
         (broken_line, ours.clone()),
-        (line.clone(), other_amount.barcode.as_str().to_owned()),
-        (other_amount.linha_digitavel.as_str().to_owned(), other_amount.barcode.as_str().to_owned()),
-        (other_day.linha_digitavel.as_str().to_owned(), other_day.barcode.as_str().to_owned()),
+        (line.clone(), other_amount.clone()),
+        (other_amount_line, other_amount),
+        (other_day_line, other_day),
     ];
     for (line, barcode) in bad {
         let body = serde_json::json!({"linhaDigitavel": line, "codigoBarraNumerico": barcode}).to_string();
@@ -121,15 +104,15 @@ async fn a_registration_counts_only_under_the_codes_that_we_gave_out() {
     }
     let body = fixture::registered(&shop, "00020126580014br.gov.bcb.pix");
     let server = bank(move || reply(201, body.clone())).await;
-    let registration = connector(&server.address).register(&shop.request()).await.unwrap();
+    let answer = connector(&server.address).register(&shop.request()).await.unwrap();
+    let registration = on_file(answer);
     assert_eq!(registration.response.code, "201");
     assert_eq!(registration.pix_emv.as_deref(), Some("00020126580014br.gov.bcb.pix"));
-    assert_eq!(registration.contract.as_deref(), Some("19581316"));
 }
 
 #[tokio::test]
 async fn fifty_at_once_sign_in_once() {
-    let shop = Arc::new(Shop::new());
+    let shop = Arc::new(shop());
     let body = fixture::registered(&shop, "");
     let server = bank(move || reply(201, body.clone())).await;
     let bank = connector(&server.address);
@@ -148,7 +131,7 @@ async fn fifty_at_once_sign_in_once() {
 
 #[tokio::test]
 async fn a_token_that_lost_its_validity_is_replaced_once() {
-    let shop = Shop::new();
+    let shop = shop();
     let body = fixture::registered(&shop, "");
     let issued = AtomicU32::new(0);
     let server = Scripted::start(move |seen| match seen.header("authorization") {
@@ -169,7 +152,7 @@ async fn a_token_that_lost_its_validity_is_replaced_once() {
 
 #[tokio::test]
 async fn a_sign_in_that_fails_has_sent_no_boleto() {
-    let shop = Shop::new();
+    let shop = shop();
     let cases = [
         (reply(500, ""), Kind::Unavailable(None)),
         (reply_with(429, "retry-after", "3"), Kind::Unavailable(Some(Duration::from_secs(3)))),
@@ -189,7 +172,7 @@ async fn a_sign_in_that_fails_has_sent_no_boleto() {
 
 #[tokio::test]
 async fn a_missing_secret_is_named_and_nothing_is_sent() {
-    let mut shop = Shop::new();
+    let mut shop = shop();
     shop.account.credentials.insert("app_key".into(), "env:BURSAR_TEST_NO_SUCH_VARIABLE".into());
     let server = bank(|| reply(500, "")).await;
     let error = connector(&server.address).register(&shop.request()).await.unwrap_err();
@@ -204,7 +187,7 @@ async fn a_missing_secret_is_named_and_nothing_is_sent() {
 
 #[tokio::test]
 async fn a_look_up_tells_ours_from_another_and_from_none() {
-    let shop = Shop::new();
+    let shop = shop();
     let other = shop.recomposed(1, shop.boleto.amount.0 + 1, shop.boleto.due_date);
     let cases = [
         (fixture::title(&shop.boleto.codes, "125.9", "52998224725"), Agreement::Agrees),
@@ -235,7 +218,7 @@ async fn a_look_up_tells_ours_from_another_and_from_none() {
 
 #[tokio::test]
 async fn silence_is_no_answer_to_a_look_up() {
-    let shop = Shop::new();
+    let shop = shop();
     let cases = [
         (reply(404, GATEWAY), Kind::Misconfigured),
         (reply(404, "<html>not found</html>"), Kind::Unavailable(None)),
@@ -257,18 +240,19 @@ async fn silence_is_no_answer_to_a_look_up() {
 
 #[tokio::test]
 async fn what_the_bank_cannot_take_never_leaves() {
-    let mut shop = Shop::new();
+    let mut shop = shop();
     shop.boleto.payer.tax_id = TaxId::parse("12.ABC.345/01DE-35").unwrap();
     let server = bank(|| reply(500, "")).await;
     let bank = connector(&server.address);
-    assert_eq!(bank.supports(&shop.boleto.payer).unwrap_err().field, "payer.tax_id");
+    let found = bank.supports(&shop.proposal());
+    assert_eq!(found.iter().map(|found| found.field.as_str()).collect::<Vec<_>>(), ["payer.tax_id"]);
     assert_eq!(kind(bank.register(&shop.request()).await.unwrap_err()), Kind::Unsupported);
     assert!(server.seen().is_empty());
 }
 
 #[test]
 fn an_account_hears_of_all_that_it_lacks() {
-    let mut shop = Shop::new();
+    let mut shop = shop();
     let bank = connector(&"127.0.0.1:1".parse().unwrap());
     assert_eq!(bank.check(&shop.account), []);
     shop.account.issuer =

@@ -3,20 +3,16 @@
 //! **Owns** nothing. Unknown fields of an answer are ignored; a field of another type than expected makes the answer
 //! unreadable. **Limits**: amounts never pass through a floating-point number, in either direction.
 
-use std::borrow::Cow;
-
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::connectors::banks::RegisterRequest;
+use crate::connectors::banks::{RegisterRequest, values};
 use crate::domain::boleto::issuer::{Issuer, banco_do_brasil_title_number};
 use crate::domain::money::Cents;
 use crate::domain::payer::{Address, Payer};
 use crate::domain::tax_id::{TaxId, TaxIdKind};
-
-use super::error::text;
 
 /// DD.MM.AAAA
 const DATE: &str = "%d.%m.%Y";
@@ -90,11 +86,11 @@ pub(super) struct TitleKey<'a> {
 }
 
 impl<'a> TitleKey<'a> {
-    pub(super) fn of(issuer: &'a Issuer, nosso_numero: &str) -> Result<Self, &'static str> {
+    pub(super) fn of(issuer: &'a Issuer, nosso_numero: Option<&str>) -> Result<Self, &'static str> {
         let Issuer::BancoDoBrasil { convenio, .. } = issuer else {
             return Err("the account's agreement is with another bank");
         };
-        let number = banco_do_brasil_title_number(nosso_numero).filter(|_| convenio.len() == 7);
+        let number = nosso_numero.and_then(banco_do_brasil_title_number).filter(|_| convenio.len() == 7);
         let number = number.ok_or("registration by API needs a convênio of 7 digits")?;
         Ok(Self { convenio, number })
     }
@@ -105,7 +101,7 @@ impl<'a> RegisterBody<'a> {
     /// What the API has no room for.
     pub(super) fn of(request: &RegisterRequest<'a>, pix: bool) -> Result<Self, &'static str> {
         let boleto = request.boleto;
-        let key = TitleKey::of(&request.account.issuer, &boleto.codes.nosso_numero)?;
+        let key = TitleKey::of(&request.account.issuer, boleto.codes.nosso_numero.as_deref())?;
         let Issuer::BancoDoBrasil { carteira, variacao, .. } = &request.account.issuer else {
             return Err("the account's agreement is with another bank");
         };
@@ -116,7 +112,7 @@ impl<'a> RegisterBody<'a> {
             modality: 1,
             issue_date: request.issue_date.format(DATE).to_string(),
             due_date: boleto.due_date.format(DATE).to_string(),
-            amount: money(boleto.amount),
+            amount: values::number(boleto.amount),
             acceptance: "N",
             title_type: DUPLICATA_MERCANTIL,
             title_type_name: "DM",
@@ -150,6 +146,82 @@ impl<'a> PayerBody<'a> {
     }
 }
 
+/// `POST /boletos/{id}/baixar`
+#[derive(Serialize)]
+pub(super) struct WriteOffBody {
+    #[serde(rename = "numeroConvenio")]
+    convenio: u64,
+}
+
+impl WriteOffBody {
+    /// # Errors
+    /// What the API has no room for.
+    pub(super) fn of(key: &TitleKey<'_>) -> Result<Self, &'static str> {
+        Ok(Self { convenio: key.convenio.parse().map_err(|_| "the convênio is not a number")? })
+    }
+}
+
+/// The answer to a write-off.
+#[derive(Deserialize)]
+pub(super) struct WrittenOffBody {
+    #[serde(rename = "dataBaixa")]
+    pub(super) on: Option<String>,
+}
+
+/// `PATCH /boletos/{id}`: the convênio, one indicator, and what belongs to it.
+#[derive(Serialize)]
+pub(super) struct AmendBody {
+    #[serde(rename = "numeroConvenio")]
+    convenio: u64,
+    #[serde(rename = "indicadorNovaDataVencimento", skip_serializing_if = "Option::is_none")]
+    with_due_date: Option<&'static str>,
+    #[serde(rename = "alteracaoData", skip_serializing_if = "Option::is_none")]
+    due_date: Option<NewDueDate>,
+    #[serde(rename = "indicadorIncluirAbatimento", skip_serializing_if = "Option::is_none")]
+    with_abatement: Option<&'static str>,
+    #[serde(rename = "abatimento", skip_serializing_if = "Option::is_none")]
+    abatement: Option<NewAbatement>,
+}
+
+#[derive(Serialize)]
+struct NewDueDate {
+    #[serde(rename = "novaDataVencimento")]
+    due_date: String,
+}
+
+#[derive(Serialize)]
+struct NewAbatement {
+    #[serde(rename = "valorAbatimento")]
+    amount: Box<RawValue>,
+}
+
+impl AmendBody {
+    /// # Errors
+    /// What the API has no room for.
+    pub(super) fn of(key: &TitleKey<'_>, change: Amended) -> Result<Self, &'static str> {
+        let convenio = key.convenio.parse().map_err(|_| "the convênio is not a number")?;
+        let nothing =
+            Self { convenio, with_due_date: None, due_date: None, with_abatement: None, abatement: None };
+        Ok(match change {
+            Amended::DueDate(date) => {
+                let due_date = Some(NewDueDate { due_date: date.format(DATE).to_string() });
+                Self { with_due_date: Some("S"), due_date, ..nothing }
+            }
+            Amended::Abatement(amount) => {
+                let abatement = Some(NewAbatement { amount: values::number(amount) });
+                Self { with_abatement: Some("S"), abatement, ..nothing }
+            }
+        })
+    }
+}
+
+/// The one thing that a change changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Amended {
+    DueDate(NaiveDate),
+    Abatement(Cents),
+}
+
 /// A tax id as the number that the bank makes of it; `None` for one with letters.
 pub(super) fn tax_number(tax_id: &TaxId) -> Option<u64> {
     tax_id.as_str().parse().ok()
@@ -171,18 +243,6 @@ fn street(address: &Address) -> String {
     line
 }
 
-/// A number with exactly two decimals, written digit by digit.
-fn money(amount: Cents) -> Box<RawValue> {
-    let Cents(cents) = amount;
-    RawValue::from_string(format!(
-        "{}{}.{:02}",
-        if cents < 0 { "-" } else { "" },
-        cents.abs() / 100,
-        cents.abs() % 100
-    ))
-    .expect("digits, a point and two digits are a number in JSON")
-}
-
 /// The answer to a registration.
 #[derive(Deserialize)]
 pub(super) struct RegisteredBody {
@@ -192,8 +252,6 @@ pub(super) struct RegisteredBody {
     pub(super) linha_digitavel: Option<String>,
     #[serde(rename = "codigoBarraNumerico")]
     pub(super) barcode: Option<String>,
-    #[serde(rename = "numeroContratoCobranca")]
-    pub(super) contract: Option<Value>,
     #[serde(rename = "qrCode")]
     pub(super) qr_code: Option<QrCodeBody>,
 }
@@ -227,26 +285,4 @@ pub(super) struct TitleBody {
 /// A date of the bank's; blank and zero dates are none.
 pub(super) fn date(text: &str) -> Option<NaiveDate> {
     NaiveDate::parse_from_str(text.trim(), DATE).ok()
-}
-
-/// An amount as the bank wrote it (`12`, `12.5`, `"12.50"`), in cents; `None` for what is no amount of cents.
-pub(super) fn cents(raw: &RawValue) -> Option<Cents> {
-    let text = raw.get().trim_matches('"').trim();
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    let fraction = match fraction.trim_end_matches('0') {
-        "" => Cow::Borrowed("00"),
-        short if short.len() == 1 => Cow::Owned(format!("{short}0")),
-        exact => Cow::Borrowed(exact),
-    };
-    if whole.is_empty() || !is_digits(whole) || fraction.len() != 2 || !is_digits(&fraction) {
-        return None;
-    }
-    let whole: i64 = whole.parse().ok()?;
-    whole.checked_mul(100)?.checked_add(fraction.parse().ok()?).map(Cents)
-}
-
-/// Text that may have come as a number; blanks and zeros, with which the bank fills what it does not know, are none.
-pub(super) fn given(value: Option<Value>) -> Option<String> {
-    value.and_then(text).filter(|text| text.bytes().any(|byte| byte != b'0'))
 }

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqsign_aws_v4::{Credential, RequestSigner};
@@ -16,14 +17,14 @@ use sha2::{Digest, Sha256};
 
 use crate::connectors::channels::{ChannelError, Notice, Receipt};
 use crate::connectors::egress::EgressPolicy;
-use crate::connectors::http::{Answer, HttpClient, HttpClientError, HttpConfig, Request};
+use crate::connectors::http::{Answer, HttpClient, HttpClientError, HttpConfig, HttpError, Request};
 
 use super::config::SqsConfig;
 use super::queue::Queue;
 use super::wire::{Batch, BatchBody, Message, SentBody, size_bytes};
 use super::{credentials, error};
 
-const BATCH_MAX: usize = 10;
+pub(super) const BATCH_MAX: usize = 10;
 const CALL_BYTES_MAX: usize = 256 * 1024;
 /// More regions than AWS has.
 const REGIONS_MAX: usize = 64;
@@ -98,8 +99,20 @@ impl Client {
     }
 
     async fn call(&self, queue: &Queue, target: &'static str, body: Bytes) -> Result<Answer, ChannelError> {
+        let request = self.request(queue, target, body, Duration::ZERO).await?;
+        self.exchange(request).await.map_err(|lost| error::of_lost(&lost))
+    }
+
+    /// A signed request. SQS may think about it for `wait` before the usual deadline begins.
+    pub(super) async fn request(
+        &self,
+        queue: &Queue,
+        target: &'static str,
+        body: Bytes,
+        wait: Duration,
+    ) -> Result<Request, ChannelError> {
         let mut request = Request::new(Method::POST, queue.endpoint.clone());
-        request.timeout = Some(self.config.timeout);
+        request.timeout = Some(wait + self.config.timeout);
         request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
         request.headers.insert(HeaderName::from_static("x-amz-target"), HeaderValue::from_static(target));
         let digest =
@@ -107,7 +120,11 @@ impl Client {
         request.headers.insert(HeaderName::from_static("x-amz-content-sha256"), digest);
         request.body = body;
         self.sign(&queue.region, &mut request).await?;
-        self.http.send(request).await.map_err(|lost| error::of_lost(&lost))
+        Ok(request)
+    }
+
+    pub(super) async fn exchange(&self, request: Request) -> Result<Answer, HttpError> {
+        self.http.send(request).await
     }
 
     async fn sign(&self, region: &str, request: &mut Request) -> Result<(), ChannelError> {

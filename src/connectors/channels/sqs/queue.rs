@@ -22,10 +22,32 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    /// A queue that a caller named for a tenant.
     pub(super) fn open(
         config: &SqsConfig,
         policy: &EgressPolicy,
         tenant: &TenantId,
+        queue_url: &str,
+        region: Option<&str>,
+    ) -> Result<Self, String> {
+        let rules = config.tenants.get(tenant.as_str()).unwrap_or(&config.queues);
+        Self::open_under(config, policy, Some(rules), queue_url, region)
+    }
+
+    /// A queue that the operator named; what callers may name does not bind it.
+    pub(super) fn of_operator(
+        config: &SqsConfig,
+        policy: &EgressPolicy,
+        queue_url: &str,
+        region: Option<&str>,
+    ) -> Result<Self, String> {
+        Self::open_under(config, policy, None, queue_url, region)
+    }
+
+    fn open_under(
+        config: &SqsConfig,
+        policy: &EgressPolicy,
+        rules: Option<&QueueRules>,
         queue_url: &str,
         region: Option<&str>,
     ) -> Result<Self, String> {
@@ -42,7 +64,9 @@ impl Queue {
             return Err("a queue URL ends in an account number and a queue name".to_owned());
         };
         check_names(account, name)?;
-        check_rules(config.tenants.get(tenant.as_str()).unwrap_or(&config.queues), account, name)?;
+        if let Some(rules) = rules {
+            check_rules(rules, account, name)?;
+        }
         let region = region
             .or_else(|| region_of(parsed.host_str()?))
             .or(config.region.as_deref())

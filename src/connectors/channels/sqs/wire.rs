@@ -2,6 +2,8 @@
 //!
 //! **Owns** nothing. **Limits**: ten entries a batch.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::connectors::channels::Notice;
@@ -138,4 +140,87 @@ pub(super) struct FailedEntry {
 pub(super) struct ErrorBody {
     #[serde(rename = "__type")]
     pub(super) kind: Option<String>,
+}
+
+/// `ReceiveMessage`
+#[derive(Serialize)]
+pub(super) struct Receive<'a> {
+    #[serde(rename = "QueueUrl")]
+    pub(super) queue_url: &'a str,
+    #[serde(rename = "MaxNumberOfMessages")]
+    pub(super) messages_max: usize,
+    #[serde(rename = "WaitTimeSeconds")]
+    pub(super) wait_s: u64,
+    #[serde(rename = "VisibilityTimeout")]
+    pub(super) visibility_s: u64,
+    #[serde(rename = "MessageAttributeNames")]
+    pub(super) attributes: [&'static str; 1],
+}
+
+/// The answer to `ReceiveMessage`; an empty queue leaves the list out.
+#[derive(Deserialize)]
+pub(super) struct ReceivedBody {
+    #[serde(rename = "Messages", default)]
+    pub(super) messages: Vec<ReceivedEntry>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ReceivedEntry {
+    #[serde(rename = "MessageId")]
+    pub(super) message_id: String,
+    #[serde(rename = "ReceiptHandle")]
+    pub(super) receipt_handle: String,
+    #[serde(rename = "Body")]
+    pub(super) body: String,
+    #[serde(rename = "MessageAttributes", default)]
+    pub(super) attributes: HashMap<String, ReceivedAttribute>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ReceivedAttribute {
+    #[serde(rename = "StringValue")]
+    pub(super) value: Option<String>,
+}
+
+/// `DeleteMessageBatch`
+#[derive(Serialize)]
+pub(super) struct DeleteBatch<'a> {
+    #[serde(rename = "QueueUrl")]
+    queue_url: &'a str,
+    #[serde(rename = "Entries")]
+    entries: Vec<Deletion<'a>>,
+}
+
+#[derive(Serialize)]
+struct Deletion<'a> {
+    #[serde(rename = "Id")]
+    id: String,
+    #[serde(rename = "ReceiptHandle")]
+    receipt_handle: &'a str,
+}
+
+impl<'a> DeleteBatch<'a> {
+    /// Entries are known by their place.
+    pub(super) fn of(queue: &'a Queue, receipts: &'a [String]) -> Self {
+        let entry = |(place, receipt): (usize, &'a String)| Deletion {
+            id: place.to_string(),
+            receipt_handle: receipt,
+        };
+        Self { queue_url: &queue.url, entries: receipts.iter().enumerate().map(entry).collect() }
+    }
+}
+
+/// The answer to `DeleteMessageBatch`.
+#[derive(Deserialize)]
+pub(super) struct DeletedBody {
+    #[serde(rename = "Successful", default)]
+    pub(super) successful: Vec<DeletedEntry>,
+    #[serde(rename = "Failed", default)]
+    pub(super) failed: Vec<FailedEntry>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct DeletedEntry {
+    #[serde(rename = "Id")]
+    pub(super) id: String,
 }

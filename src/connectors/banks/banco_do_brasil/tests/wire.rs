@@ -2,14 +2,15 @@
 
 use serde_json::value::RawValue;
 
-use super::super::wire::{RegisterBody, cents};
+use super::super::wire::RegisterBody;
 use super::*;
+use crate::connectors::banks::values::cents;
 use crate::domain::money::Cents;
 
 /// Everything that a registration says, against the field names of the bank's manual.
 #[test]
 fn a_registration_reads_as_the_manual_says() {
-    let shop = Shop::new();
+    let shop = shop();
     let body = serde_json::to_string(&RegisterBody::of(&shop.request(), false).unwrap()).unwrap();
     let expected = concat!(
         r#"{"numeroConvenio":3128557,"numeroCarteira":17,"numeroVariacaoCarteira":35,"codigoModalidade":1,"#,
@@ -26,7 +27,7 @@ fn a_registration_reads_as_the_manual_says() {
 
 #[test]
 fn amounts_are_written_digit_by_digit() {
-    let mut shop = Shop::new();
+    let mut shop = shop();
     for (amount, written) in
         [(1, "0.01"), (10, "0.10"), (100, "1.00"), (12_590, "125.90"), (9_999_999_999, "99999999.99")]
     {
@@ -56,7 +57,7 @@ fn amounts_are_read_digit_by_digit() {
 
 #[test]
 fn a_long_address_keeps_its_number() {
-    let mut shop = Shop::new();
+    let mut shop = shop();
     shop.boleto.payer.address.street = "Á".repeat(60);
     let body = serde_json::to_value(RegisterBody::of(&shop.request(), false).unwrap()).unwrap();
     let line = body["pagador"]["endereco"].as_str().unwrap();
@@ -66,7 +67,7 @@ fn a_long_address_keeps_its_number() {
 
 #[tokio::test]
 async fn the_sign_in_and_the_call_carry_what_the_manual_says() {
-    let shop = Shop::new();
+    let shop = shop();
     let body = fixture::registered(&shop, "");
     let server = super::bank(move || reply(201, body.clone())).await;
     connector(&server.address).register(&shop.request()).await.unwrap();

@@ -1,0 +1,106 @@
+//! Itaú (341), cash_management v2. Derived from public sources, not certified by the bank.
+//!
+//! **Owns** the connections under each account's certificate, and the tokens.
+//! **Fails** as [`BankError`] says.
+//! **Limits**: fines and interest in per cent; no discounts, no guarantor, no abatement with the registration and no
+//! terms of late payment, whose fields the public sources do not give in full. The Pix of this bank (bolecode) lives in
+//! another API and is not asked for. No payments are listed: they are seen by looking open boletos up.
+
+mod agreement;
+mod client;
+pub mod config;
+mod wire;
+
+use std::sync::Arc;
+
+use crate::connectors::http::HttpClient;
+use crate::connectors::secret::policy::SecretPolicy;
+use crate::domain::bank_account::BankAccount;
+use crate::domain::boleto::BankResponse;
+use crate::domain::boleto::amendment::AmendPart;
+use crate::domain::boleto::issuer::Issuer;
+use crate::domain::violation::Violation;
+
+use super::expressible::Expressible;
+use super::{
+    AmendRequest, Bank, BankError, CancelRequest, Capabilities, CodesFrom, LookUp, LookUpRequest, Proposal,
+    RegisterAnswer, RegisterRequest, credentials, secured,
+};
+use client::Client;
+use config::ItauConfig;
+
+/// What the bank changes, one part a call.
+const AMENDS: &[AmendPart] = &[AmendPart::DueDate, AmendPart::Fine, AmendPart::Abatement];
+/// The credential beside those of every bank that knows us by a certificate.
+const API_KEY: &str = "api_key";
+
+/// The connector. Cheap to clone; clones share tokens and connections.
+#[derive(Debug, Clone)]
+pub struct Itau {
+    client: Arc<Client>,
+}
+
+impl Itau {
+    /// A connector that reads the secrets that `secrets` lets callers name, and calls under the limits of `http`, which
+    /// must be a client for configured addresses.
+    pub fn new(config: ItauConfig, secrets: SecretPolicy, http: HttpClient) -> Self {
+        Self { client: Arc::new(Client::new(config, secrets, http)) }
+    }
+}
+
+impl Bank for Itau {
+    fn capabilities(&self, _account: &BankAccount) -> Capabilities {
+        Capabilities {
+            alphanumeric_cnpj: self.client.config().alphanumeric_cnpj,
+            repeatable: true,
+            look_up: true,
+            settle_after: self.client.config().settle_after,
+            codes: CodesFrom::Us,
+            amend: AMENDS,
+            cancel: true,
+            payments: false,
+        }
+    }
+
+    fn check(&self, account: &BankAccount) -> Vec<Violation> {
+        let mut found = account.issuer.violations();
+        if !matches!(account.issuer, Issuer::Itau { .. }) {
+            found.push(Violation::new("issuer", "must be an agreement with Itaú"));
+        }
+        let [id, secret, certificate, private_key] = secured::CREDENTIALS;
+        let needed = [id, secret, certificate, private_key, API_KEY];
+        found.extend(credentials::check(account, "Itaú", &needed, &[]));
+        found
+    }
+
+    fn supports(&self, proposal: &Proposal<'_>) -> Vec<Violation> {
+        let expressible = Expressible {
+            bank: "Itaú",
+            alphanumeric_cnpj: self.client.config().alphanumeric_cnpj,
+            fine_amount: false,
+            interest_amount: false,
+            abatement: false,
+            decimals: 5,
+        };
+        expressible.violations(proposal)
+    }
+
+    async fn register(&self, request: &RegisterRequest<'_>) -> Result<RegisterAnswer, BankError> {
+        self.client.register(request).await.map(RegisterAnswer::Registered)
+    }
+
+    async fn look_up(&self, request: &LookUpRequest<'_>) -> Result<LookUp, BankError> {
+        self.client.look_up(request).await
+    }
+
+    async fn amend(&self, request: &AmendRequest<'_>) -> Result<BankResponse, BankError> {
+        self.client.amend(request).await
+    }
+
+    async fn cancel(&self, request: &CancelRequest<'_>) -> Result<BankResponse, BankError> {
+        self.client.cancel(request).await
+    }
+}
+
+#[cfg(test)]
+mod tests;
