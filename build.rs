@@ -5,11 +5,12 @@ use std::{env, error, fs};
 
 use protox::prost::Message;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "bursar/boleto/v1/boleto.proto",
     "bursar/boleto/v1/boleto_service.proto",
     "bursar/boleto/v1/bank_account.proto",
     "bursar/boleto/v1/bank_account_service.proto",
+    "bursar/boleto/v1/reconciliation.proto",
     "bursar/control/v1/control.proto",
     "bursar/control/v1/control_service.proto",
     "bursar/notification/v1/endpoint.proto",

@@ -1,7 +1,7 @@
 //! The command line: arguments in, one command run, an exit code out.
 //!
 //! What it shows and does goes over the same gRPC as for everybody else; only `serve`, `sandbox` and `bench` open
-//! a house of their own, `store` opens databases without one, and `config` reads a configuration without opening anything.
+//! a house of their own, `store` and `import` open databases without one, and `config` reads a configuration without opening anything.
 //!
 //! **Owns** nothing. **Fails** with one of the codes of [`Exit`], after saying on stderr why.
 //! **Limits**: an answer is waited for as long as `--timeout` says; a file that is read holds at most 1 MiB.
@@ -21,6 +21,7 @@ mod endpoint;
 mod exit;
 mod failure;
 pub mod house;
+mod import;
 mod info;
 mod input;
 mod paging;
@@ -135,6 +136,9 @@ enum ClientCommand {
     Drain,
     /// Show version, store and readiness of the service
     Info,
+    /// Take over what another service has
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// Move a closed store into another database
     #[command(subcommand)]
     Store(store::StoreCommand),
@@ -168,6 +172,7 @@ async fn ask(global: &Global, command: ClientCommand, screen: &mut Screen) -> Re
     let command = match command {
         ClientCommand::Config(command) => return config::run(command, screen),
         ClientCommand::Store(command) => return store::run(command, global, screen).await,
+        ClientCommand::Import(command) => return import::run(command, global, screen).await,
         command => command,
     };
     let connection = Connection::open(&global.address, global.timeout).await?;
@@ -181,7 +186,7 @@ async fn ask(global: &Global, command: ClientCommand, screen: &mut Screen) -> Re
         ClientCommand::Actor(command) => actor::run(command, &connection, screen).await,
         ClientCommand::Drain => drain::run(&connection, screen).await,
         ClientCommand::Info => info::run(&connection, screen).await,
-        ClientCommand::Config(_) | ClientCommand::Store(_) => unreachable!("dealt with above"),
+        ClientCommand::Config(_) | ClientCommand::Import(_) | ClientCommand::Store(_) => unreachable!("dealt with above"),
     }
 }
 

@@ -19,7 +19,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-use crate::actors::config::{NotificationConfig, RegistrationConfig, SupervisionConfig};
+use crate::actors::config::{
+    NotificationConfig, ReconciliationConfig, RegistrationConfig, SupervisionConfig,
+};
 use crate::actors::queue_consumer::config::IngressConfig;
 use crate::connectors::banks::BanksConfig;
 use crate::connectors::channels::ChannelsConfig;
@@ -51,6 +53,7 @@ pub struct Config {
     pub work: WorkConfig,
     pub breaker: BreakerConfig,
     pub registration: RegistrationConfig,
+    pub reconciliation: ReconciliationConfig,
     pub notification: NotificationConfig,
     pub ingress: IngressConfig,
     pub supervision: SupervisionConfig,

@@ -7,6 +7,7 @@
 //! **Limits**: `[api]` and `[limits]` in the configuration; past one, `RESOURCE_EXHAUSTED` with a time to wait.
 
 pub mod api;
+mod bank_account_resync;
 mod bank_account_service;
 mod boleto_amend;
 mod boleto_batch;
@@ -28,6 +29,7 @@ mod endpoint_service;
 pub mod gate;
 mod layer;
 mod page_token;
+mod reconciliation;
 mod request;
 pub mod status;
 mod streams;

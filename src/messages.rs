@@ -12,6 +12,7 @@ pub mod boleto_registrar;
 pub mod house;
 pub mod known_queues;
 pub mod notifier;
+pub mod reconciler;
 pub mod queue_consumer;
 
 pub use self::backlogs::Backlogs;
@@ -22,3 +23,4 @@ pub use self::house::{House, Registrar};
 pub use self::known_queues::KnownQueues;
 pub use self::notifier::NotifierMessage;
 pub use self::queue_consumer::QueueConsumerMessage;
+pub use self::reconciler::ReconcilerMessage;

@@ -37,12 +37,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use banks::boleto_api::CAIXA_ALREADY_ON_FILE;
 pub use banks::cashier::NotPaid;
 pub use banks::file::{PaidBy, Payment};
+pub use banks::itau::ALREADY_ON_FILE as ITAU_ALREADY_ON_FILE;
+pub use banks::santander::{ALREADY_ON_FILE as SANTANDER_ALREADY_ON_FILE, WORKSPACE as SANTANDER_WORKSPACE};
 pub use inbox::ReceivedMessage;
 pub use ledger::{Effect, EffectKind};
 pub use process::run_process;
-pub use banks::santander::WORKSPACE as SANTANDER_WORKSPACE;
 pub use script::{Act, BankName, Behaviour, Party, Script, Times};
 pub use tls::TlsFiles;
 pub use world::World;

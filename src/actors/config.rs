@@ -35,6 +35,34 @@ pub struct RegistrationConfig {
     pub ask_again_after: Duration,
 }
 
+/// `[reconciliation]`: how banks are asked what was paid and taken off file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReconciliationConfig {
+    /// Whether banks are asked.
+    pub enabled: bool,
+    /// From the end of one run of an account to the begin of its next: 1 s to 7 days.
+    #[serde(with = "humantime_serde")]
+    pub every: Duration,
+    /// How far before the last day asked for the next run begins, for what banks post late: up to 90 days.
+    #[serde(with = "humantime_serde")]
+    pub lookback: Duration,
+    /// How far back a run begins at most, the first one of an account among them: 1 day to 5 years.
+    #[serde(with = "humantime_serde")]
+    pub history: Duration,
+    /// Accounts of one bank that are asked about at a time: 1 to 1,000.
+    pub in_flight_max: u32,
+    /// The wait after the first attempt that was no whole run; doubles from there.
+    #[serde(with = "humantime_serde")]
+    pub retry_base: Duration,
+    /// The longest wait between two attempts.
+    #[serde(with = "humantime_serde")]
+    pub retry_cap: Duration,
+    /// The deadline of a whole run: 1 s to 1 day.
+    #[serde(with = "humantime_serde")]
+    pub run_timeout: Duration,
+}
+
 /// `[notification]`: how owners are told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

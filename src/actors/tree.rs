@@ -7,6 +7,7 @@
 //! │   ├─ notifiers   one child a kind of channel
 //! │   ├─ registrars  one child a bank, with a queue per bank account inside it
 //! │   ├─ clerks      one child a bank, for orders about what it has on file
+//! │   ├─ reconcilers one child a bank, for what was paid there
 //! │   ├─ analysis, sync_batcher, payment_poller
 //! └─ ingress         boletos_to_register, transfer_listener
 //! ```
@@ -24,6 +25,7 @@ use tokio::sync::{Notify, watch};
 use super::boleto_clerk::{self, BoletoClerk};
 use super::boleto_registrar::{self, BoletoRegistrar};
 use super::notifier::{self, Notifier};
+use super::reconciler::{self, Reconciler};
 use super::queue_consumer::{self, QueueConsumer};
 use super::store_watcher::StoreWatcher;
 use crate::config::Config;
@@ -38,7 +40,7 @@ use crate::domain::work::{RetryPolicy, kind};
 use crate::messages::house::Readiness;
 use crate::messages::{
     Backlogs, BankAccounts, House, KnownQueues, Registrar, boleto_clerk as clerk_messages,
-    boleto_registrar as registrar_messages, notifier as notifier_messages, queue_consumer as consumer_messages,
+    boleto_registrar as registrar_messages, notifier as notifier_messages, reconciler as reconciler_messages, queue_consumer as consumer_messages,
 };
 use crate::store::boleto::{BoletoDraft, Created};
 use crate::store::boleto_order_settle::{OrderSettled, OrderSettlement};
@@ -108,6 +110,7 @@ pub fn build(
     };
     let (registrars, registrar_specs) = builder.registrars()?;
     let clerk_specs = builder.clerks(&registrars);
+    let reconciler_specs = builder.reconcilers(&registrars);
     let (channels, notifier_specs) = builder.notifiers()?;
     let queue_consumer = builder.queue_consumer(&channels);
     let (creating, returns) = (builder.store.clone(), builder.returns(registration_policy(config)));
@@ -136,11 +139,17 @@ pub fn build(
         secrets: builder.secrets.clone(),
         registration_attempts_max: i64::from(config.registration.attempts_max),
         delivery_attempts_max: i64::from(config.notification.attempts_max),
+        reconciles: config.reconciliation.enabled,
         calendar: Calendar::with_extra(config.calendar.extra_holidays.iter().copied()),
     };
     let spec = SupervisorSpec::new("house", Strategy::RestForOne)
         .child(ChildSpec::supervisor(builder.foundation(readiness)))
-        .child(ChildSpec::supervisor(builder.workers(notifier_specs, registrar_specs, clerk_specs)))
+        .child(ChildSpec::supervisor(builder.workers([
+            ("notifiers", notifier_specs),
+            ("registrars", registrar_specs),
+            ("clerks", clerk_specs),
+            ("reconcilers", reconciler_specs),
+        ])))
         .child(ChildSpec::supervisor(builder.ingress(queue_consumer)));
     Ok((Arc::new(house), ChildSpec::supervisor(builder.bounded(spec, OnMeltdown::Escalate))))
 }
@@ -175,21 +184,17 @@ impl Builder<'_> {
         self.bounded(spec, OnMeltdown::Escalate)
     }
 
-    fn workers(
-        &self,
-        notifiers: Vec<ChildSpec>,
-        registrars: Vec<ChildSpec>,
-        clerks: Vec<ChildSpec>,
-    ) -> SupervisorSpec {
-        let shelf = |id: &str, specs: Vec<ChildSpec>| {
+    fn workers(&self, shelves: [(&str, Vec<ChildSpec>); 4]) -> SupervisorSpec {
+        let shelf = |(id, specs): (&str, Vec<ChildSpec>)| {
             let spec = SupervisorSpec::new(id, Strategy::OneForOne);
             let spec = specs.into_iter().fold(spec, SupervisorSpec::child);
             ChildSpec::supervisor(self.bounded(spec, self.park()))
         };
-        let spec = SupervisorSpec::new("workers", Strategy::OneForOne)
-            .child(shelf("notifiers", notifiers))
-            .child(shelf("registrars", registrars))
-            .child(shelf("clerks", clerks))
+        let spec = SupervisorSpec::new("workers", Strategy::OneForOne);
+        let spec = shelves
+            .into_iter()
+            .map(shelf)
+            .fold(spec, SupervisorSpec::child)
             .child(ChildSpec::disabled("analysis", "not built yet"))
             .child(ChildSpec::disabled("sync_batcher", "not built yet"))
             .child(ChildSpec::disabled("payment_poller", "not built yet"));
@@ -313,6 +318,35 @@ impl Builder<'_> {
             self.patient(BoletoClerk::spec(provider.as_str(), means))
         };
         registrars.iter().map(clerk).collect()
+    }
+
+    /// The reconcilers, who share each bank's connector with its registrar.
+    fn reconcilers(&self, registrars: &BTreeMap<Provider, Registrar>) -> Vec<ChildSpec> {
+        let config = &self.config.reconciliation;
+        let policy = RetryPolicy { base: config.retry_base, cap: config.retry_cap };
+        let reconciler = |(provider, registrar): (&Provider, &Registrar)| {
+            if !config.enabled {
+                return ChildSpec::disabled(provider.as_str(), "reconciliation.enabled is false");
+            }
+            let prefix = reconciler_messages::queue_prefix(provider.as_str());
+            // An account has one row at a time.
+            let limit = QueueLimit { in_flight_max: 1, rate_per_minute: 0 };
+            let places = self.places(limit, config.in_flight_max as usize, &prefix);
+            let means = reconciler::Means {
+                claimer: self.claimer(prefix, kind::BOLETO_RECONCILE, places, policy),
+                bank: registrar.connector.clone(),
+                accounts: self.accounts.clone(),
+                office: self.offices.office(reconciler::OFFICE),
+                hints: self.hints.clone(),
+                changes: self.changes.clone(),
+                config: config.clone(),
+                delivery_attempts_max: i64::from(self.config.notification.attempts_max),
+                poll_interval: self.config.work.poll_interval,
+                drain_timeout: self.config.work.drain_timeout,
+            };
+            self.patient(Reconciler::spec(provider.as_str(), means))
+        };
+        registrars.iter().map(reconciler).collect()
     }
 
     fn notifiers(

@@ -3,6 +3,7 @@
 mod create;
 mod get;
 mod list;
+mod resync;
 mod update;
 
 use std::path::Path;
@@ -29,6 +30,8 @@ pub(super) enum AccountCommand {
     Get(get::GetArgs),
     /// List all
     List(PageArgs),
+    /// Move the counter of its numbers ahead, past the bank's highest, after a restore from a backup
+    Resync(resync::ResyncArgs),
     /// Change what the flags name, or all that may change as a file says it
     Update(Box<update::UpdateArgs>),
 }
@@ -42,6 +45,7 @@ pub(super) async fn run(
         AccountCommand::Create(args) => create::run(*args, connection, screen).await,
         AccountCommand::Get(args) => get::run(args, connection, screen).await,
         AccountCommand::List(args) => list::run(args, connection, screen).await,
+        AccountCommand::Resync(args) => resync::run(args, connection, screen).await,
         AccountCommand::Update(args) => update::run(*args, connection, screen).await,
     }
 }

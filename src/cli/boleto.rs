@@ -1,15 +1,22 @@
 //! `bursar boleto`: issues, finds, follows and reads boletos.
 
+mod amend;
 mod batch;
+mod cancel;
 mod create;
+mod differences;
 mod export;
 mod get;
+mod history;
 mod list;
+mod order;
 mod parse;
 mod quote;
+mod reconcile;
 mod record_payment;
 mod register;
 mod render;
+mod resolve;
 mod terms;
 mod watch;
 
@@ -43,6 +50,20 @@ pub(super) enum BoletoCommand {
     Render(render::RenderArgs),
     /// Ask the bank again now instead of at the next attempt
     Register { id: String },
+    /// Have the bank change its amount, due date or charges, as far as the bank can
+    Amend(Box<amend::AmendArgs>),
+    /// Take one off file (baixa)
+    Cancel(order::OrderArgs),
+    /// End a review by a person's decision
+    Resolve(resolve::ResolveArgs),
+    /// Ask banks now what was paid and taken off file, and show in what they and we disagree
+    Reconcile(reconcile::ReconcileArgs),
+    /// List in what banks and we disagree, newest first
+    Differences(differences::DifferencesArgs),
+    /// Say that a difference has been looked at
+    Settle(differences::SettleArgs),
+    /// Show everything that happened to one
+    History { id: String },
     /// Read and check a line or barcode of any bank
     Parse(parse::ParseArgs),
     /// Follow changes as they are committed, a line for each, until interrupted
@@ -64,6 +85,13 @@ pub(super) async fn run(
         BoletoCommand::Quote(args) => quote::run(args, connection, screen).await,
         BoletoCommand::Render(args) => render::run(args, connection, screen).await,
         BoletoCommand::Register { id } => register::run(id, connection, screen).await,
+        BoletoCommand::Amend(args) => amend::run(*args, connection, screen).await,
+        BoletoCommand::Cancel(args) => cancel::run(args, connection, screen).await,
+        BoletoCommand::Resolve(args) => resolve::run(args, connection, screen).await,
+        BoletoCommand::Reconcile(args) => reconcile::run(args, connection, screen).await,
+        BoletoCommand::Differences(args) => differences::run(args, connection, screen).await,
+        BoletoCommand::Settle(args) => differences::settle(args, connection, screen).await,
+        BoletoCommand::History { id } => history::run(id, connection, screen).await,
         BoletoCommand::Parse(args) => parse::run(args, connection, screen).await,
         BoletoCommand::Watch(args) => watch::run(args, connection, screen).await,
     }

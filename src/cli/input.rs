@@ -42,7 +42,11 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, wrapper: Option<&str>) -> R
 }
 
 /// Reads a JSON document; `source` is what an error calls the place that it came from.
-pub(super) fn parse<T: DeserializeOwned>(text: &str, wrapper: Option<&str>, source: &str) -> Result<T, Failure> {
+pub(super) fn parse<T: DeserializeOwned>(
+    text: &str,
+    wrapper: Option<&str>,
+    source: &str,
+) -> Result<T, Failure> {
     serde_json::from_str(unwrapped(text, wrapper)).map_err(|error| {
         let place = format!("{source}, line {} column {}", error.line(), error.column());
         let description = match error.classify() {

@@ -12,6 +12,7 @@ pub mod node;
 pub mod parsed;
 pub mod process;
 pub mod queue;
+pub mod reconciliation;
 pub mod work;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};

@@ -3,6 +3,7 @@
 //! **Owns** the world's process, which ends when this one does. **Fails** when a port is taken or the world does not open.
 //! **Limits**: loopback only; the world's bank forgets its titles when it ends, the ledger stays.
 
+pub mod banks;
 mod demo;
 mod outside;
 
@@ -88,19 +89,19 @@ fn settings(
 ) -> Sources {
     let loopback = r#"["127.0.0.1"]"#;
     // A list of TOML is written as one of JSON.
-    let folders = json!([outside::secrets_folder(data_dir)]).to_string();
+    let folders = json!([outside::secrets_folder(data_dir), outside::tls_folder(outside)]).to_string();
     let mut sources = Sources::of_process(None)
         .with("data_dir", data_dir.display().to_string())
         .with("api.listen", args.listen.to_string())
-        .with("banks.banco_do_brasil.api_url", outside.bank_url.clone())
-        .with("banks.banco_do_brasil.token_url", outside.token_url.clone())
-        // The world's bank keeps or loses a title at once, so "not found" counts soon.
-        .with("banks.banco_do_brasil.settle_after", "2s")
+        .with("banks.development.enabled", "true")
         .with("secrets.folders", folders)
         .with("channels.sqs.endpoint", outside.sqs_url.clone())
         .with("channels.sqs.region", "us-east-1")
         .with("channels.sqs.credentials.access_key_id", secrets.sqs_key_id.to_string())
         .with("channels.sqs.credentials.secret_access_key", secrets.sqs_key.to_string());
+    for (key, value) in banks::settings(outside) {
+        sources = sources.with(&key, value);
+    }
     for channel in ["sqs", "webhook"] {
         let key = |name: &str| format!("channels.{channel}.egress.{name}");
         sources = sources

@@ -30,6 +30,15 @@ fn arguments_that_exclude_each_other_are_refused() {
     assert!(!taken(&["boleto", "create", "--file", "-", "--amount-cents", "1"]));
     assert!(!taken(&["boleto", "create", "--file", "-", "--payer-name", "Ana"]));
     assert!(!taken(&["boleto", "create", "--payer-file", "-", "--payer-name", "Ana"]));
+    assert!(taken(&["boleto", "create", "--fine-percentage", "2", "--discount", "2027-01-05=5%"]));
+    assert!(!taken(&["boleto", "create", "--fine-percentage", "2", "--fine-amount-cents", "1"]));
+    assert!(!taken(&["boleto", "create", "--file", "-", "--hold-registration"]));
+    assert!(!taken(&["boleto", "create", "--file", "-", "--abatement-cents", "1"]));
+    assert!(!taken(&["boleto", "record-payment", "b"]), "an amount is required, and may be 0");
+    assert!(taken(&["boleto", "export", "--format", "csv", "--status", "paid", "--after-id", "b"]));
+    assert!(!taken(&["boleto", "render", "b"]) && taken(&["boleto", "render", "b", "-o", "-"]));
+    assert!(!taken(&["account", "create", "--file", "-", "--when-fine-or-interest", "x"]));
+    assert!(taken(&["account", "update", "a", "--when-fine-or-interest", ""]));
     assert!(taken(&["account", "create", "--file", "-"]));
     assert!(taken(&["account", "create", "--issuer", "banco_do_brasil", "--convenio", "3128557"]));
     assert!(!taken(&["account", "create"]));
@@ -283,4 +292,59 @@ async fn a_configuration_is_shown_without_its_password() {
     assert_eq!(exit, Exit::Success);
     assert!(json_of(&out)["store"]["url"].is_string());
     assert!(!out.contains("hunter2"), "{out}");
+}
+
+#[tokio::test]
+async fn an_export_that_is_cut_off_says_where_to_go_on() {
+    let Shown { exit, out, err } = house().await.shows(&["boleto", "export"]).await;
+    assert_eq!(exit, Exit::Unavailable);
+    let ids: Vec<Value> = out.lines().map(|line| json_of(line)["id"].clone()).collect();
+    assert_eq!(ids, ["a", "b", "c"]);
+    assert!(err.starts_with("to go on from here, give --after-id c\n"), "{err}");
+    let csv = house().await.shows(&["boleto", "export", "--format", "csv"]).await.out;
+    assert_eq!(csv.lines().count(), 4, "a heading and three lines: {csv}");
+    let rest = house().await.shows(&["boleto", "export", "--format", "csv", "--after-id", "0"]).await.out;
+    assert_eq!(rest.lines().count(), 3, "what goes on has its heading already: {rest}");
+}
+
+#[tokio::test]
+async fn a_batch_says_a_line_what_became_of_each() {
+    let path = std::env::temp_dir().join(format!("bursar-batch-{}.jsonl", uuid::Uuid::now_v7()));
+    let text = "{\"amount_cents\":1,\"reference_id\":\"x\"}\n\n{\"amount_cents\":0}\n";
+    std::fs::write(&path, text).unwrap();
+    let file = path.display().to_string();
+    let Shown { exit, out, err } = house().await.shows(&["boleto", "batch", "--file", &file, "--json"]).await;
+    std::fs::remove_file(&path).unwrap();
+    let lines: Vec<Value> = out.lines().map(json_of).collect();
+    assert_eq!((lines[0]["line"].clone(), lines[0]["boleto"]["id"].clone()), (json!(1), json!("x")));
+    assert_eq!(
+        (lines[1]["line"].clone(), lines[1]["error"]["reason"].clone()),
+        (json!(3), json!("INVALID_FIELDS"))
+    );
+    assert_eq!((exit, lines.len()), (Exit::InvalidInput, 2), "{err}");
+}
+
+#[tokio::test]
+async fn payments_quotes_and_pages_are_shown() {
+    let house = house().await;
+    let paid = house.shows(&[
+        "boleto",
+        "record-payment",
+        "b",
+        "--paid-amount-cents",
+        "5",
+        "--request-id",
+        "r",
+        "--json",
+    ]);
+    let paid = json_of(&paid.await.out);
+    assert_eq!(
+        (paid["payment"]["amount_cents"].clone(), paid["boleto"]["id"].clone()),
+        (json!(5), json!("b"))
+    );
+    assert_eq!((paid["payment"]["payment_id"].clone(), paid["request_id"].clone()), (json!("r"), json!("r")));
+    let quote = house.shows(&["boleto", "quote", "b", "--on", "2027-01-16"]).await.out;
+    assert!(quote.contains("102,16") || quote.contains("102.16"), "{quote}");
+    let page = house.shows(&["boleto", "render", "b", "--output", "-"]).await;
+    assert_eq!((page.exit, page.out.as_str()), (Exit::Success, "a page"));
 }

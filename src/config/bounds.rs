@@ -49,7 +49,9 @@ pub(super) enum Rule {
     TraceFilter,
 }
 
-use Rule::{Count, Dates, LogFilter, PlainHttp, Ports, Schemes, Share, Socket, Span, Text, Texts, TraceFilter};
+use Rule::{
+    Count, Dates, LogFilter, PlainHttp, Ports, Schemes, Share, Socket, Span, Text, Texts, TraceFilter,
+};
 
 const RULES: &[(&str, Rule)] = &[
     ("data_dir", Text),
@@ -91,6 +93,13 @@ const RULES: &[(&str, Rule)] = &[
     ("registration.retry_cap", Span(MS, DAY)),
     ("registration.attempt_timeout", Span(100 * MS, HOUR)),
     ("registration.ask_again_after", Span(100 * MS, HOUR)),
+    ("reconciliation.every", Span(SECOND, 7 * DAY)),
+    ("reconciliation.lookback", Span(0, 90 * DAY)),
+    ("reconciliation.history", Span(DAY, 1_825 * DAY)),
+    ("reconciliation.in_flight_max", Count(1, 1_000)),
+    ("reconciliation.retry_base", Span(MS, HOUR)),
+    ("reconciliation.retry_cap", Span(MS, DAY)),
+    ("reconciliation.run_timeout", Span(SECOND, DAY)),
     ("notification.in_flight_max", Count(1, 10_000)),
     ("notification.per_endpoint_max", Count(1, 10_000)),
     ("notification.per_endpoint_rate_per_minute", Count(0, 1_000_000)),
@@ -119,6 +128,8 @@ const RULES: &[(&str, Rule)] = &[
     ("secrets.folders", Texts),
     ("banks.banco_do_brasil.app_key_parameter", Text),
     ("banks.banco_do_brasil.scope", Text),
+    ("banks.banco_do_brasil.movements_from_parameter", Text),
+    ("banks.banco_do_brasil.movements_until_parameter", Text),
     ("banks.banco_do_brasil.timeout", Span(10 * MS, 10 * MINUTE)),
     ("banks.banco_do_brasil.token_timeout", Span(10 * MS, 10 * MINUTE)),
     ("banks.banco_do_brasil.token_leeway", Span(0, HOUR)),
@@ -235,6 +246,8 @@ const RELATIONS: &[(&str, Order, &str, &str)] = &[
     ("banks.inter.timeout", Below, "registration.attempt_timeout", "a call is a part of an attempt"),
     ("banks.itau.timeout", Below, "registration.attempt_timeout", "a call is a part of an attempt"),
     ("banks.santander.timeout", Below, "registration.attempt_timeout", "a call is a part of an attempt"),
+    ("reconciliation.lookback", AtMost, "reconciliation.history", "a run begins within the history"),
+    ("reconciliation.retry_base", AtMost, "reconciliation.retry_cap", "waits grow from the one to the other"),
     ("notification.per_endpoint_max", AtMost, "notification.in_flight_max", "one endpoint is one of all"),
     ("notification.retry_base", AtMost, "notification.retry_cap", "waits grow from the one to the other"),
     ("channels.sqs.timeout", Below, "notification.attempt_timeout", "a call is a part of an attempt"),

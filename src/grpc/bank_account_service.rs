@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use super::bank_account_resync;
 use super::boleto_service::split_page;
 use super::convert::bank_account as convert;
 use super::gate::Gate;
 use super::page_token;
+use super::reconciliation;
 use super::request;
 use super::status::ApiError;
 use crate::connectors::banks::Bank as _;
@@ -35,9 +37,8 @@ impl BankAccountService for BankAccounts {
         request: Request<proto::CreateBankAccountRequest>,
     ) -> Result<Response<proto::CreateBankAccountResponse>, Status> {
         let account = self.create(request.into_inner()).await?;
-        Ok(Response::new(proto::CreateBankAccountResponse {
-            bank_account: Some(convert::to_proto(&account)),
-        }))
+        let bank_account = Some(self.with_counter(&account).await?);
+        Ok(Response::new(proto::CreateBankAccountResponse { bank_account }))
     }
 
     async fn get_bank_account(
@@ -50,7 +51,8 @@ impl BankAccountService for BankAccounts {
             None => return Err(ApiError::field("key", "id or external_id is required").into()),
         };
         let account = self.find(&key).await?;
-        Ok(Response::new(proto::GetBankAccountResponse { bank_account: Some(convert::to_proto(&account)) }))
+        let bank_account = Some(self.with_counter(&account).await?);
+        Ok(Response::new(proto::GetBankAccountResponse { bank_account }))
     }
 
     async fn list_bank_accounts(
@@ -73,13 +75,55 @@ impl BankAccountService for BankAccounts {
         request: Request<proto::UpdateBankAccountRequest>,
     ) -> Result<Response<proto::UpdateBankAccountResponse>, Status> {
         let account = self.update(request.into_inner()).await?;
-        Ok(Response::new(proto::UpdateBankAccountResponse {
-            bank_account: Some(convert::to_proto(&account)),
-        }))
+        let bank_account = Some(self.with_counter(&account).await?);
+        Ok(Response::new(proto::UpdateBankAccountResponse { bank_account }))
+    }
+
+    async fn resync_bank_account(
+        &self,
+        request: Request<proto::ResyncBankAccountRequest>,
+    ) -> Result<Response<proto::ResyncBankAccountResponse>, Status> {
+        let account = bank_account_resync::resync(&self.gate, request.into_inner()).await?;
+        let bank_account = Some(self.with_counter(&account).await?);
+        Ok(Response::new(proto::ResyncBankAccountResponse { bank_account }))
+    }
+
+    async fn reconcile_bank_account(
+        &self,
+        request: Request<proto::ReconcileBankAccountRequest>,
+    ) -> Result<Response<proto::ReconcileBankAccountResponse>, Status> {
+        Ok(Response::new(reconciliation::reconcile(&self.gate, request.into_inner()).await?))
+    }
+
+    async fn list_reconciliations(
+        &self,
+        request: Request<proto::ListReconciliationsRequest>,
+    ) -> Result<Response<proto::ListReconciliationsResponse>, Status> {
+        Ok(Response::new(reconciliation::list(&self.gate, request.into_inner()).await?))
+    }
+
+    async fn list_differences(
+        &self,
+        request: Request<proto::ListDifferencesRequest>,
+    ) -> Result<Response<proto::ListDifferencesResponse>, Status> {
+        Ok(Response::new(reconciliation::differences(&self.gate, request.into_inner()).await?))
+    }
+
+    async fn settle_difference(
+        &self,
+        request: Request<proto::SettleDifferenceRequest>,
+    ) -> Result<Response<proto::SettleDifferenceResponse>, Status> {
+        Ok(Response::new(reconciliation::settle(&self.gate, request.into_inner()).await?))
     }
 }
 
 impl BankAccounts {
+    /// The account as the protocol has it, with where its counter stands now.
+    async fn with_counter(&self, account: &BankAccount) -> Result<proto::BankAccount, ApiError> {
+        let next = self.gate.house()?.store.next_sequence(&account.issuer.range_key()).await?;
+        Ok(convert::with_counter(account, next))
+    }
+
     async fn find(&self, key: &AccountKey) -> Result<BankAccount, ApiError> {
         let house = self.gate.house()?;
         // An operator who asks wants what is there now, not what is at hand.

@@ -120,7 +120,10 @@ mod tests {
     #[test]
     fn an_items_error_says_all_that_a_calls_error_says() {
         let told = told(ApiError::Invalid(vec![Violation::new("amount_cents", "too small")]));
-        assert_eq!((told.code, told.reason.as_str()), (tonic::Code::InvalidArgument.into(), "INVALID_FIELDS"));
+        assert_eq!(
+            (told.code, told.reason.as_str()),
+            (tonic::Code::InvalidArgument.into(), "INVALID_FIELDS")
+        );
         assert_eq!(told.violations[0].field, "amount_cents");
         assert!(told.message.contains("too small"));
     }

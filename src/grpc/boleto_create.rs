@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-pub(super) use self::check::{Subscriptions, check_due_date};
 use self::check::{Checked, Found, Owner, check};
+pub(super) use self::check::{Subscriptions, check_due_date};
 use super::convert::boleto as convert;
 use super::gate::Gate;
 use super::request;

@@ -30,7 +30,6 @@ use crate::store::request_key::RequestKey;
 
 /// How often an end is looked for that another process may have written.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-const REASON_CHARS_MAX: usize = 255;
 
 /// What every order says of itself.
 pub(super) struct Asked {
@@ -57,11 +56,8 @@ impl Asked {
         if version < 0 {
             violations.push(Violation::new("version", "must not be negative"));
         }
-        let reason = request::optional_text("reason", reason, REASON_CHARS_MAX, violations);
-        if reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
-            violations.push(Violation::new("reason", "required"));
-        }
-        Self { id, version, reason: reason.unwrap_or_default(), key }
+        let reason = request::reason(reason, violations);
+        Self { id, version, reason, key }
     }
 }
 

@@ -81,8 +81,7 @@ fn check(
         violations.push(Violation::new("version", "must not be negative"));
     }
     let code = request.bank_response_code;
-    let response_code =
-        request::optional_text("bank_response_code", code, CODE_CHARS_MAX, &mut violations);
+    let response_code = request::optional_text("bank_response_code", code, CODE_CHARS_MAX, &mut violations);
     let payment_id =
         request::optional_text("payment_id", request.payment_id, PAYMENT_ID_CHARS_MAX, &mut violations);
     let external_id = payment_id.unwrap_or(request_id);

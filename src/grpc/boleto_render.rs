@@ -14,7 +14,8 @@ use self::instructions::{instructions, payment_place};
 use super::gate::Gate;
 use super::status::ApiError;
 use crate::documents::{
-    Bank, BoletoDocument, Format, PIX_EMV_BYTES_MAX, Party, Resolution, Standing, date, postal_address, render as draw,
+    Bank, BoletoDocument, Format, PIX_EMV_BYTES_MAX, Party, Resolution, Standing, date, postal_address,
+    render as draw,
 };
 use crate::domain::bank_account::BankAccount;
 use crate::domain::boleto::Boleto;

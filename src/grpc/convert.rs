@@ -8,6 +8,7 @@ pub mod order;
 pub mod payment;
 pub mod process;
 pub mod queue;
+pub mod reconciliation;
 pub mod tree;
 pub mod work;
 

@@ -13,6 +13,7 @@ use crate::store::request_key::RequestKey;
 /// Grows when the same body would be read differently, so that an old key is never taken for another body's.
 const BODY_VERSION: u8 = 1;
 const REQUEST_ID_CHARS_MAX: usize = 128;
+const REASON_CHARS_MAX: usize = 255;
 
 /// An id, or one violation.
 pub fn id<T: std::str::FromStr>(field: &str, text: &str) -> Result<T, ApiError> {
@@ -61,6 +62,15 @@ pub fn optional_text(
         violations.push(Violation::new(field, "no control characters"));
     }
     (!text.is_empty()).then_some(text)
+}
+
+/// Why somebody did something, in their own words: 1 to 255 characters.
+pub fn reason(text: String, violations: &mut Vec<Violation>) -> String {
+    let reason = optional_text("reason", text, REASON_CHARS_MAX, violations);
+    if reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
+        violations.push(Violation::new("reason", "required"));
+    }
+    reason.unwrap_or_default()
 }
 
 /// The key of a request that names itself; none for one that does not.

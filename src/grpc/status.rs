@@ -4,7 +4,7 @@
 //! | reason | code | what the caller does |
 //! |---|---|---|
 //! | `INVALID_FIELDS` | INVALID_ARGUMENT | correct every field of `BadRequest` |
-//! | `BOLETO_NOT_FOUND`, `BANK_ACCOUNT_NOT_FOUND`, `ENDPOINT_NOT_FOUND`, `WORK_NOT_FOUND`, `ACTOR_NOT_FOUND` | NOT_FOUND | look for another |
+//! | `BOLETO_NOT_FOUND`, `BANK_ACCOUNT_NOT_FOUND`, `ENDPOINT_NOT_FOUND`, `DIFFERENCE_NOT_FOUND`, `WORK_NOT_FOUND`, `ACTOR_NOT_FOUND` | NOT_FOUND | look for another |
 //! | `REQUEST_ID_REUSED` | ALREADY_EXISTS | take another `request_id`, or send the first body |
 //! | `PAYMENT_ID_REUSED` | ALREADY_EXISTS | take another `payment_id`: under this one another payment is written down |
 //! | `EXTERNAL_ID_TAKEN` | ALREADY_EXISTS | take another name |
@@ -15,6 +15,9 @@
 //! | `ORDER_PENDING` | FAILED_PRECONDITION | wait for the end of the boleto's pending order |
 //! | `NOT_SUPPORTED_BY_BANK` | FAILED_PRECONDITION | do it otherwise; the words say what the bank cannot do |
 //! | `NOT_IN_REVIEW`, `NO_CODES` | FAILED_PRECONDITION | look at the boleto: this is no decision that it waits for |
+//! | `BANK_COUNTS` | FAILED_PRECONDITION | nothing: the account's bank chooses the numbers |
+//! | `RECONCILIATION_DISABLED` | FAILED_PRECONDITION | have the operator set `reconciliation.enabled` |
+//! | `DIFFERENCE_SETTLED` | FAILED_PRECONDITION | look at it: somebody was faster |
 //! | `WORK_RUNNING`, `WORK_ENDED`, `WORK_SUPERSEDED` | FAILED_PRECONDITION | look at the work first |
 //! | `CURSOR_OF_ANOTHER_STORE` | FAILED_PRECONDITION | watch from `0` or from now on; the changes were moved to another store |
 //! | `ACTOR_NOT_CONTROLLABLE` | FAILED_PRECONDITION | look at the tree first |
@@ -62,6 +65,9 @@ pub enum ApiError {
     NotSupportedByBank(String),
     NotInReview(BoletoStatus),
     NoCodes,
+    BankCounts,
+    ReconciliationDisabled,
+    DifferenceSettled,
     CursorOfAnotherStore,
     WorkRunning,
     WorkEnded(WorkState),
@@ -165,6 +171,18 @@ impl From<ApiError> for Status {
             ApiError::NoCodes => {
                 let words = "the boleto has no codes, so nobody could pay it as registered";
                 status(Code::FailedPrecondition, "NO_CODES", words)
+            }
+            ApiError::BankCounts => {
+                let words = "the bank chooses the numbers of this account";
+                status(Code::FailedPrecondition, "BANK_COUNTS", words)
+            }
+            ApiError::ReconciliationDisabled => {
+                let words = "reconciliation.enabled is false: no bank is asked what was paid";
+                status(Code::FailedPrecondition, "RECONCILIATION_DISABLED", words)
+            }
+            ApiError::DifferenceSettled => {
+                let words = "this difference was settled before, with another reason";
+                status(Code::FailedPrecondition, "DIFFERENCE_SETTLED", words)
             }
             ApiError::CursorOfAnotherStore => {
                 let words = "this cursor was made over another store; its place means nothing here";

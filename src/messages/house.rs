@@ -46,6 +46,8 @@ pub struct House {
     pub registration_attempts_max: i64,
     /// Attempts of a delivery at most.
     pub delivery_attempts_max: i64,
+    /// Whether banks are asked what was paid.
+    pub reconciles: bool,
     /// On which days banks settle.
     pub calendar: Calendar,
 }

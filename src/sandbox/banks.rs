@@ -7,7 +7,7 @@
 //! leniently, and each bank's page says where.
 
 mod banco_do_brasil;
-mod boleto_api;
+pub(super) mod boleto_api;
 mod bradesco;
 pub(super) mod cashier;
 mod codes;
@@ -15,13 +15,13 @@ mod desk;
 mod documents;
 pub(super) mod file;
 mod inter;
-mod itau;
+pub(super) mod itau;
 mod pix;
 mod rules;
 pub(super) mod santander;
 mod schema;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 mod token;
 
 use std::sync::Arc;

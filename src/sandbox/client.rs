@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::TlsFiles;
+
 static PROVIDER: Once = Once::new();
 
 /// What came back.
@@ -31,12 +33,30 @@ pub struct Client(reqwest::Client);
 
 impl Client {
     pub fn new() -> Self {
+        Self::built(|builder| builder)
+    }
+
+    /// One that believes the sandbox's authority, and shows its certificate if it is to.
+    pub fn behind_tls(files: &TlsFiles, with_certificate: bool) -> Self {
+        let read = |path: &Path| std::fs::read(path).unwrap();
+        Self::built(|builder| {
+            let authority = reqwest::Certificate::from_pem(&read(&files.ca_file)).unwrap();
+            let builder = builder.tls_certs_only([authority]);
+            if !with_certificate {
+                return builder;
+            }
+            let pem = [read(&files.certificate), read(&files.private_key)].concat();
+            builder.identity(reqwest::Identity::from_pem(&pem).unwrap())
+        })
+    }
+
+    fn built(with: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> Self {
         PROVIDER.call_once(|| {
             // Another test of this process may have installed it first.
             let _ = rustls::crypto::ring::default_provider().install_default();
         });
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
-        Client(client)
+        let builder = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10));
+        Client(with(builder).build().unwrap())
     }
 
     pub async fn get(&self, url: &str, headers: Vec<(&str, String)>) -> reqwest::Result<Answer> {
@@ -45,6 +65,15 @@ impl Client {
 
     pub async fn post(&self, url: &str, headers: Vec<(&str, String)>, body: &str) -> reqwest::Result<Answer> {
         send(self.0.post(url).body(body.to_owned()), headers).await
+    }
+
+    pub async fn patch(
+        &self,
+        url: &str,
+        headers: Vec<(&str, String)>,
+        body: &str,
+    ) -> reqwest::Result<Answer> {
+        send(self.0.patch(url).body(body.to_owned()), headers).await
     }
 }
 

@@ -174,4 +174,20 @@ mod tests {
         assert_eq!(waiting.await.unwrap(), 204);
         world.close().await;
     }
+
+    #[tokio::test]
+    async fn a_payment_comes_from_another_process() {
+        let dir = TempDir::new();
+        let world = World::open(WorldOptions::in_dir(dir.path())).await.unwrap();
+        let caller = crate::sandbox::banks::testing::Caller::basic();
+        let url = format!("{}/pay", world.addresses().control_url);
+        let payment = json!({"title": "1", "amount_cents": 100, "on": "2026-12-01", "by": "pix"});
+        assert_eq!(caller.posts(&url, &payment).await.status, 404);
+        let cheque = json!({"title": "1", "amount_cents": 100, "on": "2026-12-01", "by": "cheque"});
+        assert_eq!(caller.posts(&url, &cheque).await.status, 422);
+        let polls = format!("{}/inter-polls", world.addresses().control_url);
+        assert_eq!(caller.posts(&polls, &json!({"polls": 3})).await.status, 204);
+        assert_eq!(world.script().inter_polls(), 3);
+        world.close().await;
+    }
 }

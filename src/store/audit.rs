@@ -162,21 +162,55 @@ impl Store {
         let told = |status: Status, version: i64| {
             serde_json::json!({"status": status.as_str(), "version": version}).to_string()
         };
+        let deed = Deed {
+            id: draft.id,
+            tenant_id: &draft.tenant_id,
+            method: "ResolveBoleto",
+            subject_id: draft.boleto_id.0,
+            reason: &draft.reason,
+            before: told(before.status, before.version),
+            after: told(status, before.version + 1),
+            traceparent: draft.traceparent.as_deref(),
+            now: draft.now,
+        };
+        self.record_deed(transaction, deed).await
+    }
+
+    /// Writes down what a person did, in the transaction of the deed.
+    pub(super) async fn record_deed(
+        &self,
+        transaction: &DatabaseTransaction,
+        deed: Deed<'_>,
+    ) -> Result<(), StoreError> {
         let insert = self.statement(
             "insert into audit (id, tenant_id, at_us, method, subject_id, reason, before, after, traceparent)
-             values ($1, $2, $3, 'ResolveBoleto', $4, $5, $6, $7, $8)",
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             [
-                Value::from(draft.id),
-                Value::from(draft.tenant_id.as_str()),
-                Value::from(to_us(draft.now)),
-                Value::from(draft.boleto_id.0),
-                Value::from(draft.reason.as_str()),
-                Value::from(told(before.status, before.version)),
-                Value::from(told(status, before.version + 1)),
-                Value::from(draft.traceparent.clone()),
+                Value::from(deed.id),
+                Value::from(deed.tenant_id.as_str()),
+                Value::from(to_us(deed.now)),
+                Value::from(deed.method),
+                Value::from(deed.subject_id),
+                Value::from(deed.reason),
+                Value::from(deed.before),
+                Value::from(deed.after),
+                Value::from(deed.traceparent),
             ],
         );
         execute(transaction, insert).await?;
         Ok(())
     }
+}
+
+/// Something that a person did, before and after as JSON.
+pub(super) struct Deed<'a> {
+    pub id: Uuid,
+    pub tenant_id: &'a TenantId,
+    pub method: &'a str,
+    pub subject_id: Uuid,
+    pub reason: &'a str,
+    pub before: String,
+    pub after: String,
+    pub traceparent: Option<&'a str>,
+    pub now: DateTime<Utc>,
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::entities::boleto as entity;
 use super::request_key::{Entered, NewKey, RequestKey};
 use super::rows::Rows;
-use super::transaction::{all, execute};
+use super::transaction::execute;
 use super::{Store, StoreError, from_us, to_us};
 use crate::domain::boleto::barcode::Barcode;
 use crate::domain::boleto::event::EventType;

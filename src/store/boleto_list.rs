@@ -68,9 +68,7 @@ impl Store {
 
 impl BoletoFilter {
     fn of(&self, tenant: &TenantId) -> Select<entity::Entity> {
-        entity::Entity::find()
-            .filter(entity::Column::TenantId.eq(tenant.as_str()))
-            .filter(self.condition())
+        entity::Entity::find().filter(entity::Column::TenantId.eq(tenant.as_str())).filter(self.condition())
     }
 
     fn condition(&self) -> Condition {

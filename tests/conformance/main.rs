@@ -12,6 +12,7 @@ mod claims_ahead;
 mod documents;
 mod engine_machine;
 mod engine_model;
+mod import_superbowleto;
 mod manual;
 mod peer_grpc;
 mod peer_otlp;
@@ -20,12 +21,16 @@ mod peer_webhook;
 mod store_boletos;
 mod store_copy;
 mod store_deliveries;
+mod store_ingress;
 mod store_leader;
 mod store_notify;
 mod store_open;
+mod store_orders;
 mod store_pauses;
+mod store_payments;
 mod store_plans;
 mod store_queues;
+mod store_reconciliation;
 mod store_work;
 
 /// Runs a list of checks on both databases, as tests of their own.

@@ -7,6 +7,7 @@ use bursar::connectors::http::{HttpConfig, HttpUrl};
 use bursar::connectors::secret::SecretRef;
 use bursar::domain::ids::{EventId, TenantId};
 use bursar::proto::boleto::v1 as boleto;
+use bursar::proto::boleto::v1::boleto_service_client::BoletoServiceClient;
 use bursar::proto::control::v1::control_service_client::ControlServiceClient;
 use bursar::proto::control::v1::{ListWorkRequest, Work, WorkState};
 use chrono::DateTime;
@@ -205,4 +206,47 @@ async fn dead_letter(house: &SmallHouse, subject: &str) -> Work {
         }
     };
     tokio::time::timeout(PATIENCE, looking).await.expect("it is given up in time")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_house_reads_a_queue_that_the_usual_client_wrote_to() {
+    let moto = Moto::start().await;
+    let queue_url = moto.create_queue("boletos-to-register").await;
+    let house = SmallHouse::furnished(&[
+        ("channels.sqs.endpoint", moto.endpoint.as_str()),
+        ("ingress.boletos_to_register.queue_url", &queue_url),
+        ("ingress.boletos_to_register.region", "us-east-1"),
+        // This server waits for messages in one of its few threads.
+        ("ingress.boletos_to_register.wait", "1s"),
+    ])
+    .await;
+    let held =
+        boleto::CreateBoletoRequest { hold_registration: true, notification_opt_out: true, ..a_boleto() };
+    let made = house.creates(held).await;
+    assert_eq!(made.status(), boleto::BoletoStatus::Issued);
+    moto.send(&queue_url, "São João: no JSON").await;
+    moto.send(&queue_url, &format!("{{\"boleto_id\":\"{}\",\"issuer\":\"bradesco\"}}", made.id)).await;
+    let mut boletos = BoletoServiceClient::new(house.channel.clone());
+    let registered = async {
+        let mut pace = tokio::time::interval(std::time::Duration::from_millis(20));
+        loop {
+            pace.tick().await;
+            let request = boleto::GetBoletoRequest { id: made.id.clone() };
+            let found = boletos.get_boleto(request).await.expect("a boleto").into_inner().boleto;
+            if found.expect("it").status() == boleto::BoletoStatus::Registered
+                && moto.depth(&queue_url).await == 0
+            {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, registered).await.expect("registered, and both messages deleted");
+    let mut control = ControlServiceClient::new(house.channel.clone());
+    let request = ListWorkRequest { states: vec![WorkState::Discarded.into()], ..ListWorkRequest::default() };
+    let letters = control.list_work(request).await.expect("a list").into_inner().work;
+    let told: Vec<_> =
+        letters.iter().map(|letter| (letter.kind.as_str(), letter.last_error.as_str())).collect();
+    assert_eq!(told, [("ingress.boleto", "the body is no JSON")]);
+    house.close().await;
+    moto.stop().await;
 }

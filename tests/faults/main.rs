@@ -21,7 +21,12 @@ mod process;
 #[cfg(feature = "failpoints")]
 #[path = "../support/proxy.rs"]
 mod proxy;
+#[cfg(feature = "failpoints")]
+#[path = "../support/sender.rs"]
+mod sender;
 
+#[cfg(feature = "failpoints")]
+mod cancel_points;
 #[cfg(feature = "failpoints")]
 mod clock_jumps;
 #[cfg(feature = "failpoints")]
@@ -52,6 +57,8 @@ mod missed_process;
 mod one_leader;
 #[cfg(feature = "failpoints")]
 mod postgres_restarts;
+#[cfg(feature = "failpoints")]
+mod queue_crash;
 #[cfg(feature = "failpoints")]
 mod random_kills;
 #[cfg(feature = "failpoints")]

@@ -55,6 +55,14 @@ impl Shop {
         Ok(answer.into_inner().boleto.expect("an answer with its boleto"))
     }
 
+    /// Furnishes if need be, and makes the first boleto without having it registered.
+    pub async fn hold_back(&self, channel: &Channel) -> Result<proto::Boleto, Status> {
+        self.furnish(channel).await?;
+        let request = proto::CreateBoletoRequest { hold_registration: true, ..self.request(1) };
+        let answer = BoletoServiceClient::new(channel.clone()).create_boleto(request).await?;
+        Ok(answer.into_inner().boleto.expect("an answer with its boleto"))
+    }
+
     fn request(&self, number: usize) -> proto::CreateBoletoRequest {
         let due_date = chrono::Utc::now().date_naive() + chrono::Days::new(30);
         proto::CreateBoletoRequest {

@@ -129,6 +129,8 @@ drain_timeout = "10s"
 inline_deadline = "500ms"
 retry_base = "50ms"
 retry_cap = "200ms"
+[reconciliation]
+enabled = false
 [notification]
 retry_base = "50ms"
 retry_cap = "200ms"

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""An owner's side of SQS, played by the usual AWS client: makes a queue, and reads what was put into it.
+"""The other side of SQS, played by the usual AWS client: makes a queue, reads what was put into it, puts something into it.
 
     sqs_peer.py ENDPOINT create NAME        prints the queue's URL; a name that ends in `.fifo` makes a FIFO queue
     sqs_peer.py ENDPOINT receive URL MAX    prints a JSON list of at most MAX messages, in the order of arrival
+
+    sqs_peer.py ENDPOINT send URL BODY      prints the message's id
+    sqs_peer.py ENDPOINT depth URL          prints how many messages it holds, those included that somebody has in hand
 
 `receive` waits up to --wait seconds (default 5) for MAX messages, and deletes what it prints, so that no message is
 printed twice. Exits with 0 when the server did what it was asked, 1 when it refused or could not be reached.
@@ -63,6 +66,16 @@ def receive(sqs: Any, url: str, messages_max: int, wait_s: int) -> list[dict[str
     return received
 
 
+def send(sqs: Any, url: str, body: str) -> str:
+    return sqs.send_message(QueueUrl=url, MessageBody=body)["MessageId"]
+
+
+def depth(sqs: Any, url: str) -> int:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(answer[name]) for name in names)
+
+
 def plain(message: dict[str, Any]) -> dict[str, Any]:
     """A message without the parts that only its deletion needed."""
     sent = message.get("MessageAttributes", {})
@@ -75,7 +88,7 @@ def plain(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="An owner's side of SQS.")
+    parser = argparse.ArgumentParser(description="The other side of SQS.")
     parser.add_argument("endpoint")
     parser.add_argument("--region", default="us-east-1")
     acts = parser.add_subparsers(dest="act", required=True)
@@ -85,6 +98,11 @@ def arguments() -> argparse.Namespace:
     reading.add_argument("url")
     reading.add_argument("max", type=int)
     reading.add_argument("--wait", type=int, default=5, help="seconds")
+    sending = acts.add_parser("send")
+    sending.add_argument("url")
+    sending.add_argument("body")
+    counting = acts.add_parser("depth")
+    counting.add_argument("url")
     return parser.parse_args()
 
 
@@ -94,6 +112,10 @@ def main() -> int:
     try:
         if given.act == "create":
             print(create(sqs, given.name))
+        elif given.act == "send":
+            print(json.dumps(send(sqs, given.url, given.body)))
+        elif given.act == "depth":
+            print(depth(sqs, given.url))
         else:
             print(json.dumps(receive(sqs, given.url, given.max, given.wait)))
     except (BotoCoreError, ClientError) as fault:

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bursar::domain::bank_account::Provider;
 use bursar::proto::boleto::v1::BoletoStatus;
 use bursar::proto::control::v1::{DrainRequest, NodeKind, NodeStatus, WorkState};
 use bursar::sandbox::Behaviour;
@@ -16,32 +17,42 @@ const REGISTRAR: &str = "house/workers/registrars/banco_do_brasil";
 async fn the_tree_shows_every_actor_and_those_that_are_not_there() {
     let house = House::new().open().await;
     let tree = house.operator().tree().await;
-    let paths: Vec<(&str, NodeStatus)> =
-        tree.iter().map(|node| (node.path.as_str(), node.status())).collect();
+    let paths: Vec<(String, NodeStatus)> =
+        tree.iter().map(|node| (node.path.clone(), node.status())).collect();
     use NodeStatus::{Disabled, Running};
+    let one = |path: &str, status| vec![(path.to_owned(), status)];
+    // A shelf has a child for every bank.
+    let shelf = |name: &str, status| {
+        let path = format!("house/workers/{name}");
+        let children = Provider::ALL.map(|provider| (format!("{path}/{}", provider.as_str()), status));
+        [vec![(path, Running)], children.to_vec()].concat()
+    };
     let whole = [
-        ("root", Running),
-        ("api", Running),
-        ("house", Running),
-        ("house/foundation", Running),
-        ("house/foundation/store", Running),
-        ("house/foundation/bell", Disabled),
-        ("house/foundation/runner", Running),
-        ("house/foundation/reaper", Running),
-        ("house/foundation/leader", Running),
-        ("house/foundation/archiver", Running),
-        ("house/workers", Running),
-        ("house/workers/notifiers", Running),
-        ("house/workers/notifiers/sqs", Running),
-        ("house/workers/notifiers/webhook", Running),
-        ("house/workers/registrars", Running),
-        (REGISTRAR, Running),
-        ("house/workers/analysis", Disabled),
-        ("house/workers/sync_batcher", Disabled),
-        ("house/workers/payment_poller", Disabled),
-        ("house/ingress", Running),
-        ("house/ingress/transfer_listener", Disabled),
-    ];
+        one("root", Running),
+        one("api", Running),
+        one("house", Running),
+        one("house/foundation", Running),
+        one("house/foundation/store", Running),
+        one("house/foundation/bell", Disabled),
+        one("house/foundation/runner", Running),
+        one("house/foundation/reaper", Running),
+        one("house/foundation/leader", Running),
+        one("house/foundation/archiver", Running),
+        one("house/workers", Running),
+        one("house/workers/notifiers", Running),
+        one("house/workers/notifiers/sqs", Running),
+        one("house/workers/notifiers/webhook", Running),
+        shelf("registrars", Running),
+        shelf("clerks", Running),
+        shelf("reconcilers", Disabled),
+        one("house/workers/analysis", Disabled),
+        one("house/workers/sync_batcher", Disabled),
+        one("house/workers/payment_poller", Disabled),
+        one("house/ingress", Running),
+        one("house/ingress/boletos_to_register", Disabled),
+        one("house/ingress/transfer_listener", Disabled),
+    ]
+    .concat();
     assert_eq!(paths, whole);
     for node in &tree {
         match node.status() {

@@ -5,16 +5,28 @@ mod support {
     #[expect(dead_code, reason = "stories open houses, not stores")]
     pub mod database;
     pub mod house;
+    pub mod sender;
 }
 
 mod a_bank_that_crashes_us_is_parked;
+mod a_boleto_is_printed;
 mod a_boleto_needs_somebody_to_tell;
 mod a_caller_that_hangs_up_changes_nothing;
+mod a_cancellation_meets_a_payment;
 mod a_dead_bank_is_probed_and_not_hammered;
 mod a_house_moves_to_postgresql;
+mod a_payment_is_written_down_once;
+mod a_person_ends_a_review;
+mod a_queue_asks_for_registrations;
+mod a_registration_is_held_back;
+mod a_shop_amends_a_boleto;
+mod a_shop_asks_what_is_owed;
+mod a_shop_cancels_a_boleto;
+mod a_shop_exports_its_boletos;
 mod a_shop_finds_its_boletos_again;
 mod a_slow_bank_does_not_keep_the_shop_waiting;
 mod a_watcher_misses_nothing;
+mod an_account_leads_to_another;
 mod an_operator_holds_queues_back;
 mod an_operator_keeps_bank_accounts;
 mod an_operator_pauses_actors;
@@ -26,13 +38,17 @@ mod an_operator_watches_the_tree;
 mod an_owner_who_stumbles_is_told_again;
 mod anybody_reads_any_line;
 mod every_bank_numbers_in_its_own_way;
+mod every_bank_speaks_its_own_protocol;
 mod everything_wrong_is_said_at_once;
 mod health_tells_life_from_readiness;
+mod many_boletos_are_asked_for_at_once;
 mod silence_is_never_a_no;
 mod the_bank_has_another_title_under_our_number;
 mod the_bank_wants_to_be_asked_otherwise;
 mod the_owner_is_told_of_a_registered_boleto;
+mod the_replaced_services_request_is_understood;
 mod the_same_request_makes_one_boleto;
 mod the_shop_asks_to_try_again_now;
 mod the_shop_learns_why_the_bank_refused;
 mod too_many_at_once_are_told_to_wait;
+mod what_was_agreed_stays_with_the_boleto;

@@ -6,6 +6,7 @@
 
 mod bank;
 mod operator;
+mod orders;
 mod owner;
 mod refusal;
 mod shop;
@@ -15,6 +16,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bursar::cli::house::OpenHouse;
+use bursar::proto::boleto::v1::BankAccount;
 use bursar::sandbox::{Script, World};
 use bursar::supervision::{Node, Status};
 use sea_orm::{ConnectionTrait, Database, DbErr, QueryResult, Statement};
@@ -24,6 +26,7 @@ use tonic::transport::Channel;
 
 pub use self::bank::Bank;
 pub use self::operator::{Operator, an_account};
+pub use self::orders::a_resolution;
 pub use self::owner::Owner;
 pub use self::refusal::Refusal;
 pub use self::shop::{Shop, a_boleto};
@@ -111,6 +114,28 @@ impl Opened {
 
     pub fn world(&self) -> &World {
         &self.surroundings.world
+    }
+
+    /// Opens a bank account with each of the world's banks but the first; none of them is the default.
+    pub async fn opens_accounts_elsewhere(&self) -> Vec<BankAccount> {
+        let mut opened = Vec::new();
+        for account in self.surroundings.accounts_elsewhere() {
+            let name = account.external_id.clone();
+            let answer = self.operator().opens_without_credentials(account).await;
+            opened.push(answer.unwrap_or_else(|status| panic!("{name}: {status:?}")));
+        }
+        opened
+    }
+
+    /// Gives a boleto the name that it had in the service before, as an import does.
+    pub async fn names_as_before(&self, legacy_id: &str, boleto_id: &str) {
+        let connection = Database::connect(&self.surroundings.database.url).await.expect("the database");
+        let id: uuid::Uuid = boleto_id.parse().expect("an id");
+        let enter = "insert into legacy_id (tenant_id, legacy_id, boleto_id) values ('default', $1, $2)";
+        let values = [legacy_id.into(), id.into()];
+        let statement = Statement::from_sql_and_values(connection.get_database_backend(), enter, values);
+        connection.execute_raw(statement).await.expect("the name is entered");
+        connection.close().await.expect("the database lets go");
     }
 
     /// A connection of somebody else's.

@@ -117,6 +117,17 @@ impl Moto {
         received
     }
 
+    /// Puts a message on the queue by the usual client.
+    pub async fn send(&self, url: &str, body: &str) {
+        judge("sqs_peer.py", &[&self.endpoint, "send", url, body], "").await.approved();
+    }
+
+    /// How many messages the queue holds, those included that somebody has in hand.
+    pub async fn depth(&self, url: &str) -> u64 {
+        let said = judge("sqs_peer.py", &[&self.endpoint, "depth", url], "").await.approved();
+        said.as_u64().expect("a number")
+    }
+
     /// Ends it as a crash would.
     pub async fn stop(mut self) {
         timeout(PATIENCE, self.child.kill()).await.expect("it ends").expect("it was ours to end");

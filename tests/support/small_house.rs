@@ -89,6 +89,7 @@ impl Outside {
             ("breaker.wait_base", "20ms"),
             ("breaker.wait_cap", "200ms"),
             ("registration.inline_deadline", "5s"),
+            ("reconciliation.enabled", "false"),
             ("notification.retry_base", "10ms"),
             ("work.poll_interval", "20ms"),
             ("channels.sqs.endpoint", &addresses.sqs_url),

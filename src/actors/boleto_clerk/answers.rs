@@ -13,6 +13,7 @@ use crate::domain::boleto::order::{Order, OrderState, Wish};
 use crate::domain::boleto::payment::{Payment, PaymentSource};
 use crate::domain::boleto::status::Status;
 use crate::domain::boleto::{BankResponse, Boleto};
+use crate::domain::money::Cents;
 use crate::store::boleto_order_settle::{Effect, OrderChange};
 
 /// What the boleto's own status leaves to be done.
@@ -69,9 +70,11 @@ pub(super) fn ended_at_the_bank(
     }
 }
 
-/// What was paid, as far as the bank tells. Its name is the day, so that a later report of the same payment can be told.
+/// What was paid beyond what is known, as far as the bank tells. Its name is the day, so that a later report of the same
+/// payment can be told.
 fn payment(boleto: &Boleto, title: &Title, now: DateTime<Utc>) -> Option<Payment> {
-    let (amount, paid_on) = (title.paid?, title.paid_on?);
+    let (paid, paid_on) = (title.paid?, title.paid_on?);
+    let amount = Some(Cents(paid.0 - boleto.paid.0)).filter(|amount| amount.0 > 0)?;
     Some(Payment {
         id: Uuid::now_v7(),
         boleto_id: boleto.id,
@@ -116,3 +119,6 @@ pub(super) fn refused(response: BankResponse) -> OrderChange {
 pub(super) fn ours(code: &str, words: &str) -> BankResponse {
     BankResponse { code: code.to_owned(), message: words.to_owned() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -421,6 +421,9 @@ fn report(settlement: &OrderSettlement, settled: OrderSettled) {
         (_, OrderChange::Ended { state, .. }) => {
             info!(%boleto_id, %order_id, state = state.as_str(), "order ended");
         }
+        (_, OrderChange::Later { state: WorkState::Scheduled, error, .. }) => {
+            debug!(%boleto_id, %order_id, %error, "order waits");
+        }
         (_, OrderChange::Later { error, .. }) => warn!(%boleto_id, %order_id, %error, "order left pending"),
         (_, OrderChange::GivenUp { error }) => {
             warn!(%boleto_id, %order_id, %error, "order given up: a dead letter");

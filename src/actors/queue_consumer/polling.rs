@@ -47,7 +47,10 @@ async fn receive_for_ever(means: &Means, myself: &Address<QueueConsumerMessage>)
                 // Places that no message came for go back at the end of this round.
                 let received: Vec<_> =
                     messages.into_iter().map_while(|message| Some((message, places.pop()?))).collect();
-                if !received.is_empty()
+                if received.is_empty() && means.config.wait.is_zero() {
+                    // A queue that does not wait itself is not to be asked without a pause.
+                    tokio::time::sleep(means.poll_interval).await;
+                } else if !received.is_empty()
                     && myself.send(QueueConsumerMessage::Received(received)).await.is_err()
                 {
                     // This incarnation has ended; what it had received comes again.

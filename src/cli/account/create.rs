@@ -28,6 +28,9 @@ pub(in crate::cli) struct CreateArgs {
     first_sequence: Option<i64>,
     #[command(flatten)]
     account: AccountFlags,
+    // Not among those: clap tells a group's members only where no other group is among them.
+    #[command(flatten)]
+    rules: RuleFlags,
 }
 
 #[derive(Args)]
@@ -82,15 +85,13 @@ struct AccountFlags {
     /// What the bank makes of a fraction of a cent: truncate or half_even [default: truncate]
     #[arg(long, value_name = "RULE")]
     rounding: Option<String>,
-    #[command(flatten)]
-    rules: RuleFlags,
 }
 
 /// When a boleto is issued under another account than the one that its request led to.
 #[derive(Args)]
 #[group(multiple = true)]
 pub(super) struct RuleFlags {
-    /// The account, by its external id, of boletos whose late payment is refused
+    /// The account, by its external id, of boletos whose late payment is refused; empty takes the rule away
     #[arg(long, value_name = "ID")]
     when_late_payment_refused: Option<String>,
     /// The account of boletos whose late payment is accepted
@@ -152,8 +153,6 @@ impl AccountFlags {
             name: self.beneficiary_name.unwrap_or_default(),
             tax_id: self.beneficiary_tax_id.unwrap_or_default(),
         };
-        let mut rules = None;
-        self.rules.apply(&mut rules);
         BankAccount {
             external_id: self.external_id.unwrap_or_default(),
             display_name: self.display_name.unwrap_or_default(),
@@ -163,7 +162,6 @@ impl AccountFlags {
             credentials: self.credentials.into_iter().collect(),
             is_default: self.is_default,
             rounding: self.rounding.unwrap_or_default(),
-            rules,
             ..BankAccount::default()
         }
     }
@@ -210,7 +208,11 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let account = match args.file {
         Some(file) => super::read(&file)?,
-        None => args.account.into_account(),
+        None => {
+            let mut account = args.account.into_account();
+            args.rules.apply(&mut account.rules);
+            account
+        }
     };
     let request_id = args.request_id.unwrap_or_else(|| Uuid::now_v7().to_string());
     let request = CreateBankAccountRequest {

@@ -29,6 +29,8 @@ pub(in crate::cli) struct UpdateArgs {
     file: Option<PathBuf>,
     #[command(flatten)]
     change: ChangeFlags,
+    #[command(flatten)]
+    rules: RuleFlags,
 }
 
 #[derive(Args)]
@@ -52,8 +54,6 @@ struct ChangeFlags {
     /// What the bank makes of a fraction of a cent: truncate or half_even
     #[arg(long, value_name = "RULE")]
     rounding: Option<String>,
-    #[command(flatten)]
-    rules: RuleFlags,
 }
 
 impl ChangeFlags {
@@ -67,7 +67,6 @@ impl ChangeFlags {
         set(&mut account.display_name, self.display_name);
         set(&mut account.provider, self.provider);
         set(&mut account.rounding, self.rounding);
-        self.rules.apply(&mut account.rules);
         if self.beneficiary_name.is_some() || self.beneficiary_tax_id.is_some() {
             let beneficiary = account.beneficiary.get_or_insert_default();
             set(&mut beneficiary.name, self.beneficiary_name);
@@ -96,6 +95,7 @@ pub(super) async fn run(
             let answer = connection.call(accounts.get_bank_account(request)).await?;
             let mut account = answer.bank_account.ok_or_else(Failure::empty_answer)?;
             args.change.apply(&mut account);
+            args.rules.apply(&mut account.rules);
             account
         }
     };

@@ -190,6 +190,7 @@ pub(super) fn settings(site: &Site, world: Option<&Addresses>, deliver: bool) ->
         "data_dir = {}\n[api]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = {}\n[notification]\nenabled = {deliver}\n\
          [secrets]\nenv_prefixes = [\"BURSAR_BENCH_\"]\n\
          [work]\ndrain_timeout = \"1s\"\n\
+         [reconciliation]\nenabled = false\n\
          [telemetry]\nlog_format = \"json\"\nlog_level = \"warn,bursar::grpc::api=info\"\n",
         quoted(&site.folder.display().to_string()),
         quoted(&site.store_url()),

@@ -22,7 +22,9 @@ use crate::cli::render::boleto;
 use crate::cli::screen::Screen;
 use crate::cli::table::{plain, safe};
 use crate::proto::boleto::v1::batch_create_result::Result as ItemResult;
-use crate::proto::boleto::v1::{BatchCreateBoletosRequest, BatchCreateResult, BatchError, CreateBoletoRequest};
+use crate::proto::boleto::v1::{
+    BatchCreateBoletosRequest, BatchCreateResult, BatchError, CreateBoletoRequest,
+};
 
 const LINE_BYTES_MAX: u64 = 64 * 1024;
 const REQUESTS_MAX: usize = 1_000;
@@ -140,7 +142,12 @@ fn words(told: &Value) -> String {
     let text = |pointer: &str| safe(&told.pointer(pointer).map(plain).unwrap_or_default());
     let line = text("/line");
     if told["error"].is_null() {
-        return format!("{line}  {}  {}  {}", text("/boleto/id"), text("/boleto/status"), text("/boleto/linha_digitavel"));
+        return format!(
+            "{line}  {}  {}  {}",
+            text("/boleto/id"),
+            text("/boleto/status"),
+            text("/boleto/linha_digitavel")
+        );
     }
     format!("{line}  {}: {}", text("/error/reason"), text("/error/message"))
 }

@@ -12,7 +12,6 @@ use crate::cli::connection::Connection;
 use crate::cli::failure::Failure;
 use crate::cli::render::boleto;
 use crate::cli::screen::Screen;
-use crate::cli::table::plain;
 use crate::proto::boleto::v1::{ExportBoletosRequest, ExportBoletosResponse};
 
 /// What stands in a line of CSV, by its place in the document.
@@ -101,8 +100,17 @@ fn heading() -> String {
 
 fn line(document: &Value) -> String {
     let fields: Vec<String> =
-        CSV.iter().map(|pointer| quoted(&document.pointer(pointer).map(plain).unwrap_or_default())).collect();
+        CSV.iter().map(|pointer| document.pointer(pointer).map(field).unwrap_or_default()).collect();
     format!("{}\r\n", fields.join(","))
+}
+
+/// A value as programs read it: nothing for what is absent.
+fn field(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => quoted(text),
+        other => other.to_string(),
+    }
 }
 
 fn quoted(text: &str) -> String {
@@ -128,7 +136,7 @@ mod tests {
             ..Boleto::default()
         };
         let line = line(&boleto::boleto(&made));
-        assert!(line.starts_with("b,0,false,false,100,,0,,") && line.ends_with("\r\n"), "{line}");
+        assert!(line.starts_with("b,unspecified,false,false,100,,0,,") && line.ends_with("\r\n"), "{line}");
         assert!(line.contains(",\"two\nlines\",,\"Silva, \"\"Zé\"\" & Filhos\",,"), "{line}");
         assert!(heading().contains(",payer_name,payer_tax_id,"));
     }

@@ -35,6 +35,10 @@ pub struct AccountInput {
     pub create_time: IgnoredAny,
     /// As `create_time`.
     pub update_time: IgnoredAny,
+    /// As `create_time`.
+    pub next_sequence: IgnoredAny,
+    /// As `create_time`.
+    pub sequences_left: IgnoredAny,
 }
 
 /// `Beneficiary`.
@@ -144,6 +148,8 @@ impl TryFrom<AccountInput> for BankAccount {
             version: input.version,
             create_time: None,
             update_time: None,
+            next_sequence: None,
+            sequences_left: None,
         })
     }
 }

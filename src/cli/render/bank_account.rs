@@ -22,7 +22,7 @@ pub const ROW: [Column; 7] = [
 ];
 
 /// What is shown of one.
-pub const DETAIL: [Column; 19] = [
+pub const DETAIL: [Column; 21] = [
     Column::plain("id", "/id"),
     Column::plain("external id", "/external_id"),
     Column::plain("name", "/display_name"),
@@ -39,6 +39,8 @@ pub const DETAIL: [Column; 19] = [
     Column::plain("default", "/is_default"),
     Column::plain("rounding", "/rounding"),
     Column::plain("rules", "/rules"),
+    Column::plain("next sequence", "/next_sequence"),
+    Column::plain("sequences left", "/sequences_left"),
     Column::plain("version", "/version"),
     Column::time("created", "/create_time"),
     Column::time("updated", "/update_time"),
@@ -88,6 +90,8 @@ pub fn bank_account(account: &BankAccount) -> Value {
         "version": account.version,
         "create_time": time(account.create_time.as_ref()),
         "update_time": time(account.update_time.as_ref()),
+        "next_sequence": account.next_sequence,
+        "sequences_left": account.sequences_left,
     });
     if let Some((bank, issuer)) = account.issuer.as_ref().map(issuer) {
         document[bank] = issuer;

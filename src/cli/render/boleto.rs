@@ -7,8 +7,8 @@ use super::{short, short_name_parser, time};
 use crate::cli::table::Column;
 use crate::proto::boleto::v1::{
     Address, BankAccountResolution, BankResponse, Boleto, BoletoChange, BoletoOrder, BoletoOrderKind,
-    BoletoOrderState, BoletoStatus, Charges, Discount, Fine, Guarantor, Interest, LatePayment, Payer, Payment,
-    QuoteBoletoResponse, ResolvedIssuer, discount, fine, interest,
+    BoletoOrderState, BoletoStatus, Charges, Discount, Fine, Guarantor, Interest, LatePayment, Payer,
+    Payment, QuoteBoletoResponse, ResolvedIssuer, discount, fine, interest,
 };
 
 /// Every status that a boleto may have, by its short name.
@@ -69,6 +69,15 @@ pub const PAYMENT: [Column; 7] = [
     Column::plain("source", "/source"),
     Column::plain("its name for it", "/payment_id"),
     Column::plain("bank code", "/bank_response_code"),
+];
+
+/// What is shown of an order to the bank.
+pub const ORDER: [Column; 5] = [
+    Column::plain("order", "/kind"),
+    Column::plain("state", "/state"),
+    Column::plain("reason", "/reason"),
+    Column::plain("bank code", "/bank_response/code"),
+    Column::plain("bank message", "/bank_response/message"),
 ];
 
 /// What is shown of a quote.
@@ -244,6 +253,7 @@ pub fn change(change: &BoletoChange) -> Value {
         "version": change.version,
         "boleto_id": change.boleto_id,
         "reference_id": change.reference_id,
+        "reason": change.reason,
     })
 }
 

@@ -6,7 +6,7 @@ use prost::Message;
 use prost_types::FileDescriptorSet;
 use serde_json::Value;
 
-use super::{bank_account, boleto, endpoint, node, parsed, process, queue, work};
+use super::{bank_account, boleto, endpoint, node, parsed, process, queue, reconciliation, work};
 use crate::proto::DESCRIPTOR_SET;
 
 /// The names of a message's fields, as the protocol has them.
@@ -73,6 +73,8 @@ fn the_names_of_every_document_are_the_protocols() {
         (boletos, "SantanderIssuer", bank_account::santander(&Default::default())),
         (boletos, "CaixaIssuer", bank_account::caixa(&Default::default())),
         (boletos, "InterIssuer", bank_account::inter(&Default::default())),
+        (boletos, "Reconciliation", reconciliation::reconciliation(&Default::default())),
+        (boletos, "Difference", reconciliation::difference(&Default::default())),
         (notification, "Endpoint", endpoint::endpoint(&Default::default())),
         (notification, "SqsDestination", endpoint::sqs(&Default::default())),
         (notification, "WebhookDestination", endpoint::webhook(&Default::default())),
@@ -108,11 +110,13 @@ fn enums_are_their_short_names() {
 #[test]
 fn every_pointer_of_a_view_points_into_its_document() {
     // A view that points past its document would silently show nothing for ever.
-    let views: [(&[crate::cli::table::Column], Value); 13] = [
+    let views: [(&[crate::cli::table::Column], Value); 15] = [
         (&boleto::DETAIL, boleto::boleto(&Default::default())),
         (&boleto::ROW, boleto::boleto(&Default::default())),
         (&bank_account::DETAIL, bank_account::bank_account(&Default::default())),
         (&bank_account::ROW, bank_account::bank_account(&Default::default())),
+        (&reconciliation::ROW, reconciliation::reconciliation(&Default::default())),
+        (&reconciliation::DIFFERENCE, reconciliation::difference(&Default::default())),
         (&endpoint::DETAIL, endpoint::endpoint(&Default::default())),
         (&work::DETAIL, work::work(&Default::default())),
         (&work::ROW, work::work(&Default::default())),

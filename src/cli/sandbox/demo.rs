@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tonic::transport::Channel;
 
 use super::super::sample;
+use super::banks;
 use super::outside::Secrets;
 use crate::proto::boleto::v1 as boleto;
 use crate::proto::boleto::v1::bank_account_service_client::BankAccountServiceClient;
@@ -26,12 +27,16 @@ use crate::sandbox::Addresses;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Numbers begin below this.
+const FIRST_SEQUENCE_MAX: i64 = 90_000_000;
 
 /// The demonstration.
 pub(super) struct Demo {
     address: String,
     outside: Addresses,
     account: boleto::BankAccount,
+    /// With the banks other than the first.
+    others: Vec<boleto::BankAccount>,
     webhook_secret: String,
 }
 
@@ -55,6 +60,7 @@ impl Demo {
             address: format!("http://{address}"),
             outside: outside.clone(),
             account,
+            others: banks::accounts(|credential| secrets.reference(credential, outside)),
             webhook_secret: secrets.webhook.to_string(),
         }
     }
@@ -63,7 +69,7 @@ impl Demo {
         Ok(Channel::from_shared(self.address.clone())?.connect().await?)
     }
 
-    /// Makes the bank account and the subscription, once per store. Returns the account's id.
+    /// Makes the bank accounts and the subscription, once per store. Returns the id of the default account.
     pub async fn furnish(&self) -> anyhow::Result<String> {
         let channel = self.channel().await?;
         let endpoint = notification::Endpoint {
@@ -79,22 +85,10 @@ impl Demo {
         let request = notification::CreateEndpointRequest { endpoint: Some(endpoint) };
         EndpointServiceClient::new(channel.clone()).create_endpoint(request).await?;
         let mut accounts = BankAccountServiceClient::new(channel);
-        let key = boleto::get_bank_account_request::Key::ExternalId(self.account.external_id.clone());
-        let known = accounts.get_bank_account(boleto::GetBankAccountRequest { key: Some(key) }).await;
-        let account = match known {
-            Ok(found) => found.into_inner().bank_account,
-            Err(status) if status.code() == tonic::Code::NotFound => {
-                let request = boleto::CreateBankAccountRequest {
-                    bank_account: Some(self.account.clone()),
-                    // The world's bank forgets its titles and this store does not, so numbers begin where they are new.
-                    first_sequence: Some(Utc::now().timestamp() % 1_000_000_000 + 1),
-                    request_id: String::new(),
-                };
-                accounts.create_bank_account(request).await?.into_inner().bank_account
-            }
-            Err(status) => return Err(status.into()),
-        };
-        Ok(account.context("the service answered without the account")?.id)
+        for account in &self.others {
+            open_account(&mut accounts, account).await?;
+        }
+        open_account(&mut accounts, &self.account).await
     }
 
     /// Makes a boleto and waits until its owner has been told. Returns what happened, for people.
@@ -161,6 +155,7 @@ impl Demo {
 The house is open.
   gRPC        {address}
   bank        {}
+  more banks  {}
   queue       {}
   webhook     {}
   ledger      {}
@@ -170,12 +165,70 @@ Three commands to paste:
   echo '{request}' | cargo run -q --{option} boleto create --file -
   grpcurl -plaintext {plain} bursar.boleto.v1.BoletoService/ListBoletos
 
+{}
 Magic amounts: 5000003 cents leaves the outcome unknown for a while, 5000004 is refused. Ctrl-C drains and ends.
 ",
             outside.bank_url,
+            self.other_banks(),
             outside.queue_url,
             outside.webhook_url,
             ledger.display(),
+            self.other_accounts(),
         )
     }
+
+    /// The addresses of the banks other than the first, one below the other.
+    fn other_banks(&self) -> String {
+        let banks = &self.outside.banks;
+        let addresses = [
+            banks.boleto_api_url.as_str(),
+            &banks.bradesco_apiregistro_url,
+            &banks.bradesco_shopfacil_url,
+            &banks.inter_api_url,
+            &banks.itau_api_url,
+            &banks.santander_api_url,
+        ];
+        addresses.join(&format!("\n{:14}", ""))
+    }
+
+    /// The accounts with them, and how their payers pay.
+    fn other_accounts(&self) -> String {
+        let names: Vec<_> = self.others.iter().map(|account| account.external_id.as_str()).collect();
+        let (names, control, today) = (names.join(", "), &self.outside.control_url, Utc::now().date_naive());
+        let payment = format!(r#"{{"title": "LINE", "amount_cents": 12590, "on": "{today}"}}"#);
+        format!(
+            "Other banks: put \"bank_account_external_id\" into the request, one of
+  {names}
+Somebody pays:
+  curl -H content-type:application/json -d '{payment}' {control}/pay
+"
+        )
+    }
+}
+
+/// Makes an account unless the store has it. Returns its id.
+async fn open_account(
+    accounts: &mut BankAccountServiceClient<Channel>,
+    account: &boleto::BankAccount,
+) -> anyhow::Result<String> {
+    let key = boleto::get_bank_account_request::Key::ExternalId(account.external_id.clone());
+    let known = accounts.get_bank_account(boleto::GetBankAccountRequest { key: Some(key) }).await;
+    let opened = match known {
+        Ok(found) => found.into_inner().bank_account,
+        Err(status) if status.code() == tonic::Code::NotFound => {
+            let by_the_bank = matches!(account.issuer, Some(boleto::bank_account::Issuer::Inter(_)));
+            // The world's banks forget their titles and this store does not, so numbers begin where they are new. They
+            // stay within the eight digits that the narrowest bank has.
+            let first = Utc::now().timestamp() % FIRST_SEQUENCE_MAX + 1;
+            let request = boleto::CreateBankAccountRequest {
+                bank_account: Some(account.clone()),
+                first_sequence: (!by_the_bank).then_some(first),
+                request_id: String::new(),
+            };
+            let opening = accounts.create_bank_account(request).await;
+            opening.with_context(|| format!("account {}", account.external_id))?.into_inner().bank_account
+        }
+        Err(status) => return Err(status.into()),
+    };
+    Ok(opened.context("the service answered without the account")?.id)
 }

@@ -15,6 +15,7 @@ use clap::Args;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+use super::banks::Credential;
 use crate::connectors::secret::SecretRef;
 use crate::sandbox::{Addresses, BankOptions, Ports, SandboxError, WorldOptions, ledger, run_process};
 
@@ -43,6 +44,8 @@ pub(super) struct Secrets {
     pub client_id: SecretRef,
     pub client_secret: SecretRef,
     pub app_key: SecretRef,
+    pub inner_user: SecretRef,
+    pub inner_password: SecretRef,
     pub sqs_key_id: SecretRef,
     pub sqs_key: SecretRef,
     pub webhook: SecretRef,
@@ -69,6 +72,8 @@ impl Secrets {
             client_id: keep("bank-client-id", &bank.client_id)?,
             client_secret: keep("bank-client-secret", &bank.client_secret)?,
             app_key: keep("bank-app-key", &bank.app_key)?,
+            inner_user: keep("bank-inner-user", &bank.inner_user)?,
+            inner_password: keep("bank-inner-password", &bank.inner_password)?,
             sqs_key_id: keep("sqs-key-id", "sandbox")?,
             sqs_key: keep("sqs-key", "sandbox")?,
             webhook: keep(WEBHOOK_SECRET_FILE, &webhook)?,
@@ -76,9 +81,30 @@ impl Secrets {
     }
 }
 
+impl Secrets {
+    /// The reference of what the banks know a caller by.
+    pub fn reference(&self, credential: Credential, outside: &Addresses) -> String {
+        let file = |path: &Path| format!("file:{}", path.display());
+        match credential {
+            Credential::ClientId => self.client_id.to_string(),
+            Credential::ClientSecret => self.client_secret.to_string(),
+            Credential::AppKey => self.app_key.to_string(),
+            Credential::InnerUser => self.inner_user.to_string(),
+            Credential::InnerPassword => self.inner_password.to_string(),
+            Credential::Certificate => file(&outside.tls.certificate),
+            Credential::PrivateKey => file(&outside.tls.private_key),
+        }
+    }
+}
+
 /// Where the secrets of a sandbox with this data directory are.
 pub(super) fn secrets_folder(data_dir: &Path) -> PathBuf {
     data_dir.join("secrets")
+}
+
+/// Where the world put what gets a house through its doors behind TLS.
+pub(super) fn tls_folder(outside: &Addresses) -> PathBuf {
+    outside.tls.ca_file.parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
 /// Where the ledger of a world with this data directory is.

@@ -198,32 +198,59 @@ impl BoletoService for Scripted {
         unasked()
     }
 
+    /// Gives back what was paid, named after the request.
     async fn record_payment(
         &self,
-        _: Request<boleto::RecordPaymentRequest>,
+        request: Request<boleto::RecordPaymentRequest>,
     ) -> Answer<boleto::RecordPaymentResponse> {
-        unasked()
+        let request = request.into_inner();
+        let payment = boleto::Payment {
+            amount_cents: request.paid_amount_cents,
+            payment_id: request.request_id,
+            ..Default::default()
+        };
+        let boleto = Some(Boleto { id: request.id, ..Boleto::default() });
+        Ok(Response::new(boleto::RecordPaymentResponse { boleto, payment: Some(payment) }))
     }
 
+    /// The same sum on every day.
     async fn quote_boleto(
         &self,
-        _: Request<boleto::QuoteBoletoRequest>,
+        request: Request<boleto::QuoteBoletoRequest>,
     ) -> Answer<boleto::QuoteBoletoResponse> {
-        unasked()
+        let on = request.into_inner().on;
+        Ok(Response::new(boleto::QuoteBoletoResponse { on, total_cents: 10_216, ..Default::default() }))
     }
 
+    /// The same page for all.
     async fn render_boleto(
         &self,
         _: Request<boleto::RenderBoletoRequest>,
     ) -> Answer<boleto::RenderBoletoResponse> {
-        unasked()
+        let content = b"a page".to_vec();
+        Ok(Response::new(boleto::RenderBoletoResponse { content, ..Default::default() }))
     }
 
+    /// Makes those that have an amount, each under its reference.
     async fn batch_create_boletos(
         &self,
-        _: Request<boleto::BatchCreateBoletosRequest>,
+        request: Request<boleto::BatchCreateBoletosRequest>,
     ) -> Answer<boleto::BatchCreateBoletosResponse> {
-        unasked()
+        use boleto::batch_create_result::Result as ItemResult;
+        let result = |request: CreateBoletoRequest| match request.amount_cents {
+            0 => ItemResult::Error(boleto::BatchError {
+                code: Code::InvalidArgument.into(),
+                reason: "INVALID_FIELDS".to_owned(),
+                ..Default::default()
+            }),
+            _ => ItemResult::Created(CreateBoletoResponse {
+                boleto: Some(Boleto { id: request.reference_id, ..Boleto::default() }),
+                ..Default::default()
+            }),
+        };
+        let results = request.into_inner().requests.into_iter().map(result);
+        let results = results.map(|result| boleto::BatchCreateResult { result: Some(result) }).collect();
+        Ok(Response::new(boleto::BatchCreateBoletosResponse { results }))
     }
 
     async fn resolve_boleto(
@@ -243,11 +270,17 @@ impl BoletoService for Scripted {
     type ExportBoletosStream =
         Pin<Box<dyn Stream<Item = Result<boleto::ExportBoletosResponse, Status>> + Send>>;
 
+    /// Three boletos in two messages, and there the service goes away.
     async fn export_boletos(
         &self,
         _: Request<boleto::ExportBoletosRequest>,
     ) -> Answer<Self::ExportBoletosStream> {
-        unasked()
+        let message = |ids: &[&str]| {
+            let boletos = ids.iter().map(|id| Boleto { id: (*id).to_owned(), ..Boleto::default() });
+            Ok(boleto::ExportBoletosResponse { boletos: boletos.collect() })
+        };
+        let messages = [message(&["a", "b"]), message(&["c"]), Err(Status::unavailable("gone"))];
+        Ok(Response::new(Box::pin(tokio_stream::iter(messages))))
     }
 }
 

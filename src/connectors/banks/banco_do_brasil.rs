@@ -9,6 +9,7 @@ mod agreement;
 mod client;
 pub mod config;
 mod error;
+mod movements;
 mod wire;
 
 use std::sync::Arc;
@@ -22,11 +23,12 @@ use crate::domain::boleto::{BankResponse, Boleto};
 use crate::domain::violation::Violation;
 
 use super::{
-    AmendRequest, Bank, BankError, CancelRequest, Capabilities, CodesFrom, LookUp, LookUpRequest, Proposal,
+    AmendRequest, Bank, BankError, CancelRequest, Capabilities, CodesFrom, LookUp, LookUpRequest, MovementPage, MovementsRequest, Proposal,
     RegisterAnswer, RegisterRequest, credentials, unsupported,
 };
 use client::Client;
 use config::BancoDoBrasilConfig;
+use movements::Holder;
 use wire::Amended;
 
 /// The credentials that an account of this bank needs, each a reference to a secret.
@@ -50,7 +52,7 @@ impl BancoDoBrasil {
 }
 
 impl Bank for BancoDoBrasil {
-    fn capabilities(&self, _account: &BankAccount) -> Capabilities {
+    fn capabilities(&self, account: &BankAccount) -> Capabilities {
         Capabilities {
             alphanumeric_cnpj: false,
             repeatable: true,
@@ -59,7 +61,8 @@ impl Bank for BancoDoBrasil {
             codes: CodesFrom::Us,
             amend: &AMENDED,
             cancel: true,
-            payments: false,
+            // The bank lists by agency and account.
+            payments: Holder::of(&account.issuer).is_some(),
         }
     }
 
@@ -115,6 +118,10 @@ impl Bank for BancoDoBrasil {
 
     async fn cancel(&self, request: &CancelRequest<'_>) -> Result<BankResponse, BankError> {
         self.client.cancel(request).await
+    }
+
+    async fn payments_since(&self, request: &MovementsRequest<'_>) -> Result<MovementPage, BankError> {
+        self.client.payments_since(request).await
     }
 }
 

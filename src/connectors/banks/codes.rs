@@ -31,6 +31,21 @@ pub(super) fn read(barcode: Option<&str>, line: Option<&str>) -> Result<Option<B
     }
 }
 
+/// As [`read`], for an answer that must bring both.
+///
+/// # Errors
+/// What is wrong with them, or missing, in a few words.
+pub(super) fn read_both(barcode: Option<&str>, line: Option<&str>) -> Result<Barcode, &'static str> {
+    let blank = |text: Option<&str>| text.is_none_or(|text| text.trim().is_empty());
+    if blank(barcode) {
+        return Err("no barcode");
+    }
+    if blank(line) {
+        return Err("no line");
+    }
+    read(barcode, line)?.ok_or("no codes")
+}
+
 /// In what a barcode differs from the boleto that we hold: its bank, amount and due date always, the campo livre where
 /// we made one ourselves.
 pub(super) fn differences(theirs: &Barcode, boleto: &Boleto, bank_code: &str) -> Vec<&'static str> {

@@ -36,9 +36,14 @@ impl Expressible {
         }
         if let Some(Fine { value, after_days }) = terms.charges.fine {
             match value {
-                FineValue::Amount(_) if !self.fine_amount => add("charges.fine", "takes a fine in per cent alone"),
+                FineValue::Amount(_) if !self.fine_amount => {
+                    add("charges.fine", "takes a fine in per cent alone")
+                }
                 FineValue::Percentage(percent) if !self.writes(percent) => {
-                    add("charges.fine.percentage", &format!("takes {} decimals of a percentage", self.decimals));
+                    add(
+                        "charges.fine.percentage",
+                        &format!("takes {} decimals of a percentage", self.decimals),
+                    );
                 }
                 _ => {}
             }
@@ -118,7 +123,10 @@ mod tests {
             charges: Charges {
                 fine: Some(Fine { value: FineValue::Percentage(percent), after_days }),
                 interest: Some(Interest { value: InterestValue::PercentagePerMonth(percent), after_days }),
-                discounts: vec![Discount { until: shop.boleto.due_date, value: DiscountValue::Amount(Cents(1)) }],
+                discounts: vec![Discount {
+                    until: shop.boleto.due_date,
+                    value: DiscountValue::Amount(Cents(1)),
+                }],
                 abatement: Some(Cents(1)),
             },
             guarantor: Some(Guarantor { name: "Ana".into(), tax_id, address: None }),
@@ -170,9 +178,13 @@ mod tests {
 
     #[test]
     fn percentages_are_written_digit_by_digit() {
-        for (text, decimals, written) in
-            [("2", 2, "2.00"), ("0.29", 2, "0.29"), ("100", 2, "100.00"), ("1.00001", 5, "1.00001"), ("0.5", 4, "0.5000")]
-        {
+        for (text, decimals, written) in [
+            ("2", 2, "2.00"),
+            ("0.29", 2, "0.29"),
+            ("100", 2, "100.00"),
+            ("1.00001", 5, "1.00001"),
+            ("0.5", 4, "0.5000"),
+        ] {
             assert_eq!(percentage(text.parse().unwrap(), decimals), written);
         }
     }

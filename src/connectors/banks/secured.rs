@@ -8,7 +8,9 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use secrecy::SecretString;
+use serde::Serialize;
 
 use super::oauth::{self, Door, Failure, Login};
 use super::token::{ClientKey, Tokens};
@@ -85,6 +87,11 @@ impl Secured {
         clients.insert(key, client.clone());
         Ok(client)
     }
+}
+
+/// A body in JSON.
+pub(super) fn json(body: &impl Serialize) -> Bytes {
+    Bytes::from(serde_json::to_vec(body).expect("a structure of text and numbers can be written as JSON"))
 }
 
 #[cfg(test)]

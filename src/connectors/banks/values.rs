@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use chrono::NaiveDate;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -42,6 +43,11 @@ pub(super) fn cents_of(text: &str) -> Option<Cents> {
     }
     let whole: i64 = whole.parse().ok()?;
     whole.checked_mul(100)?.checked_add(fraction.parse().ok()?).map(Cents)
+}
+
+/// A civil date as many banks write it (`2026-04-10`), with or without a time of day; blank and zero dates are none.
+pub(super) fn day(text: &str) -> Option<NaiveDate> {
+    text.trim().get(..10).and_then(|day| day.parse().ok())
 }
 
 /// Text or number, as text; a bank is not always of one mind about which it is.

@@ -211,7 +211,8 @@ async fn find_account(
     };
     let key = AccountKey::ExternalId(target.to_owned());
     let Some(arrived) = house.accounts.find(tenant, &key).await? else {
-        let rule = format!("its rule {} leads to {target:?}, and there is no such bank account", rule.as_str());
+        let rule =
+            format!("its rule {} leads to {target:?}, and there is no such bank account", rule.as_str());
         violations.push(Violation::new(field, rule));
         return Ok(None);
     };

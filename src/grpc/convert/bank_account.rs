@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::timestamp;
 use crate::domain::bank_account::{AccountRules, BankAccount, Beneficiary, Provider};
-use crate::domain::boleto::issuer::Issuer;
+use crate::domain::boleto::issuer::{Issuer, Numbering};
 use crate::domain::ids::{BankAccountId, TenantId};
 use crate::domain::money::Rounding;
 use crate::domain::tax_id::TaxId;
@@ -34,7 +34,16 @@ pub fn to_proto(account: &BankAccount) -> proto::BankAccount {
         update_time: Some(timestamp(account.updated_at)),
         rounding: account.rounding.as_str().to_owned(),
         rules: rules_to_proto(&account.rules),
+        next_sequence: None,
+        sequences_left: None,
     }
+}
+
+/// The account with where its counter stands, if there is one.
+pub fn with_counter(account: &BankAccount, next: Option<i64>) -> proto::BankAccount {
+    let counted = next.filter(|_| account.issuer.numbering() == Numbering::Ours);
+    let left = counted.map(|next| (account.issuer.sequence_max() + 1 - next).max(0));
+    proto::BankAccount { next_sequence: counted, sequences_left: left, ..to_proto(account) }
 }
 
 fn rules_to_proto(rules: &AccountRules) -> Option<proto::AccountRules> {

@@ -122,10 +122,11 @@ fn after_days(prefix: &str, days: i32, violations: &mut Vec<Violation>) -> Optio
 }
 
 fn percent(field: &str, text: &str, violations: &mut Vec<Violation>) -> Option<Percent> {
-    text.parse().map_err(|error: crate::domain::boleto::charges::PercentError| {
-        violations.push(Violation::new(field, error.to_string()));
-    })
-    .ok()
+    text.parse()
+        .map_err(|error: crate::domain::boleto::charges::PercentError| {
+            violations.push(Violation::new(field, error.to_string()));
+        })
+        .ok()
 }
 
 /// On whose behalf the beneficiary collects.
@@ -226,10 +227,7 @@ mod tests {
     fn whole() -> proto::Charges {
         let discount = |until: &str, value| proto::Discount { until: until.to_owned(), value: Some(value) };
         proto::Charges {
-            fine: Some(proto::Fine {
-                value: Some(ProtoFine::Percentage("2".to_owned())),
-                after_days: 1,
-            }),
+            fine: Some(proto::Fine { value: Some(ProtoFine::Percentage("2".to_owned())), after_days: 1 }),
             interest: Some(proto::Interest {
                 value: Some(ProtoInterest::PercentagePerMonth("0.29".to_owned())),
                 after_days: 3,

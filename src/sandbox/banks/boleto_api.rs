@@ -121,7 +121,8 @@ async fn page(State(gateway): Keeper, call: Call) -> Response {
             return errors(StatusCode::BAD_REQUEST, &[("MP400", "fmt, id, pk".into())]);
         };
         let titles = gateway.desk.file.lock();
-        let slip = titles.values().map(|title| &title.paper).find(|slip| slip.id == query.id && slip.pk == query.pk);
+        let slip =
+            titles.values().map(|title| &title.paper).find(|slip| slip.id == query.id && slip.pk == query.pk);
         match slip {
             Some(slip) => {
                 let page = format!("<!DOCTYPE html><html><body><p>{}</p></body></html>", slip.codes.line);
@@ -157,7 +158,9 @@ impl Gateway {
             // Under these codes the bank has the title, whatever the gateway makes of them.
             if checked.bank == Bank::ShopFacil && KEPT_CODES.contains(&code.as_str()) {
                 let (cents, due) = (checked.cents, checked.due);
-                if self.desk.file_title(id_of(&checked), self.slip(checked, key), cents, due).await == Filing::NotRecorded {
+                if self.desk.file_title(id_of(&checked), self.slip(checked, key), cents, due).await
+                    == Filing::NotRecorded
+                {
                     return not_recorded();
                 }
                 return errors(StatusCode::BAD_REQUEST, &[(&code, "situacao do registro".to_owned())]);

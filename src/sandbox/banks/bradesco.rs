@@ -62,9 +62,7 @@ impl Paper for Slip {
         // does know of them is enough: wallet, number and amount.
         let (free_field, cents) = match text.len() {
             44 if text.is_ascii() => (text[19..].to_owned(), &text[9..19]),
-            47 if text.is_ascii() => {
-                ([&text[4..9], &text[10..20], &text[21..31]].concat(), &text[37..])
-            }
+            47 if text.is_ascii() => ([&text[4..9], &text[10..20], &text[21..31]].concat(), &text[37..]),
             _ => return false,
         };
         let own = format!("{:02}{:011}", self.wallet, self.number);

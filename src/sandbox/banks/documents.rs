@@ -56,11 +56,6 @@ pub fn is_cnpj_text(text: &str) -> bool {
     bytes[12] == check(12) && bytes[13] == check(13)
 }
 
-/// Whether the text is either.
-pub fn is_document(text: &str) -> bool {
-    is_cpf_text(text) || is_cnpj_text(text)
-}
-
 /// The digits from the left, unless they are too many or all the same.
 fn digits<const N: usize>(mut number: u64) -> Option<[u64; N]> {
     let mut digits = [0; N];
@@ -74,6 +69,10 @@ fn digits<const N: usize>(mut number: u64) -> Option<[u64; N]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn is_document(text: &str) -> bool {
+        is_cpf_text(text) || is_cnpj_text(text)
+    }
 
     #[test]
     fn documents_as_text_keep_their_zeros_and_may_have_letters() {

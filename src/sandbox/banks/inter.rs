@@ -91,8 +91,10 @@ async fn token(State(bank): Keeper, call: Call) -> Response {
 }
 
 async fn register(State(bank): Keeper, call: Call) -> Response {
-    play(bank, Act::Register, call, async |bank: Arc<Inter>, call: Call, refuse| bank.register(&call, refuse).await)
-        .await
+    play(bank, Act::Register, call, async |bank: Arc<Inter>, call: Call, refuse| {
+        bank.register(&call, refuse).await
+    })
+    .await
 }
 
 async fn look_up(State(bank): Keeper, Path(code): Path<String>, call: Call) -> Response {
@@ -120,7 +122,11 @@ async fn cancel(State(bank): Keeper, Path(code): Path<String>, call: Call) -> Re
         let admitted = bank.let_in(&call, WRITE, refuse).and_then(|()| read::<Cancellation>(&call));
         match admitted {
             Ok(request) if request.fits() => bank.cancel(&code).await,
-            Ok(_) => problem(StatusCode::BAD_REQUEST, "Requisição inválida", &[("motivoCancelamento", "vazio ou longo demais")]),
+            Ok(_) => problem(
+                StatusCode::BAD_REQUEST,
+                "Requisição inválida",
+                &[("motivoCancelamento", "vazio ou longo demais")],
+            ),
             Err(refusal) => *refusal,
         }
     })
@@ -185,7 +191,9 @@ impl Inter {
             };
         }
         let filing = self.desk.file_title(own.clone(), charge, cents, due).await;
-        let Some(code) = self.desk.file.find(&own).map(|title| title.paper.code) else { return not_recorded() };
+        let Some(code) = self.desk.file.find(&own).map(|title| title.paper.code) else {
+            return not_recorded();
+        };
         self.by_code.lock().unwrap_or_else(PoisonError::into_inner).insert(code.clone(), own);
         match filing {
             Filing::Fresh => Json(json!({"codigoSolicitacao": code})).into_response(),
@@ -272,7 +280,8 @@ impl Inter {
     async fn refuse(&self, key: String, cents: Option<u64>, title: &str, rules: &Rules) -> Response {
         match self.desk.refused(key, cents, &[title]).await {
             Ok(()) => {
-                let broken: Vec<_> = rules.0.iter().map(|broken| (broken.field.as_str(), broken.text)).collect();
+                let broken: Vec<_> =
+                    rules.0.iter().map(|broken| (broken.field.as_str(), broken.text)).collect();
                 problem(StatusCode::BAD_REQUEST, title, &broken)
             }
             Err(_) => not_recorded(),

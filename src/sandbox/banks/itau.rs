@@ -122,8 +122,10 @@ async fn token(State(bank): Keeper, call: Call) -> Response {
 }
 
 async fn register(State(bank): Keeper, call: Call) -> Response {
-    play(bank, Act::Register, call, async |bank: Arc<Itau>, call: Call, refuse| bank.register(&call, refuse).await)
-        .await
+    play(bank, Act::Register, call, async |bank: Arc<Itau>, call: Call, refuse| {
+        bank.register(&call, refuse).await
+    })
+    .await
 }
 
 impl Itau {

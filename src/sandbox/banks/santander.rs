@@ -28,7 +28,9 @@ use answers::{Fault, errors};
 use request::{Checked, Registration, WorkspaceRequest};
 
 use super::codes::{codes, free_field};
-use super::desk::{AtDesk, Call, Desk, Filing, REFUSED_CENTS, UNKNOWN_CENTS, UNUSABLE_ATTEMPTS, play, today, unusable};
+use super::desk::{
+    AtDesk, Call, Desk, Filing, REFUSED_CENTS, UNKNOWN_CENTS, UNUSABLE_ATTEMPTS, play, today, unusable,
+};
 use super::file::{Paper, Till, same_number};
 use super::pix::pix;
 use super::schema::{Unread, read_json};
@@ -121,19 +123,25 @@ pub fn open(outside: Arc<Outside>, options: &BankOptions) -> (Router, Arc<dyn Ti
 }
 
 async fn token(State(bank): Keeper, call: Call) -> Response {
-    play(bank, Act::Token, call, async |bank: Arc<Santander>, call: Call, refuse: Option<String>| match refuse {
-        Some(_) => StatusCode::BAD_REQUEST.into_response(),
-        None => bank.tokens.issue(&call.headers, &call.body, bank.desk.epoch()),
-    })
+    play(
+        bank,
+        Act::Token,
+        call,
+        async |bank: Arc<Santander>, call: Call, refuse: Option<String>| match refuse {
+            Some(_) => StatusCode::BAD_REQUEST.into_response(),
+            None => bank.tokens.issue(&call.headers, &call.body, bank.desk.epoch()),
+        },
+    )
     .await
 }
 
 async fn workspace(State(bank): Keeper, call: Call) -> Response {
-    play(bank, Act::Workspace, call, async |bank: Arc<Santander>, call: Call, refuse| {
-        match bank.admit::<WorkspaceRequest>(&call, refuse) {
-            Ok(request) => bank.make_workspace(&request),
-            Err(refusal) => *refusal,
-        }
+    play(bank, Act::Workspace, call, async |bank: Arc<Santander>, call: Call, refuse| match bank
+        .admit::<WorkspaceRequest>(
+        &call, refuse,
+    ) {
+        Ok(request) => bank.make_workspace(&request),
+        Err(refusal) => *refusal,
     })
     .await
 }
@@ -193,7 +201,9 @@ impl Santander {
     /// Whether the covenant may be used in the workspace.
     fn allows(&self, workspace: &str, covenant: u64) -> bool {
         let workspaces = self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
-        workspaces.get(workspace).is_some_and(|covenants| covenants.is_empty() || covenants.contains(&covenant))
+        workspaces
+            .get(workspace)
+            .is_some_and(|covenants| covenants.is_empty() || covenants.contains(&covenant))
     }
 
     async fn register(&self, workspace: &str, call: &Call, refuse: Option<String>) -> Response {
@@ -223,7 +233,9 @@ impl Santander {
         match self.known_by(nsu, &number) {
             Nsu::New => {}
             Nsu::SameTitle => return self.again(&number, &slip, answer),
-            Nsu::OtherTitle => return already(Fault::new("0410", "nsuCode", "already used for another title")),
+            Nsu::OtherTitle => {
+                return already(Fault::new("0410", "nsuCode", "already used for another title"));
+            }
         }
         match self.desk.file_title(number, slip, cents, due).await {
             Filing::Fresh => (StatusCode::CREATED, Json(answer)).into_response(),

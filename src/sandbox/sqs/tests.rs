@@ -167,3 +167,37 @@ async fn a_long_poll_ends_with_the_message_and_a_script_fails_a_call() {
     assert_eq!((failed.status, world.effects().len()), (503, 1));
     world.close().await;
 }
+
+#[tokio::test]
+async fn a_batch_of_deletions_answers_for_each_entry() {
+    let dir = TempDir::new();
+    let world = a_world(&dir).await;
+    let url = world.addresses().queue_url.clone();
+    for body in ["{}", "[]"] {
+        call(&world, "SendMessage", json!({"QueueUrl": url, "MessageBody": body})).await;
+    }
+    let asked = json!({"QueueUrl": url, "MaxNumberOfMessages": 10});
+    let received = call(&world, "ReceiveMessage", asked).await.json();
+    let receipt = |at: usize| received["Messages"][at]["ReceiptHandle"].clone();
+    let entries = json!([
+        {"Id": "a", "ReceiptHandle": receipt(0)},
+        {"Id": "b", "ReceiptHandle": "made up"},
+        {"Id": "c", "ReceiptHandle": receipt(1)},
+    ]);
+    let deletion = json!({"QueueUrl": url, "Entries": entries});
+    let answer = call(&world, "DeleteMessageBatch", deletion).await.json();
+    assert_eq!(answer["Successful"], json!([{"Id": "a"}, {"Id": "c"}]));
+    assert_eq!(
+        (&answer["Failed"][0]["Id"], &answer["Failed"][0]["SenderFault"]),
+        (&json!("b"), &json!(true))
+    );
+    let twice = json!({"QueueUrl": url, "Entries": [entries[0], entries[0]]});
+    let refused = call(&world, "DeleteMessageBatch", twice).await;
+    assert_eq!(
+        (refused.status, &refused.json()["__type"]),
+        (400, &json!("com.amazonaws.sqs#BatchEntryIdsNotDistinct"))
+    );
+    let empty = call(&world, "DeleteMessageBatch", json!({"QueueUrl": url, "Entries": []})).await;
+    assert_eq!(empty.json()["__type"], "com.amazonaws.sqs#EmptyBatchRequest");
+    world.close().await;
+}

@@ -10,11 +10,14 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 /// More than a page of the copy.
 const ROWS: usize = 300;
 /// Where not every text will do.
-const WORDS: [(&str, &str, &str); 5] = [
+const WORDS: [(&str, &str, &str); 8] = [
     ("work", "state", "available"),
     ("work_archive", "state", "discarded"),
     ("runner", "state", "dead"),
     ("boleto", "notify", "nobody"),
+    ("boleto_order", "kind", "cancel"),
+    ("boleto_order", "state", "done"),
+    ("boleto_payment", "source", "owner"),
     ("delivery", "state", "given_up"),
 ];
 /// What does not survive a move, by design.

@@ -73,6 +73,11 @@ impl Operator {
         if account.credentials.is_empty() {
             account.credentials = self.credentials.clone().into();
         }
+        self.opens_without_credentials(account).await
+    }
+
+    /// Makes a bank account as it is given.
+    pub async fn opens_without_credentials(&self, account: BankAccount) -> Result<BankAccount, Status> {
         let request =
             CreateBankAccountRequest { bank_account: Some(account), ..CreateBankAccountRequest::default() };
         let answer = self.accounts.clone().create_bank_account(request).await?.into_inner();

@@ -80,6 +80,11 @@ impl ABoleto {
         self.told_to_subscribers().with(|request| request.queue_url = queue_url.to_owned())
     }
 
+    /// What is sent; nobody is named in it who was not named here.
+    pub fn into_request(self) -> CreateBoletoRequest {
+        self.request
+    }
+
     pub fn with(mut self, change: impl FnOnce(&mut CreateBoletoRequest)) -> Self {
         change(&mut self.request);
         self

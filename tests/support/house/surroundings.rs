@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bursar::cli::house::{self, OpenHouse};
+use bursar::cli::sandbox::banks::{self, Credential};
 use bursar::config::{Config, Sources};
+use bursar::proto::boleto::v1::BankAccount;
 use bursar::sandbox::{BankOptions, World, WorldOptions};
 use uuid::Uuid;
 
@@ -28,12 +30,20 @@ const SETTINGS: &[(&str, &str)] = &[
     ("registration.inline_deadline", "15s"),
     ("registration.retry_base", "20ms"),
     ("registration.retry_cap", "200ms"),
+    // A timetable of its own would put rows among those that a story counts; the stories about it turn it on.
+    ("reconciliation.enabled", "false"),
+    ("reconciliation.retry_base", "20ms"),
+    ("reconciliation.retry_cap", "200ms"),
     ("notification.retry_base", "20ms"),
     ("notification.retry_cap", "200ms"),
     ("supervision.backoff_base", "1ms"),
     ("supervision.backoff_cap", "20ms"),
     ("banks.banco_do_brasil.timeout", "10s"),
     ("banks.banco_do_brasil.settle_after", "50ms"),
+    ("banks.inter.settle_after", "50ms"),
+    ("banks.itau.settle_after", "50ms"),
+    ("banks.santander.settle_after", "50ms"),
+    ("registration.ask_again_after", "100ms"),
     ("channels.sqs.region", "us-east-1"),
     ("channels.sqs.egress.schemes", r#"["http"]"#),
     ("channels.sqs.egress.hosts", LOOPBACK),
@@ -66,6 +76,8 @@ impl Surroundings {
             ("client-id", bank.client_id.as_str()),
             ("client-secret", &bank.client_secret),
             ("app-key", &bank.app_key),
+            ("inner-user", &bank.inner_user),
+            ("inner-password", &bank.inner_password),
             ("queue-key", "sandbox"),
             ("webhook", &webhook),
         ] {
@@ -87,6 +99,9 @@ impl Surroundings {
     pub fn config(&self) -> Config {
         let outside = self.world.addresses();
         let mut sources = Sources::default();
+        for (key, value) in banks::settings(outside) {
+            sources = sources.with(&key, value);
+        }
         for (key, value) in SETTINGS {
             sources = sources.with(key, *value);
         }
@@ -95,8 +110,6 @@ impl Surroundings {
             .with("data_dir", self.folder.0.display().to_string())
             .with("secrets.folders", serde_json::json!([self.folder.0]).to_string())
             .with("store.url", self.database.url.clone())
-            .with("banks.banco_do_brasil.api_url", outside.bank_url.clone())
-            .with("banks.banco_do_brasil.token_url", outside.token_url.clone())
             .with("channels.sqs.credentials.access_key_id", queue_key.clone())
             .with("channels.sqs.credentials.secret_access_key", queue_key);
         for (key, value) in &self.settings {
@@ -108,6 +121,20 @@ impl Surroundings {
     /// The reference of a secret that the world's parties know.
     pub fn secret(&self, name: &str) -> String {
         format!("file:{}", self.folder.0.join(name).display())
+    }
+
+    /// One bank account with each of the world's banks but the first, none of them opened yet.
+    pub fn accounts_elsewhere(&self) -> Vec<BankAccount> {
+        let tls = &self.world.addresses().tls;
+        banks::accounts(|credential| match credential {
+            Credential::ClientId => self.secret("client-id"),
+            Credential::ClientSecret => self.secret("client-secret"),
+            Credential::AppKey => self.secret("app-key"),
+            Credential::InnerUser => self.secret("inner-user"),
+            Credential::InnerPassword => self.secret("inner-password"),
+            Credential::Certificate => format!("file:{}", tls.certificate.display()),
+            Credential::PrivateKey => format!("file:{}", tls.private_key.display()),
+        })
     }
 
     /// Opens the house.

@@ -14,7 +14,7 @@ use crate::connectors::banks::credentials::secret;
 use crate::connectors::banks::oauth::{self, Door, Failure, Login, Style};
 use crate::connectors::banks::token::Tokens;
 use crate::connectors::banks::{
-    AmendRequest, BankError, CancelRequest, LookUp, LookUpRequest, RegisterRequest, Registration, faults,
+    AmendRequest, BankError, CancelRequest, LookUp, LookUpRequest, MovementPage, MovementsRequest, RegisterRequest, Registration, faults,
     unsupported,
 };
 use crate::connectors::http::{Answer, HttpClient, Request};
@@ -23,6 +23,7 @@ use crate::domain::bank_account::BankAccount;
 use crate::domain::boleto::{BankResponse, Boleto};
 
 use super::config::BancoDoBrasilConfig;
+use super::movements::{Holder, ListBody, Place};
 use super::wire::{
     AmendBody, Amended, RegisterBody, RegisteredBody, TitleBody, TitleKey, WriteOffBody, WrittenOffBody,
 };
@@ -110,6 +111,26 @@ impl Client {
         let (_, status): (serde_json::Map<String, serde_json::Value>, _) =
             self.change(request.account, Method::PATCH, url, &body).await?;
         Ok(BankResponse { code: status.to_string(), message: String::new() })
+    }
+
+    pub(super) async fn payments_since(
+        &self,
+        request: &MovementsRequest<'_>,
+    ) -> Result<MovementPage, BankError> {
+        let holder = Holder::of(&request.account.issuer)
+            .ok_or_else(|| unsupported("listing titles needs the account's agency and number"))?;
+        let place = Place::of(request.cursor).ok_or_else(|| unsupported("a cursor of another listing"))?;
+        let mut url = self.config.api_url.join(&["boletos"]);
+        place.ask(&mut url, holder, request, &self.config);
+        let answer = self.call(request.account, Method::GET, url, Bytes::new()).await;
+        let answer = answer.map_err(Failure::of_question)?;
+        if !answer.status.is_success() {
+            let no_title = || faults::unavailable(&answer, "a listing that is not found");
+            return Err(error::of_look_up(&answer, &self.config).unwrap_or_else(no_title));
+        }
+        let body: ListBody = serde_json::from_slice(&answer.body)
+            .map_err(|_| faults::unavailable(&answer, "unreadable answer to a listing"))?;
+        place.read(body)
     }
 
     /// Changes something that is on file. Only a success that can be read is one.

@@ -20,6 +20,10 @@ pub struct BancoDoBrasilConfig {
     pub app_key_parameter: String,
     /// The scope that is asked for.
     pub scope: String,
+    /// The query parameter for the first day of the movements that are listed.
+    pub movements_from_parameter: String,
+    /// The query parameter for their last day.
+    pub movements_until_parameter: String,
     /// The deadline of one call of the API.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
@@ -49,6 +53,8 @@ impl Default for BancoDoBrasilConfig {
             api_url: address("https://api.bb.com.br/cobrancas/v2"),
             token_url: address("https://oauth.bb.com.br/oauth/token"),
             app_key_parameter: "gw-dev-app-key".to_owned(),
+            movements_from_parameter: "dataInicioMovimento".to_owned(),
+            movements_until_parameter: "dataFimMovimento".to_owned(),
             scope: "cobrancas.boletos-requisicao cobrancas.boletos-info".to_owned(),
             timeout: Duration::from_secs(20),
             token_timeout: Duration::from_secs(10),

@@ -15,7 +15,7 @@ use crate::domain::payer::{Address, Payer};
 use crate::domain::tax_id::{TaxId, TaxIdKind};
 
 /// DD.MM.AAAA
-const DATE: &str = "%d.%m.%Y";
+pub(super) const DATE: &str = "%d.%m.%Y";
 /// The title type for a trade bill (duplicata mercantil).
 const DUPLICATA_MERCANTIL: u8 = 2;
 /// The street line that the bank keeps.

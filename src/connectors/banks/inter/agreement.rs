@@ -3,11 +3,11 @@
 //! **Owns** nothing. **Fails** towards doubt: codes that break a check digit, or are for another amount, date or bank,
 //! are never taken over.
 
-use crate::connectors::banks::values::{cents, given};
+use crate::connectors::banks::values::{cents, day, given};
 use crate::connectors::banks::{Agreement, BankError, LookUp, Title, TitleState, codes, pix};
 use crate::domain::boleto::{BankResponse, Boleto};
 
-use super::wire::{AnswerBody, ChargeSaid, TitleSaid, date, own_number};
+use super::wire::{AnswerBody, ChargeSaid, TitleSaid, own_number};
 
 const BANK_CODE: &str = "077";
 
@@ -53,7 +53,7 @@ pub(super) fn title(body: AnswerBody, boleto: &Boleto) -> Result<LookUp, BankErr
         barcode: barcode.ok().flatten(),
         nosso_numero,
         paid: charge.paid.as_deref().and_then(cents).filter(|paid| paid.0 != 0),
-        paid_on: charge.state_date.as_deref().and_then(date).filter(|_| is_paid),
+        paid_on: charge.state_date.as_deref().and_then(day).filter(|_| is_paid),
         pix_emv: pix::believed(body.pix.and_then(|pix| pix.emv), boleto),
     })))
 }
@@ -66,7 +66,7 @@ fn has_codes(said: &TitleSaid) -> bool {
 /// In what the request that the bank holds differs from ours, as far as it repeats it.
 fn differences(charge: &ChargeSaid, boleto: &Boleto) -> Vec<&'static str> {
     let amount = charge.amount.as_deref().and_then(cents);
-    let due_date = charge.due_date.as_deref().and_then(date);
+    let due_date = charge.due_date.as_deref().and_then(day);
     let number = given(charge.own_number.clone());
     let parts = [
         ("amount", amount.is_some_and(|amount| amount != boleto.amount)),

@@ -9,9 +9,10 @@ use reqwest::{Method, Url};
 
 use crate::connectors::banks::complaints::{self, Known};
 use crate::connectors::banks::oauth::{Door, Failure, Style};
-use crate::connectors::banks::secured::Secured;
+use crate::connectors::banks::secured::{Secured, json};
 use crate::connectors::banks::{
-    BankError, CancelRequest, LookUp, LookUpRequest, RegisterAnswer, RegisterRequest, faults, text, unsupported,
+    BankError, CancelRequest, LookUp, LookUpRequest, RegisterAnswer, RegisterRequest, faults, text,
+    unsupported,
 };
 use crate::connectors::http::{Answer, HttpClient, Request};
 use crate::connectors::secret::policy::SecretPolicy;
@@ -19,9 +20,9 @@ use crate::domain::bank_account::BankAccount;
 use crate::domain::boleto::issuer::Issuer;
 use crate::domain::boleto::{BankResponse, Boleto};
 
+use super::agreement;
 use super::config::InterConfig;
 use super::wire::{self, AcceptedBody, AnswerBody, CancelBody, ChargeBody};
-use super::agreement;
 
 const CHARGES: &str = "cobrancas";
 
@@ -53,16 +54,16 @@ impl Client {
         if !matches!(request.account.issuer, Issuer::Inter { .. }) {
             return Err(unsupported("the account's agreement is with another bank"));
         }
-        let body = serde_json::to_vec(&ChargeBody::of(request, &self.config))
-            .expect("a structure of text and numbers can be written as JSON");
         let url = self.config.api_url.join(&[CHARGES]);
-        let answer = self.call(request.account, Method::POST, url, Bytes::from(body)).await;
+        let answer =
+            self.call(request.account, Method::POST, url, json(&ChargeBody::of(request, &self.config))).await;
         let answer = answer.map_err(Failure::of_change)?;
         if !answer.status.is_success() {
             let said = wire::complaints(&answer.body);
             return Err(complaints::of_registration(&answer, &said, self.known()));
         }
-        let reference = serde_json::from_slice::<AcceptedBody>(&answer.body).ok().and_then(|body| body.reference);
+        let reference =
+            serde_json::from_slice::<AcceptedBody>(&answer.body).ok().and_then(|body| body.reference);
         let reference = reference.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let bank_reference = reference.ok_or_else(|| BankError::OutcomeUnknown {
             reason: format!("answer with status {} without codigoSolicitacao", answer.status.as_u16()),
@@ -86,8 +87,7 @@ impl Client {
     pub(super) async fn cancel(&self, request: &CancelRequest<'_>) -> Result<BankResponse, BankError> {
         let url = self.config.api_url.join(&[CHARGES, reference(request.boleto)?, "cancelar"]);
         let reason = text::plain(request.reason, self.config.reason_chars_max);
-        let body = serde_json::to_vec(&CancelBody { reason }).expect("text can be written as JSON");
-        let answer = self.call(request.account, Method::POST, url, Bytes::from(body)).await;
+        let answer = self.call(request.account, Method::POST, url, json(&CancelBody { reason })).await;
         let answer = answer.map_err(Failure::of_change)?;
         if !answer.status.is_success() {
             let said = wire::complaints(&answer.body);

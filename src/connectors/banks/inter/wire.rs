@@ -227,11 +227,6 @@ pub(super) struct PixSaid {
     pub(super) emv: Option<String>,
 }
 
-/// A civil date of the bank's, with or without a time of day.
-pub(super) fn date(text: &str) -> Option<NaiveDate> {
-    text.trim().get(..10).and_then(|day| day.parse().ok())
-}
-
 #[derive(Deserialize)]
 struct ErrorBody {
     codigo: Option<Value>,

@@ -3,11 +3,11 @@
 //! **Owns** nothing. **Fails** towards doubt: a registration whose codes are not exactly ours is no registration,
 //! because the payer holds our codes and could not pay.
 
-use crate::connectors::banks::values::given;
+use crate::connectors::banks::values::{day, given};
 use crate::connectors::banks::{Agreement, BankError, Registration, Title, TitleState, codes};
 use crate::domain::boleto::{BankResponse, Boleto};
 
-use super::wire::{DataSaid, EachSaid, PaymentSaid, TitleKey, amount, date};
+use super::wire::{DataSaid, EachSaid, PaymentSaid, TitleKey, amount};
 
 const BANK_CODE: &str = "341";
 
@@ -16,11 +16,8 @@ pub(super) fn registration(said: DataSaid, boleto: &Boleto, status: u16) -> Resu
     let unknown =
         |reason: &str| BankError::OutcomeUnknown { reason: format!("answer with status {status} {reason}") };
     let each = said.each.into_iter().next().ok_or_else(|| unknown("has no title"))?;
-    let barcode = each.barcode.ok_or_else(|| unknown("has no codigo_barras"))?;
-    let line = each.linha_digitavel.ok_or_else(|| unknown("has no numero_linha_digitavel"))?;
-    let read = codes::read(Some(&barcode), Some(&line));
+    let read = codes::read_both(each.barcode.as_deref(), each.linha_digitavel.as_deref());
     let theirs = read.map_err(|fault| unknown(&format!("has {fault}")))?;
-    let theirs = theirs.ok_or_else(|| unknown("has no codes"))?;
     let differing = codes::differences(&theirs, boleto, BANK_CODE);
     if !differing.is_empty() {
         return Err(unknown(&format!("is for another boleto: {}", differing.join(", "))));
@@ -52,7 +49,7 @@ pub(super) fn title(
         Err(_) => differing.push("barcode"),
     }
     let nominal = each.amount.and_then(amount).filter(|nominal| nominal.0 != 0);
-    let due_date = each.due_date.as_deref().and_then(date);
+    let due_date = each.due_date.as_deref().and_then(day);
     if barcode == Ok(None) && (nominal.is_none() || due_date.is_none()) {
         return Err(unreadable("a title without anything to compare"));
     }
@@ -66,7 +63,7 @@ pub(super) fn title(
     differing.dedup();
     let last = payments.into_iter().next_back();
     let (paid, paid_on) = match last {
-        Some(payment) => (payment.amount.and_then(amount), payment.on.as_deref().and_then(date)),
+        Some(payment) => (payment.amount.and_then(amount), payment.on.as_deref().and_then(day)),
         None => (None, None),
     };
     Ok(Title {

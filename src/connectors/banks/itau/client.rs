@@ -7,13 +7,12 @@ use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use secrecy::ExposeSecret;
-use serde::Serialize;
 use uuid::Uuid;
 
 use crate::connectors::banks::complaints::{self, Known};
 use crate::connectors::banks::credentials::sensitive;
 use crate::connectors::banks::oauth::{Door, Failure, Style};
-use crate::connectors::banks::secured::Secured;
+use crate::connectors::banks::secured::{Secured, json};
 use crate::connectors::banks::{
     AmendRequest, BankError, CancelRequest, LookUp, LookUpRequest, RegisterRequest, Registration, faults,
     unsupported, values,
@@ -67,7 +66,8 @@ impl Client {
             return Err(complaints::of_registration(&answer, &said, self.known()));
         }
         if self.config.stage == Stage::Validacao {
-            let reason = "banks.itau.stage is validacao: the bank has tried the title and filed nothing".to_owned();
+            let reason =
+                "banks.itau.stage is validacao: the bank has tried the title and filed nothing".to_owned();
             return Err(BankError::Misconfigured { reason });
         }
         let status = answer.status.as_u16();
@@ -188,8 +188,4 @@ impl Client {
         };
         self.way_in.call(account, request).await
     }
-}
-
-fn json(body: &impl Serialize) -> Bytes {
-    Bytes::from(serde_json::to_vec(body).expect("a structure of text can be written as JSON"))
 }

@@ -264,9 +264,15 @@ impl<'a> FineBody<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(super) enum ChangeBody<'a> {
-    DueDate { data_vencimento: NaiveDate },
-    Abatement { valor_abatimento: String },
-    Fine { multa: FineBody<'a> },
+    DueDate {
+        data_vencimento: NaiveDate,
+    },
+    Abatement {
+        valor_abatimento: String,
+    },
+    Fine {
+        multa: FineBody<'a>,
+    },
     /// Baixa: the path says it all.
     WriteOff {},
 }
@@ -351,11 +357,6 @@ pub(super) struct PaymentSaid {
     pub(super) amount: Option<Value>,
     #[serde(rename = "data_inclusao_pagamento")]
     pub(super) on: Option<String>,
-}
-
-/// A civil date of the bank's, with or without a time of day.
-pub(super) fn date(text: &str) -> Option<NaiveDate> {
-    text.trim().get(..10).and_then(|day| day.parse().ok())
 }
 
 /// An amount as the bank writes it in text: 17 digits of cents, as it takes them, or with a point.

@@ -3,11 +3,11 @@
 //! **Owns** nothing. **Fails** towards doubt: a registration whose codes are not exactly ours is no registration,
 //! because the payer holds our codes and could not pay.
 
-use crate::connectors::banks::values::{cents, given, text};
+use crate::connectors::banks::values::{cents, day, given, text};
 use crate::connectors::banks::{Agreement, BankError, Registration, Title, TitleState, codes, pix};
 use crate::domain::boleto::{BankResponse, Boleto};
 
-use super::wire::{RegisteredBody, TitleBody, TitleKey, date};
+use super::wire::{RegisteredBody, TitleBody, TitleKey};
 
 const BANK_CODE: &str = "033";
 
@@ -20,11 +20,8 @@ pub(super) fn registration(
 ) -> Result<Registration, BankError> {
     let unknown =
         |reason: &str| BankError::OutcomeUnknown { reason: format!("answer with status {status} {reason}") };
-    let barcode = body.barcode.ok_or_else(|| unknown("has no barCode"))?;
-    let line = body.linha_digitavel.ok_or_else(|| unknown("has no digitableLine"))?;
-    let read = codes::read(Some(&barcode), Some(&line));
+    let read = codes::read_both(body.barcode.as_deref(), body.linha_digitavel.as_deref());
     let theirs = read.map_err(|fault| unknown(&format!("has {fault}")))?;
-    let theirs = theirs.ok_or_else(|| unknown("has no codes"))?;
     let differing = codes::differences(&theirs, boleto, BANK_CODE);
     if !differing.is_empty() {
         return Err(unknown(&format!("is for another boleto: {}", differing.join(", "))));
@@ -63,7 +60,7 @@ pub(super) fn title(
         Err(_) => differing.push("barcode"),
     }
     let amount = body.amount.as_deref().and_then(cents).filter(|amount| amount.0 != 0);
-    let due_date = body.due_date.as_deref().and_then(date);
+    let due_date = body.due_date.as_deref().and_then(day);
     if barcode == Ok(None) && (amount.is_none() || due_date.is_none()) {
         return Err(unreadable("a title without anything to compare"));
     }
@@ -92,8 +89,7 @@ pub(super) fn title(
 /// Written as the bank likes: with dots, or as a number that lost its leading zeros.
 fn is_same(theirs: &str, ours: &str) -> bool {
     let signs: String = theirs.chars().filter(char::is_ascii_alphanumeric).collect();
-    signs.is_empty()
-        || signs.trim_start_matches('0').eq_ignore_ascii_case(ours.trim_start_matches('0'))
+    signs.is_empty() || signs.trim_start_matches('0').eq_ignore_ascii_case(ours.trim_start_matches('0'))
 }
 
 fn state(code: &str, by_pix: bool) -> TitleState {

@@ -8,15 +8,14 @@ use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Method, Url};
 use secrecy::ExposeSecret;
-use serde::Serialize;
 
 use crate::connectors::banks::complaints::{self, Known};
 use crate::connectors::banks::credentials::sensitive;
 use crate::connectors::banks::oauth::{Door, Failure, Style};
-use crate::connectors::banks::secured::Secured;
+use crate::connectors::banks::secured::{Secured, json};
 use crate::connectors::banks::{
-    AmendRequest, BankError, CancelRequest, LookUp, LookUpRequest, RegisterRequest, Registration,
-    TitleState, faults, unsupported,
+    AmendRequest, BankError, CancelRequest, LookUp, LookUpRequest, RegisterRequest, Registration, TitleState,
+    faults, unsupported,
 };
 use crate::connectors::http::{Answer, HttpClient, Request};
 use crate::connectors::secret::policy::SecretPolicy;
@@ -195,8 +194,4 @@ impl Client {
         };
         self.way_in.call(account, request).await
     }
-}
-
-fn json(body: &impl Serialize) -> Bytes {
-    Bytes::from(serde_json::to_vec(body).expect("a structure of text can be written as JSON"))
 }

@@ -17,8 +17,7 @@ use fixture::{bank, connector, connector_for, connector_of, is_token, registered
 const REFUSED: &str = r#"{"_errorCode":400,"_message":"Bad Request","_details":"","_timestamp":"","_traceId":"",
     "_errors":[{"_code":"005","_field":"payer.zipCode","_message":"CEP invalido"}]}"#;
 const WITHOUT_PARTS: &str = r#"{"_errorCode":"XX-1","_message":"No."}"#;
-const ON_FILE: &str =
-    r#"{"_errorCode":400,"_message":"Bad Request","_errors":[{"_code":"005"},{"_code":"taken","_message":"x"}]}"#;
+const ON_FILE: &str = r#"{"_errorCode":400,"_message":"Bad Request","_errors":[{"_code":"005"},{"_code":"taken","_message":"x"}]}"#;
 const AWAY: &str = r#"{"_errorCode":400,"_errors":[{"_code":"away","_message":"x"}]}"#;
 
 #[tokio::test]
@@ -103,7 +102,9 @@ async fn a_registration_counts_only_under_the_codes_that_we_gave_out() {
 async fn a_pix_text_is_shown_only_if_it_is_sound() {
     let shop = shop();
     let right = dynamic(Some("125.90"));
-    for (text, shown) in [(right.as_str(), Some(right.clone())), (&dynamic(Some("1.00")), None), ("00020101", None)] {
+    for (text, shown) in
+        [(right.as_str(), Some(right.clone())), (&dynamic(Some("1.00")), None), ("00020101", None)]
+    {
         let server = bank(reply(201, registered(&shop.boleto.codes, text))).await;
         let answer = connector(&server.address).register(&shop.request()).await.unwrap();
         let registration = on_file(answer);

@@ -162,7 +162,8 @@ impl<'a> SlipBody<'a> {
 impl<'a> PayerBody<'a> {
     fn of(payer: &'a Payer) -> Self {
         let address = &payer.address;
-        let (area, street) = address.postal_code.split_at_checked(5).unwrap_or((address.postal_code.as_str(), ""));
+        let (area, street) =
+            address.postal_code.split_at_checked(5).unwrap_or((address.postal_code.as_str(), ""));
         Self {
             name: text::plain(&payer.name, NAME_CHARS_MAX),
             document_type: match payer.tax_id.kind() {
@@ -279,7 +280,10 @@ struct Several {
 impl TitleBody {
     /// The day on which it was paid, where the answer says so.
     pub(super) fn paid_on(&self) -> Option<NaiveDate> {
-        self.settlements.iter().flatten().find_map(|settlement| settlement.on.as_deref().and_then(date))
+        self.settlements
+            .iter()
+            .flatten()
+            .find_map(|settlement| settlement.on.as_deref().and_then(values::day))
     }
 
     /// What was paid so far, where the answer says so.
@@ -296,11 +300,6 @@ impl TitleBody {
             .or_else(|_| serde_json::from_slice::<Self>(body).map(|one| vec![one]))
             .ok()
     }
-}
-
-/// A civil date of the bank's; blank and zero dates are none.
-pub(super) fn date(text: &str) -> Option<NaiveDate> {
-    text.trim().get(..10).and_then(|day| day.parse().ok())
 }
 
 #[derive(Deserialize)]

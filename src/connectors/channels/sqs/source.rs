@@ -155,3 +155,6 @@ impl Source {
             .map_err(|reason| ChannelError::Misconfigured { reason })
     }
 }
+
+#[cfg(test)]
+mod tests;

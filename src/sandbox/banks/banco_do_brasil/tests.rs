@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::fault;
 use crate::sandbox::client::{Answer, Client, TempDir};
-use crate::sandbox::{Behaviour, EffectKind, Party, World, WorldOptions, ledger};
+use crate::sandbox::{Behaviour, EffectKind, NotPaid, Party, Payment, World, WorldOptions, ledger};
 
 /// A registration that follows every rule; `sequence` makes its number.
 pub fn a_request(sequence: u64) -> Value {
@@ -74,6 +74,18 @@ impl Caller {
     pub async fn posts(&self, path: &str, body: &Value) -> reqwest::Result<Answer> {
         let url = format!("{}{path}?gw-dev-app-key=sandbox-app-key", self.base);
         self.client.post(&url, self.headers(), &body.to_string()).await
+    }
+
+    async fn patches(&self, sequence: u64, change: Value) -> Answer {
+        let mut body = json!({"numeroConvenio": 3_128_557});
+        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let path = format!("/boletos/0003128557{sequence:010}?gw-dev-app-key=sandbox-app-key");
+        self.client.patch(&format!("{}{path}", self.base), self.headers(), &body.to_string()).await.unwrap()
+    }
+
+    async fn gets(&self, path: &str) -> Answer {
+        let query = "gw-dev-app-key=sandbox-app-key";
+        self.client.get(&format!("{}{path}{query}", self.base), self.headers()).await.unwrap()
     }
 
     pub async fn registers(&self, body: &Value) -> Answer {
@@ -271,5 +283,107 @@ async fn a_slow_bank_registers_after_its_caller_gave_up() {
     let registered = |effects: &[crate::sandbox::Effect]| effects.len() == 1;
     world.wait_for_effects(registered, Duration::from_secs(5)).await.unwrap();
     assert_eq!(kinds(&world), [EffectKind::BankRegistered]);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_title_changes_by_one_indicator_at_a_time() {
+    let dir = TempDir::new();
+    let world = a_world(&dir).await;
+    let caller = Caller::of(&world).await;
+    let before = caller.registers(&a_request(1)).await.json()["codigoBarraNumerico"].clone();
+    let later = json!({"novaDataVencimento": "20.12.2026"});
+    let change = json!({"indicadorNovaDataVencimento": "S", "alteracaoData": later});
+    assert_eq!(caller.patches(1, change.clone()).await.status, 200);
+    let rebate = json!({"indicadorIncluirAbatimento": "S", "abatimento": {"valorAbatimento": 5.9}});
+    assert_eq!(caller.patches(1, rebate).await.status, 200);
+    let discount = json!({"tipoPrimeiroDesconto": 1});
+    let discount = json!({"indicadorAtribuirDesconto": "S", "desconto": discount});
+    assert_eq!(caller.patches(1, discount).await.status, 200);
+    let bad = [
+        json!({}),
+        json!({"indicadorNovaDataVencimento": "S"}),
+        json!({"indicadorNovaDataVencimento": "S", "alteracaoData": {"novaDataVencimento": "2026-12-20"}}),
+        json!({"indicadorNovaDataVencimento": "S", "alteracaoData": later, "indicadorCobrarMulta": "S", "multa": {}}),
+        json!({"indicadorIncluirAbatimento": "S", "abatimento": {"valorAbatimento": 125.9}}),
+        json!({"indicadorIncluirAbatimento": "yes", "abatimento": {"valorAbatimento": 1}}),
+        json!({"valorOriginal": 1}),
+    ];
+    for change in bad {
+        let refused = caller.patches(1, change.clone()).await;
+        assert!(
+            refused.status == 400 && refused.body.starts_with("{\"erros\":"),
+            "{change}: {}",
+            refused.body
+        );
+    }
+    let found = caller.looks_up(1).await.json();
+    assert_eq!(found["dataVencimentoTituloCobranca"], "20.12.2026");
+    assert_eq!(found["valorAtualTituloCobranca"], 120.0);
+    assert_ne!(found["textoCodigoBarrasTituloCobranca"], before);
+    assert_eq!(caller.patches(2, change).await.status, 404);
+    let amended = EffectKind::BankAmended;
+    assert_eq!(kinds(&world), [EffectKind::BankRegistered, amended, amended, amended]);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn payers_pay_in_part_and_whole_and_the_list_tells() {
+    let dir = TempDir::new();
+    let world = a_world(&dir).await;
+    let caller = Caller::of(&world).await;
+    for sequence in 1..=4 {
+        caller.registers(&a_request(sequence)).await;
+    }
+    let line = caller.looks_up(1).await.json()["codigoLinhaDigitavel"].as_str().unwrap().to_owned();
+    let on = |day| chrono::NaiveDate::from_ymd_opt(2026, 12, day).unwrap();
+    world.pay(&Payment::of(&line, 2_590, on(1)).in_part()).await.unwrap();
+    let found = caller.looks_up(1).await.json();
+    assert_eq!((&found["codigoEstadoTituloCobranca"], &found["valorPagoSacado"]), (&json!(18), &json!(25.9)));
+    world.pay(&Payment::of(&line, 10_000, on(3))).await.unwrap();
+    // Convênio and sequence without the zeros before them, as the house knows the number.
+    world.pay(&Payment::of("31285570000000002", 12_590, on(4)).by_pix()).await.unwrap();
+    let found = caller.looks_up(1).await.json();
+    assert_eq!((&found["codigoEstadoTituloCobranca"], &found["valorPagoSacado"]), (&json!(6), &json!(125.9)));
+    assert_eq!(found["dataRecebimentoTitulo"], "03.12.2026");
+    assert_eq!(found["dataCreditoLiquidacao"], "04.12.2026");
+    assert_eq!(caller.looks_up(2).await.json()["dataCreditoLiquidacao"], "04.12.2026");
+    assert_eq!(world.pay(&Payment::of(&line, 1, on(5))).await, Err(NotPaid::Closed));
+    let path = "/boletos/00031285570000000001/baixar";
+    let late = caller.posts(path, &json!({"numeroConvenio": 3_128_557})).await.unwrap();
+    assert_eq!(late.json()["erros"][0]["codigo"], fault::ALREADY_PAID);
+
+    let numbers = async |filter: &str| {
+        let list = caller.gets(&format!("/boletos?indicadorSituacao={filter}&")).await.json();
+        let rows = list["boletos"].as_array().unwrap().clone();
+        rows.iter().map(|row| row["numeroBoletoBB"].as_str().unwrap()[18..].to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers("A").await, ["03", "04"]);
+    assert_eq!(numbers("B").await, ["01", "02"]);
+    assert_eq!(numbers("B&dataInicioMovimento=04.12.2026&dataFimMovimento=04.12.2026").await, ["02"]);
+    assert_eq!(numbers("A&indice=1").await, ["04"]);
+    assert_eq!(caller.gets("/boletos?indicadorSituacao=C&").await.status, 400);
+    assert_eq!(caller.gets("/boletos?indicadorSituacao=A&cor=azul&").await.status, 400);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_pix_code_is_made_shown_and_ended() {
+    let dir = TempDir::new();
+    let world = a_world(&dir).await;
+    let caller = Caller::of(&world).await;
+    caller.registers(&a_request(1)).await;
+    let (path, body) = ("/boletos/00031285570000000001", json!({"numeroConvenio": 3_128_557}));
+    let pix = format!("{path}/pix?numeroConvenio=3128557&");
+    assert_eq!(caller.gets(&pix).await.status, 404);
+    let made = caller.posts(&format!("{path}/gerar-pix"), &body).await.unwrap().json();
+    assert_eq!(caller.gets(&pix).await.json()["qrCode"]["emv"], made["qrCode"]["emv"]);
+    assert_eq!(caller.posts(&format!("{path}/cancelar-pix"), &body).await.unwrap().status, 200);
+    let emv = made["qrCode"]["emv"].as_str().unwrap();
+    let on = chrono::NaiveDate::from_ymd_opt(2026, 12, 1).unwrap();
+    assert_eq!(world.pay(&Payment::of(emv, 12_590, on).by_pix()).await, Err(NotPaid::Unknown));
+    assert_eq!(caller.posts(&format!("{path}/gerar-pix"), &body).await.unwrap().status, 200);
+    world.pay(&Payment::of(emv, 12_590, on).by_pix()).await.unwrap();
+    assert_eq!(caller.posts(&format!("{path}/gerar-pix"), &body).await.unwrap().status, 400);
     world.close().await;
 }

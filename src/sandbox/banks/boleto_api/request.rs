@@ -190,7 +190,11 @@ pub fn read(body: &Value, user: &str, password: &str) -> CheckedRequest {
         Some(104) => parse::<Caixa>(body).and_then(|request| caixa(&request, user, password)),
         _ => Err(vec![("MPBankNumber", "bankNumber: not supported".to_owned())]),
     };
-    CheckedRequest { agreement: text("/agreement/agreementNumber"), number: text("/title/ourNumber"), outcome }
+    CheckedRequest {
+        agreement: text("/agreement/agreementNumber"),
+        number: text("/title/ourNumber"),
+        outcome,
+    }
 }
 
 type Faults = Vec<(&'static str, String)>;
@@ -236,8 +240,10 @@ fn shop_facil(request: &ShopFacil, user: &str, password: &str) -> Result<Checked
 
 fn caixa(request: &Caixa, user: &str, password: &str) -> Result<Checked, Faults> {
     let mut rules = Rules::default();
-    let known =
-        request.authentication.as_ref().is_none_or(|inner| inner.username == user && inner.password == password);
+    let known = request
+        .authentication
+        .as_ref()
+        .is_none_or(|inner| inner.username == user && inner.password == password);
     rules.require(known, "authentication", "invalid credentials");
     let agreement = request.agreement.agreement_number;
     rules.require((1..=9_999_999).contains(&agreement), "agreement.agreementNumber", "not up to 7 digits");
@@ -316,5 +322,9 @@ fn number(rules: &mut Rules, field: &str, text: &str, length_max: usize) -> u64 
 }
 
 fn faults(rules: Rules) -> Faults {
-    rules.0.into_iter().map(|broken| ("MPFieldInvalid", format!("{}: {}", broken.field, broken.text))).collect()
+    rules
+        .0
+        .into_iter()
+        .map(|broken| ("MPFieldInvalid", format!("{}: {}", broken.field, broken.text)))
+        .collect()
 }

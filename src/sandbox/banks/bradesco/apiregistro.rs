@@ -110,7 +110,8 @@ impl Door {
                 self.decide(self.slip(wallet, number, cents, due), refuse, json!({})).await
             }
             (.., broken) => {
-                let text = broken.map(|broken| format!("{}: {}", broken.field, broken.text)).unwrap_or_default();
+                let text =
+                    broken.map(|broken| format!("{}: {}", broken.field, broken.text)).unwrap_or_default();
                 let key = self.desk().key(&self.merchant, &boleto.nosso_numero.text());
                 self.refuse(key, None, INVALID, &text).await
             }
@@ -119,7 +120,9 @@ impl Door {
 }
 
 fn terms(rules: &mut Rules, optional: &Optional) {
-    for (field, rate) in [("perc_juros", &optional.perc_juros), ("perc_multa_atraso", &optional.perc_multa_atraso)] {
+    for (field, rate) in
+        [("perc_juros", &optional.perc_juros), ("perc_multa_atraso", &optional.perc_multa_atraso)]
+    {
         if let Some(rate) = rate {
             // Five decimals, times 100000.
             rules.digits(field, rate, 8);

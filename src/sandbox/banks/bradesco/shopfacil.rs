@@ -79,7 +79,8 @@ impl Door {
                 self.decide(self.slip(wallet, number, cents, due), refuse, more).await
             }
             (.., broken) => {
-                let text = broken.map(|broken| format!("{}: {}", broken.field, broken.text)).unwrap_or_default();
+                let text =
+                    broken.map(|broken| format!("{}: {}", broken.field, broken.text)).unwrap_or_default();
                 let key = self.desk().key(&self.merchant, &boleto.nosso_numero.text());
                 self.refuse(key, None, INVALID, &text).await
             }

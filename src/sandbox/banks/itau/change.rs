@@ -64,7 +64,9 @@ impl Itau {
         let key = match self.desk.file.change(&id.to_owned(), today(), |title| apply(title, &change)) {
             Ok(Some(key)) => key,
             Ok(None) => return ended("valor_abatimento", "não é menor que o valor"),
-            Err(Ended::NotOnFile) => return refusal(StatusCode::NOT_FOUND, "404", "título não encontrado", &[]),
+            Err(Ended::NotOnFile) => {
+                return refusal(StatusCode::NOT_FOUND, "404", "título não encontrado", &[]);
+            }
             Err(Ended::Paid) => return ended("situacao_geral_boleto", "paga"),
             Err(Ended::WrittenOff) => return ended("situacao_geral_boleto", "baixada"),
         };
@@ -106,7 +108,9 @@ fn wanted(part: &str, body: &Map<String, Value>) -> Result<Change, Broken> {
         "seu_numero" => Ok(Change::OwnNumber(text("texto_seu_numero")?.to_owned())),
         other => {
             let known = LENIENT.into_iter().find(|name| *name == other).filter(|_| !body.is_empty());
-            known.map(Change::Terms).ok_or_else(|| broken(if LENIENT.contains(&other) { other } else { "parte" }))
+            known
+                .map(Change::Terms)
+                .ok_or_else(|| broken(if LENIENT.contains(&other) { other } else { "parte" }))
         }
     }
 }

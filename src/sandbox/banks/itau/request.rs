@@ -165,7 +165,11 @@ impl Registration {
         rules.digits("numero_nosso_numero", &one.numero_nosso_numero, 8);
         let due = rules.date("data_vencimento", &one.data_vencimento);
         rules.require(issued.zip(due).is_none_or(|(a, b)| a <= b), "data_vencimento", "anterior à emissão");
-        rules.require(amount(&mut Rules::default(), "", &one.valor_titulo) == cents, "valor_titulo", "não é o total");
+        rules.require(
+            amount(&mut Rules::default(), "", &one.valor_titulo) == cents,
+            "valor_titulo",
+            "não é o total",
+        );
         rules.optional("texto_seu_numero", one.texto_seu_numero.as_deref(), 10);
         match (issued, due) {
             (Some(issued), Some(due)) if rules.0.is_empty() => Ok(Checked {

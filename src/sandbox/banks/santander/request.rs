@@ -15,8 +15,7 @@ use crate::sandbox::banks::codes::free_field::modulo_11;
 use crate::sandbox::banks::rules::{Rules, cents};
 use crate::sandbox::banks::schema::NumberOrText;
 
-const KINDS: [&str; 5] =
-    ["DUPLICATA_MERCANTIL", "DUPLICATA_SERVICO", "NOTA_PROMISSORIA", "RECIBO", "OUTROS"];
+const KINDS: [&str; 5] = ["DUPLICATA_MERCANTIL", "DUPLICATA_SERVICO", "NOTA_PROMISSORIA", "RECIBO", "OUTROS"];
 
 /// Body of `POST /workspaces`.
 #[derive(Deserialize)]
@@ -43,8 +42,10 @@ struct Covenant {
 impl WorkspaceRequest {
     /// Its covenants, unless something is wrong with it.
     pub fn covenants(&self) -> Option<Vec<u64>> {
-        let fits = self.kind == "BILLING" && !self.description.trim().is_empty() && !self.covenants.is_empty();
-        let codes = self.covenants.iter().map(|covenant| covenant.code.digits().filter(|code| *code <= 9_999_999));
+        let fits =
+            self.kind == "BILLING" && !self.description.trim().is_empty() && !self.covenants.is_empty();
+        let codes =
+            self.covenants.iter().map(|covenant| covenant.code.digits().filter(|code| *code <= 9_999_999));
         if fits { codes.collect() } else { None }
     }
 }
@@ -185,7 +186,11 @@ pub fn check(request: &Registration) -> Result<Checked, Vec<Fault>> {
     rules.one_of("documentKind", &request.document_kind, &KINDS);
     payer(&mut rules, &request.payer);
     let deduction_cents = terms(&mut rules, request);
-    rules.require(deduction_cents == 0 || deduction_cents < amount, "deductionValue", "not below nominalValue");
+    rules.require(
+        deduction_cents == 0 || deduction_cents < amount,
+        "deductionValue",
+        "not below nominalValue",
+    );
     match (covenant, title, issued, due, rules.0.is_empty()) {
         (Some(covenant), Some(title), Some(issued), Some(due), true) => Ok(Checked {
             covenant,
@@ -245,7 +250,9 @@ fn payer(rules: &mut Rules, payer: &Payer) {
     rules.text("payer.city", &payer.city, 20);
     rules.state("payer.state", &payer.state);
     let (zip, bytes) = (&payer.zip_code, payer.zip_code.as_bytes());
-    let fits = bytes.len() == 9 && bytes[5] == b'-' && zip.replace('-', "").bytes().all(|byte| byte.is_ascii_digit());
+    let fits = bytes.len() == 9
+        && bytes[5] == b'-'
+        && zip.replace('-', "").bytes().all(|byte| byte.is_ascii_digit());
     rules.require(fits && zip.matches('-').count() == 1, "payer.zipCode", "not 99999-999");
     match payer.document_type.as_str() {
         "CPF" => rules.document("payer.documentNumber", false, &payer.document_number),

@@ -77,7 +77,8 @@ async fn the_longest_instructions_fit_in_five_plain_lines() {
     shop.boleto.payer.address.complement = String::new();
     let (_, call) = sent(&shop).await;
     let body = call.json();
-    let lines: Vec<_> = body["mensagem"].as_object().unwrap().values().map(|line| line.as_str().unwrap()).collect();
+    let lines: Vec<_> =
+        body["mensagem"].as_object().unwrap().values().map(|line| line.as_str().unwrap()).collect();
     assert_eq!(lines.join(" "), vec!["cao"; 41].join(" "));
     assert!(lines.iter().all(|line| line.len() <= 78));
     assert_eq!(body["pagador"]["nome"], "Jose D'Avila");

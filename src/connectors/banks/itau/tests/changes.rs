@@ -13,8 +13,7 @@ async fn each_part_is_changed_by_a_call_of_its_own() {
     let server = bank(reply(204, "")).await;
     let mut amendment = Amendment::of(&shop.boleto);
     amendment.due_date = "2026-05-01".parse().unwrap();
-    amendment.charges.fine =
-        Some(Fine { value: FineValue::Percentage("2".parse().unwrap()), after_days: 1 });
+    amendment.charges.fine = Some(Fine { value: FineValue::Percentage("2".parse().unwrap()), after_days: 1 });
     amendment.charges.abatement = Some(Cents(100));
     let connector = connector(&server.address);
     assert_eq!(connector.amend(&shop.amendment(&amendment)).await.unwrap().code, "204");
@@ -81,7 +80,10 @@ async fn a_title_is_written_off_on_request() {
     let server = bank(reply(204, "")).await;
     assert_eq!(connector(&server.address).cancel(&shop.cancellation()).await.unwrap().code, "204");
     let call = server.seen().pop().unwrap();
-    assert_eq!((call.method.as_str(), call.path, call.body.as_str()), ("PATCH", format!("{TITLE}/baixa"), "{}"));
+    assert_eq!(
+        (call.method.as_str(), call.path, call.body.as_str()),
+        ("PATCH", format!("{TITLE}/baixa"), "{}")
+    );
     for (answer, expected) in [
         (reply(422, REFUSED), Kind::Refused("42".into())),
         (reply(404, OTHER_NAMES), Kind::Refused("7".into())),

@@ -48,7 +48,9 @@ async fn a_look_up_tells_ours_from_another() {
     let (barcode, line) = both(&shop.boleto.codes);
     let other = both(&shop.recomposed(1, shop.boleto.amount.0 + 1, shop.boleto.due_date)).0;
     let right = title("Em Aberto");
-    let with = |codes: String| right.replace(r#""numero_nosso_numero""#, &format!(r#"{codes},"numero_nosso_numero""#));
+    let with = |codes: String| {
+        right.replace(r#""numero_nosso_numero""#, &format!(r#"{codes},"numero_nosso_numero""#))
+    };
     let cases = [
         (right.replace("[{\"dado", "{\"dado").replace("}}]}", "}}}"), vec![]),
         (with(format!(r#""codigo_barras":"{barcode}","numero_linha_digitavel":"{line}""#)), vec![]),

@@ -29,10 +29,7 @@ const TITLE: &str = concat!(
 #[tokio::test]
 async fn a_registration_reads_as_the_manual_says() {
     let (sign_in, call) = sent(&shop()).await;
-    assert_eq!(
-        sign_in.body,
-        "grant_type=client_credentials&client_id=client-id&client_secret=client-secret"
-    );
+    assert_eq!(sign_in.body, "grant_type=client_credentials&client_id=client-id&client_secret=client-secret");
     assert_eq!((call.method.as_str(), call.path.as_str()), ("POST", "/cash_management/v2/boletos"));
     assert_eq!((call.header("authorization"), call.header("x-itau-apikey")), ("Bearer t", "api-key"));
     assert!(uuid::Uuid::parse_str(call.header("x-itau-correlationID")).is_ok());
@@ -58,7 +55,8 @@ async fn rates_are_twelve_digits_with_five_decimals() {
         let percent = text.parse().unwrap();
         let charges = &mut shop.boleto.terms.charges;
         charges.fine = Some(Fine { value: FineValue::Percentage(percent), after_days: 1 });
-        charges.interest = Some(Interest { value: InterestValue::PercentagePerMonth(percent), after_days: 1 });
+        charges.interest =
+            Some(Interest { value: InterestValue::PercentagePerMonth(percent), after_days: 1 });
         let (_, call) = sent(&shop).await;
         let tail = format!(
             r#""juros":{{"codigo_tipo_juros":"90","percentual_juros":"{written}"}},"multa":{{"codigo_tipo_multa":"02","percentual_multa":"{written}"}}}}}}"#

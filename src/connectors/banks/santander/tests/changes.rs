@@ -16,7 +16,8 @@ async fn each_part_is_changed_by_a_call_of_its_own() {
     let connector = connector(&server.address);
     assert_eq!(connector.amend(&shop.amendment(&amendment)).await.unwrap().code, "200");
     let calls: Vec<_> = server.seen().into_iter().filter(|seen| !is_token(seen)).collect();
-    let said: Vec<_> = calls.iter().map(|call| (call.method.as_str(), call.path.as_str(), call.body.as_str())).collect();
+    let said: Vec<_> =
+        calls.iter().map(|call| (call.method.as_str(), call.path.as_str(), call.body.as_str())).collect();
     let path = "/v2/workspaces/w-1/bank_slips";
     let due_date = r#"{"covenantCode":"1899775","bankNumber":"0000000000019","dueDate":"2026-05-01"}"#;
     let abatement = r#"{"covenantCode":"1899775","bankNumber":"0000000000019","deductionValue":"1.00"}"#;

@@ -22,7 +22,10 @@ async fn a_look_up_tells_ours_from_another() {
         (title("ATIVO", ""), vec![]),
         (format!("[{}]", title("ATIVO", "")), vec![]),
         (format!(r#"{{"_content":[{}]}}"#, title("ATIVO", "")), vec![]),
-        (title("ATIVO", &format!(r#","bankSlipData":{{"barCode":"{barcode}","digitableLine":"{line}"}}"#)), vec![]),
+        (
+            title("ATIVO", &format!(r#","bankSlipData":{{"barCode":"{barcode}","digitableLine":"{line}"}}"#)),
+            vec![],
+        ),
         (format!(r#"{{"status":"ativo","barCode":"{barcode}"}}"#), vec![]),
         (title("ATIVO", "").replace("125.9", "\"125.91\""), vec!["amount"]),
         (title("ATIVO", "").replace("04-10", "04-11"), vec!["due_date"]),
@@ -45,7 +48,10 @@ async fn the_bank_is_asked_by_agreement_and_number() {
     connector(&server.address).look_up(&shop.question()).await.unwrap();
     let asked = server.seen().pop().unwrap();
     assert_eq!((asked.method.as_str(), asked.path.as_str()), ("GET", "/v2/bills/1899775.0000000000019"));
-    assert_eq!((asked.query.as_str(), asked.header("x-application-key")), ("tipoConsulta=default", "app-key"));
+    assert_eq!(
+        (asked.query.as_str(), asked.header("x-application-key")),
+        ("tipoConsulta=default", "app-key")
+    );
 }
 
 #[tokio::test]

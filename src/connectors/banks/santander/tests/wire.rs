@@ -15,10 +15,7 @@ async fn sent(shop: &crate::connectors::banks::shop::Shop) -> (Seen, Seen) {
 #[tokio::test]
 async fn a_registration_reads_as_the_manual_says() {
     let (sign_in, call) = sent(&shop()).await;
-    assert_eq!(
-        sign_in.body,
-        "grant_type=client_credentials&client_id=client-id&client_secret=client-secret"
-    );
+    assert_eq!(sign_in.body, "grant_type=client_credentials&client_id=client-id&client_secret=client-secret");
     assert_eq!(sign_in.header("authorization"), "");
     assert_eq!((call.method.as_str(), call.path.as_str()), ("POST", "/v2/workspaces/w-1/bank_slips"));
     assert_eq!(call.header("authorization"), "Bearer t");
@@ -72,7 +69,8 @@ async fn text_is_plain_and_as_long_as_the_bank_keeps() {
     assert_eq!(text("address"), format!("{}, 308", "A".repeat(35)));
     assert_eq!(text("neighborhood").len(), 30);
     assert_eq!(text("city"), "Acao Acao Acao Acao");
-    let lines: Vec<_> = body["messages"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    let lines: Vec<_> =
+        body["messages"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
     assert_eq!(lines.len(), 2);
     assert!(lines.iter().all(|line| line.len() <= 100 && line.is_ascii()));
 }

@@ -1,0 +1,155 @@
+//! A shop asks for a thousand boletos in one call. It is answered when all are written, without waiting for any bank; each
+//! has its own result, and one that is wrong disturbs no other.
+
+use std::collections::BTreeSet;
+
+use bursar::proto::boleto::v1::batch_create_result::Result as ItemResult;
+use bursar::proto::boleto::v1::{
+    BankAccountResolution, BatchCreateBoletosRequest, BatchError, BoletoStatus, CreateBoletoRequest,
+    CreateBoletoResponse, ListBoletosRequest,
+};
+use bursar::sandbox::Behaviour;
+use tonic::{Code, Status};
+
+use crate::support::database::Kind;
+use crate::support::house::{House, Opened, Refusal as _, a_boleto, eventually};
+
+async fn asks(house: &Opened, requests: Vec<CreateBoletoRequest>) -> Result<Vec<ItemResult>, Status> {
+    let request = BatchCreateBoletosRequest { requests };
+    let answer = house.shop().boletos.batch_create_boletos(request).await?.into_inner();
+    Ok(answer.results.into_iter().map(|result| result.result.expect("a result")).collect())
+}
+
+fn made(result: &ItemResult) -> &CreateBoletoResponse {
+    match result {
+        ItemResult::Created(answer) => answer,
+        ItemResult::Error(error) => panic!("not made: {error:?}"),
+    }
+}
+
+fn failed(result: &ItemResult) -> &BatchError {
+    match result {
+        ItemResult::Error(error) => error,
+        ItemResult::Created(answer) => panic!("made: {answer:?}"),
+    }
+}
+
+fn request(reference_id: &str) -> CreateBoletoRequest {
+    a_boleto().called(reference_id).told_to_nobody().into_request()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_on_the_embedded_store() {
+    a_thousand(Kind::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_on_postgresql() {
+    a_thousand(Kind::PostgreSql).await;
+}
+
+async fn a_thousand(kind: Kind) {
+    let house = House::new().on(kind).open().await;
+    // No bank answers before the batch does.
+    house.script().bank_register(Behaviour::Hold);
+    let requests = (0..1_000).map(|number| request(&format!("order-{number}"))).collect();
+    let results = asks(&house, requests).await.expect("a thousand results");
+    let mut numbers = BTreeSet::new();
+    for (number, result) in results.iter().enumerate() {
+        let answer = made(result);
+        assert_eq!(answer.bank_account_resolution(), BankAccountResolution::Default);
+        assert_eq!(answer.resolved_issuer.as_ref().expect("an issuer").bank_code, "001");
+        let boleto = answer.boleto.as_ref().expect("a boleto");
+        assert_eq!(
+            (boleto.status(), boleto.reference_id.as_str()),
+            (BoletoStatus::Issued, format!("order-{number}").as_str())
+        );
+        numbers.insert(boleto.nosso_numero.clone());
+    }
+    assert_eq!(numbers.len(), 1_000, "each has a number of its own");
+    house.script().release();
+    // Woken by the batch, the registrar takes them; a handful is proof enough.
+    eventually("boletos are registered", async || (house.bank().asked() >= 20).then_some(())).await;
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_has_a_result_of_its_own() {
+    let house = House::new().open().await;
+    let mut wrong = request("wrong");
+    (wrong.amount_cents, wrong.payer) = (0, None);
+    let named = |cents: i64| {
+        let wanted = a_boleto().of_cents(cents).asked_as("once").told_to_nobody();
+        wanted.into_request()
+    };
+    let held = a_boleto().told_to_nobody().with(|request| request.hold_registration = true).into_request();
+    let requests = vec![request("first"), wrong, named(100), named(100), named(200), held, request("last")];
+    let results = asks(&house, requests).await.expect("results");
+    assert_eq!(results.len(), 7);
+    assert_eq!(made(&results[0]).boleto.as_ref().expect("a boleto").reference_id, "first");
+    assert_eq!(made(&results[6]).boleto.as_ref().expect("a boleto").reference_id, "last");
+
+    let error = failed(&results[1]);
+    assert_eq!((error.code, error.reason.as_str()), (Code::InvalidArgument.into(), "INVALID_FIELDS"));
+    let fields: Vec<&str> = error.violations.iter().map(|one| one.field.as_str()).collect();
+    assert_eq!(fields, ["amount_cents", "payer"]);
+
+    // The same name twice is two calls: one makes it, one is given it; another body is refused.
+    let id = |result| made(result).boleto.as_ref().expect("a boleto").id.clone();
+    assert_eq!(id(&results[2]), id(&results[3]));
+    let error = failed(&results[4]);
+    assert_eq!((error.code, error.reason.as_str()), (Code::AlreadyExists.into(), "REQUEST_ID_REUSED"));
+
+    let held = id(&results[5]);
+    house.operator().sees_all_work_done().await;
+    assert_eq!(house.shop().gets(&held).await.status(), BoletoStatus::Issued);
+    let (all, _) = house.shop().lists(ListBoletosRequest::default()).await.expect("a list");
+    assert_eq!(all.len(), 4);
+    let others = all.iter().filter(|boleto| boleto.id != held);
+    assert!(others.into_iter().all(|boleto| boleto.status() == BoletoStatus::Registered));
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_batch_again_makes_nothing_anew() {
+    let house = House::new().open().await;
+    let requests = |reference: &str| -> Vec<CreateBoletoRequest> {
+        let named = (0..5).map(|number| a_boleto().asked_as(&format!("r-{number}")).called(reference));
+        named.map(|wanted| wanted.told_to_nobody().into_request()).collect()
+    };
+    let ids = |results: &[ItemResult]| -> Vec<String> {
+        results.iter().map(|result| made(result).boleto.as_ref().expect("a boleto").id.clone()).collect()
+    };
+    let first = asks(&house, requests("a")).await.expect("results");
+    let again = asks(&house, requests("a")).await.expect("results");
+    assert_eq!(ids(&first), ids(&again));
+    let alone = house.shop().creates(a_boleto().asked_as("r-3").called("a").told_to_nobody()).await;
+    assert_eq!(alone.id, ids(&first)[3], "a call alone and one of a batch are the same request");
+    house.operator().sees_all_work_done().await;
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_has_a_size() {
+    let house = House::new().open().await;
+    let too_many = (0..1_001).map(|_| CreateBoletoRequest::default()).collect();
+    for requests in [Vec::new(), too_many] {
+        let status = asks(&house, requests).await.expect_err("a wrong size");
+        assert_eq!((status.code(), status.fields()), (Code::InvalidArgument, vec!["requests".to_owned()]));
+    }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_account_cannot_hold_is_told_item_by_item() {
+    let house = House::new().with("registration.backlog_max", "3").open().await;
+    house.script().bank_register(Behaviour::Hold);
+    let results = asks(&house, (0..10).map(|number| request(&number.to_string())).collect()).await;
+    let results = results.expect("results");
+    let full = results.iter().filter(|result| matches!(result, ItemResult::Error(_)));
+    let reasons: BTreeSet<&str> = full.clone().map(|result| failed(result).reason.as_str()).collect();
+    assert_eq!((full.count(), reasons), (7, BTreeSet::from(["BACKLOG_FULL"])));
+    house.script().release();
+    house.operator().sees_all_work_done().await;
+    house.close().await;
+}
