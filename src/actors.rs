@@ -8,7 +8,7 @@ pub mod boleto_registrar;
 pub mod config;
 pub mod hands;
 pub mod notifier;
-pub mod reconciler;
 pub mod queue_consumer;
+pub mod reconciler;
 pub mod store_watcher;
 pub mod tree;

@@ -186,7 +186,9 @@ async fn ask(global: &Global, command: ClientCommand, screen: &mut Screen) -> Re
         ClientCommand::Actor(command) => actor::run(command, &connection, screen).await,
         ClientCommand::Drain => drain::run(&connection, screen).await,
         ClientCommand::Info => info::run(&connection, screen).await,
-        ClientCommand::Config(_) | ClientCommand::Import(_) | ClientCommand::Store(_) => unreachable!("dealt with above"),
+        ClientCommand::Config(_) | ClientCommand::Import(_) | ClientCommand::Store(_) => {
+            unreachable!("dealt with above")
+        }
     }
 }
 

@@ -12,8 +12,8 @@ pub mod boleto_registrar;
 pub mod house;
 pub mod known_queues;
 pub mod notifier;
-pub mod reconciler;
 pub mod queue_consumer;
+pub mod reconciler;
 
 pub use self::backlogs::Backlogs;
 pub use self::bank_accounts::BankAccounts;

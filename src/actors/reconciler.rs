@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
 use tracing::{Instrument as _, debug, info_span, warn};
 
 use self::run::Run;
@@ -34,8 +33,7 @@ use crate::work::{ClaimGuard, Claimer, Hints, Place};
 /// The office of who looks for accounts without a row.
 pub const OFFICE: &str = "reconciliation";
 
-/// Between two looks for due rows and for accounts without one. A row that becomes due is hinted at, so that this stands
-/// behind; a new account is asked about within it.
+/// Between two looks for due rows and for accounts without one. Both are hinted at, so that this stands behind.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
 /// Accounts looked at in one statement.
@@ -61,8 +59,6 @@ pub struct Means {
 pub struct Reconciler {
     means: Arc<Means>,
     hands: Hands<ReconcilerMessage>,
-    /// When accounts without a row were looked for last.
-    looked: Option<Instant>,
     _ticker: Ticker,
 }
 
@@ -86,22 +82,22 @@ impl Reconciler {
                 let hands = Hands::new(claimer, context.myself, ReconcilerMessage::Claimed, || {
                     ReconcilerMessage::RunPanicked
                 });
-                Ok(Self { means, hands, looked: None, _ticker: ticker })
+                Ok(Self { means, hands, _ticker: ticker })
             }
         });
         spec.shutdown(Shutdown::Timeout(drain_timeout))
     }
 
-    /// Makes the first rows of accounts that have none, if it is time to look and this process is the one to do it.
-    async fn look_for_accounts(&mut self) {
-        let is_early = self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY);
-        if is_early || self.means.office.holds().is_none() {
+    /// Makes the first rows of accounts that have none, if this process is the one to do it.
+    async fn look_for_accounts(&self) {
+        if self.means.office.holds().is_none() {
             return;
         }
-        self.looked = Some(Instant::now());
         match self.add_rows().await {
             Ok(0) => {}
-            Ok(rows) => debug!(provider = self.means.bank.provider().as_str(), rows, "accounts to be reconciled"),
+            Ok(rows) => {
+                debug!(provider = self.means.bank.provider().as_str(), rows, "accounts to be reconciled")
+            }
             // They are found at the next look.
             Err(error) => warn!(%error, "accounts without a reconciliation not looked for"),
         }
@@ -123,7 +119,9 @@ impl Reconciler {
             for accounts in accounts.chunks(ACCOUNTS_A_LOOK) {
                 let ids: Vec<BankAccountId> = accounts.iter().map(|account| account.id).collect();
                 let known = store.reconciliations(tenant, &ids).await?;
-                for (account, known) in accounts.iter().zip(known).filter(|(_, known)| known.next_run_at.is_none()) {
+                for (account, known) in
+                    accounts.iter().zip(known).filter(|(_, known)| known.next_run_at.is_none())
+                {
                     // One that lost its row after a run is no new one, and is asked about as usual.
                     let run_at = if known.last_run_at.is_some() { now + config.every } else { now };
                     work.push(reconciliation_work(account, run_at, now));
@@ -135,7 +133,8 @@ impl Reconciler {
 
     fn run(&mut self, guard: ClaimGuard, place: Place) {
         let claim = guard.claim();
-        let span = info_span!("boleto.reconcile", bank_account_id = %claim.subject_id, attempt = claim.attempt);
+        let span =
+            info_span!("boleto.reconcile", bank_account_id = %claim.subject_id, attempt = claim.attempt);
         let run = Run { means: self.means.clone(), guard };
         self.hands.spawn(
             async move {

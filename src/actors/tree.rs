@@ -25,8 +25,8 @@ use tokio::sync::{Notify, watch};
 use super::boleto_clerk::{self, BoletoClerk};
 use super::boleto_registrar::{self, BoletoRegistrar};
 use super::notifier::{self, Notifier};
-use super::reconciler::{self, Reconciler};
 use super::queue_consumer::{self, QueueConsumer};
+use super::reconciler::{self, Reconciler};
 use super::store_watcher::StoreWatcher;
 use crate::config::Config;
 use crate::connectors::banks::BankConnector;
@@ -40,7 +40,8 @@ use crate::domain::work::{RetryPolicy, kind};
 use crate::messages::house::Readiness;
 use crate::messages::{
     Backlogs, BankAccounts, House, KnownQueues, Registrar, boleto_clerk as clerk_messages,
-    boleto_registrar as registrar_messages, notifier as notifier_messages, reconciler as reconciler_messages, queue_consumer as consumer_messages,
+    boleto_registrar as registrar_messages, notifier as notifier_messages,
+    queue_consumer as consumer_messages, reconciler as reconciler_messages,
 };
 use crate::store::boleto::{BoletoDraft, Created};
 use crate::store::boleto_order_settle::{OrderSettled, OrderSettlement};

@@ -103,7 +103,10 @@ impl Fact {
 
     /// What is found where nobody here knows the title.
     pub fn of_nobody(&self) -> Finding {
-        Finding { kind: DifferenceKind::UnknownTitle, detail: format!("the bank has {}", self.happened.words()) }
+        Finding {
+            kind: DifferenceKind::UnknownTitle,
+            detail: format!("the bank has {}", self.happened.words()),
+        }
     }
 }
 
@@ -167,9 +170,10 @@ impl Standing {
                 let kind = differs.unwrap_or(DifferenceKind::PaidInPart);
                 Judgement { finding: Some(self.finding(kind, happened)), ..Judgement::default() }
             }
-            Status::Paid => {
-                Judgement { finding: differs.map(|kind| self.finding(kind, happened)), ..Judgement::default() }
-            }
+            Status::Paid => Judgement {
+                finding: differs.map(|kind| self.finding(kind, happened)),
+                ..Judgement::default()
+            },
             Status::Registered => {
                 let ends_as = (payment.is_none() && !is_partial).then_some(Status::Paid);
                 // A settled title without a sum is as odd as one with less than is written down.
@@ -285,7 +289,8 @@ mod tests {
 
     #[test]
     fn another_sum_is_told_and_not_mended() {
-        let told = |status, before, happened| standing(status, before).meet(happened).finding.map(|it| it.kind);
+        let told =
+            |status, before, happened| standing(status, before).meet(happened).finding.map(|it| it.kind);
         assert_eq!(told(Status::Paid, 90, paid(100)), Some(DifferenceKind::PaidAmount));
         assert_eq!(told(Status::Registered, 110, paid(100)), Some(DifferenceKind::PaidAmount));
         assert_eq!(told(Status::Registered, 0, paid(0)), Some(DifferenceKind::PaidAmount));
@@ -295,7 +300,13 @@ mod tests {
 
     #[test]
     fn money_for_what_is_not_open_is_written_down_and_told() {
-        for status in [Status::Issued, Status::PendingRegistration, Status::Refused, Status::Cancelled, Status::NeedsReview] {
+        for status in [
+            Status::Issued,
+            Status::PendingRegistration,
+            Status::Refused,
+            Status::Cancelled,
+            Status::NeedsReview,
+        ] {
             let mut boleto = standing(status, 0);
             let judgement = boleto.meet(paid(100));
             assert_eq!(judgement.payment.map(|payment| payment.amount), Some(Cents(100)), "{status:?}");

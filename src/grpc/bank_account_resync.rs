@@ -76,7 +76,9 @@ fn read(ahead: Option<Asked>, issuer: &Issuer, violations: &mut Vec<Violation>) 
         Some(Asked::LastUsedSequence(last)) => {
             (Some(last).filter(within).map(Ahead::Past), "last_used_sequence", format!("from 1 to {max}"))
         }
-        Some(Asked::Skip(count)) => (Some(count).filter(within).map(Ahead::By), "skip", format!("from 1 to {max}")),
+        Some(Asked::Skip(count)) => {
+            (Some(count).filter(within).map(Ahead::By), "skip", format!("from 1 to {max}"))
+        }
         Some(Asked::LastUsedNossoNumero(number)) => (
             sequence_of(issuer, &number).map(Ahead::Past),
             "last_used_nosso_numero",
@@ -127,7 +129,8 @@ mod tests {
 
     #[test]
     fn the_number_of_another_agreement_tells_nothing() {
-        let issuer = issuer(r#"{"bank":"banco_do_brasil","convenio":"3128557","carteira":"17","variacao":"35"}"#);
+        let issuer =
+            issuer(r#"{"bank":"banco_do_brasil","convenio":"3128557","carteira":"17","variacao":"35"}"#);
         for number in ["", "7", "22222220000000007", "3128557000000000x", "31285570000000000"] {
             assert_eq!(sequence_of(&issuer, number), None, "{number}");
         }

@@ -19,6 +19,7 @@ use crate::domain::ids::BankAccountId;
 use crate::domain::violation::Violation;
 use crate::messages::House;
 use crate::messages::bank_accounts::AccountKey;
+use crate::messages::reconciler::queue_prefix;
 use crate::proto::boleto::v1 as proto;
 use crate::proto::boleto::v1::bank_account_service_server::BankAccountService;
 use crate::store::bank_account::AccountSaved;
@@ -66,7 +67,10 @@ impl BankAccountService for BankAccounts {
         let found =
             store.bank_accounts(&self.gate.tenant(), before, size + 1).await.map_err(ApiError::from)?;
         let (page, next) = split_page(&found, size, |account| account.id.0, &METHOD);
-        let bank_accounts = page.iter().map(convert::to_proto).collect();
+        let keys: Vec<String> = page.iter().map(|account| account.issuer.range_key()).collect();
+        let next_numbers = store.next_sequences(&keys).await.map_err(ApiError::from)?;
+        let counted = |(account, key)| convert::with_counter(account, next_numbers.get(key).copied());
+        let bank_accounts = page.iter().zip(&keys).map(counted).collect();
         Ok(Response::new(proto::ListBankAccountsResponse { bank_accounts, next_page_token: next }))
     }
 
@@ -194,6 +198,8 @@ impl BankAccounts {
         match saved {
             AccountSaved::Saved(account) => {
                 house.accounts.refresh().await?;
+                // Whoever asks its bank what was paid may have a new account.
+                house.hints.there_is_work(&queue_prefix(account.provider.as_str()));
                 Ok(*account)
             }
             AccountSaved::Before(id) => self.find(&AccountKey::Id(id)).await,

@@ -33,6 +33,8 @@ use crate::store::work_steer::RegisterAgain;
 
 /// Longer codes are no codes.
 const CODE_CHARS_MAX: usize = 128;
+/// How all ids of the service before began.
+const LEGACY_PREFIX: &str = "bol_";
 /// Longer texts stand in no boleto.
 const FILTER_CHARS_MAX: usize = 255;
 
@@ -56,7 +58,7 @@ impl BoletoService for Boletos {
         &self,
         request: Request<proto::GetBoletoRequest>,
     ) -> Result<Response<proto::GetBoletoResponse>, Status> {
-        let id = request::id("id", &request.into_inner().id)?;
+        let id = named(&self.gate, &request.into_inner().id).await?;
         let boleto = find(&self.gate, id).await?;
         let boleto = boleto_order::with_pending(&self.gate, &boleto).await?;
         Ok(Response::new(proto::GetBoletoResponse { boleto: Some(boleto) }))
@@ -197,6 +199,15 @@ impl BoletoService for Boletos {
         let permit = self.streams.open(request.remote_addr())?;
         Ok(Response::new(boleto_export::export(&self.gate, request.into_inner(), permit).await?))
     }
+}
+
+/// The boleto that is named by its id, or by the one that it had in the service before.
+async fn named(gate: &Gate, name: &str) -> Result<BoletoId, ApiError> {
+    if !name.starts_with(LEGACY_PREFIX) {
+        return request::id("id", name);
+    }
+    let found = gate.house()?.store.boleto_named(&gate.tenant(), name).await?;
+    found.map(|found| found.id).ok_or(ApiError::NotFound("BOLETO"))
 }
 
 /// A tenant's boleto, or that there is none.

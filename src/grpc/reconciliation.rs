@@ -78,8 +78,12 @@ pub(super) async fn list(
     let ids: Vec<BankAccountId> = page.iter().map(|account| account.id).collect();
     let known = house.store.reconciliations(&gate.tenant(), &ids).await?;
     let pairs = page.iter().zip(&known);
-    let reconciliations = pairs.map(|(account, known)| convert::to_proto(known, is_supported(house, account)));
-    Ok(proto::ListReconciliationsResponse { reconciliations: reconciliations.collect(), next_page_token: next })
+    let reconciliations =
+        pairs.map(|(account, known)| convert::to_proto(known, is_supported(house, account)));
+    Ok(proto::ListReconciliationsResponse {
+        reconciliations: reconciliations.collect(),
+        next_page_token: next,
+    })
 }
 
 pub(super) async fn differences(

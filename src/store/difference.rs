@@ -57,7 +57,8 @@ pub enum DifferenceSettled {
     NotFound,
 }
 
-const COLUMNS: &str = "id, bank_account_id, boleto_id, subject, kind, detail, found_at_us, settled_at_us, settled_reason";
+const COLUMNS: &str =
+    "id, bank_account_id, boleto_id, subject, kind, detail, found_at_us, settled_at_us, settled_reason";
 
 impl Store {
     /// A page of a tenant's differences, newest first.
@@ -130,7 +131,8 @@ impl Store {
         };
         let difference = read(&row)?;
         let told = |settled: bool| {
-            serde_json::json!({"kind": difference.kind, "subject": difference.subject, "settled": settled}).to_string()
+            serde_json::json!({"kind": difference.kind, "subject": difference.subject, "settled": settled})
+                .to_string()
         };
         let deed = Deed {
             id: draft.audit_id,

@@ -6,13 +6,16 @@
 //!
 //! **Fails** with data ([`Resynced`]). **Limits**: a counter is moved ahead and never back; what is skipped is lost.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
 use uuid::Uuid;
 
 use super::audit::Deed;
 use super::request_key::{Entered, RequestKey};
-use super::transaction::execute;
+use super::rows::Rows;
+use super::transaction::{all, execute};
 use super::{Store, StoreError, StoreKind};
 use crate::domain::ids::{BankAccountId, TenantId};
 
@@ -71,6 +74,22 @@ impl Store {
             Ok(row.map(|row| row.try_get("", "next_sequence")).transpose()?)
         })
         .await
+    }
+
+    /// The same for many agreements, by their keys; those without a counter are left out.
+    pub async fn next_sequences(&self, range_keys: &[String]) -> Result<HashMap<String, i64>, StoreError> {
+        if range_keys.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let rows = Rows::new().text("range_key", range_keys.iter().cloned());
+        let find = " select n.range_key, n.next_sequence from nosso_numero_range n
+              where n.range_key in (select range_key from r)";
+        let statement = self.statement_over(rows, vec![], find);
+        let found = self.within(async { all(self.reader(), statement).await }).await?;
+        found
+            .iter()
+            .map(|row| Ok((row.try_get("", "range_key")?, row.try_get("", "next_sequence")?)))
+            .collect()
     }
 
     /// Moves a counter ahead.

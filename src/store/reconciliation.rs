@@ -116,7 +116,9 @@ impl Store {
     ) -> Result<RunEnded, StoreError> {
         let claim = &end.claim;
         let fate = match &end.change {
-            RunChange::Done { .. } | RunChange::Moot => Fate::End(Ending::of(claim, WorkState::Completed, None)),
+            RunChange::Done { .. } | RunChange::Moot => {
+                Fate::End(Ending::of(claim, WorkState::Completed, None))
+            }
             RunChange::Later { run_at, error } => Fate::Back(PutBack {
                 id: claim.id,
                 runner_id: claim.runner_id,
@@ -251,7 +253,8 @@ impl Store {
             .uuid("id", accounts.iter().map(|account| account.0))
             .text("unique_key", accounts.iter().map(|account| reconciliation_key(*account)))
             .text("tenant_id", accounts.iter().map(|_| tenant.as_str().to_owned()));
-        let find = " select r.id, c.asked_until, c.last_run_at_us, c.last_error, c.runs, c.movements, c.payments,
+        let find =
+            " select r.id, c.asked_until, c.last_run_at_us, c.last_error, c.runs, c.movements, c.payments,
                 c.cancellations, c.differences, w.run_at_us,
                 (select count(*) from reconciliation_difference d where d.tenant_id = r.tenant_id
                    and d.bank_account_id = r.id and d.settled_at_us is null) as open_differences

@@ -102,7 +102,8 @@ impl Store {
         let mut counts = Counts { movements: slice.items.len() as i64, ..Counts::default() };
         if !plan.payments.is_empty() {
             let recorded = self.record_payment_group(transaction, &plan.payments).await?;
-            counts.payments = recorded.iter().filter(|one| matches!(one, Recorded::New { .. })).count() as i64;
+            counts.payments =
+                recorded.iter().filter(|one| matches!(one, Recorded::New { .. })).count() as i64;
         }
         counts.cancellations = self.end_boletos(transaction, slice, &plan.endings).await?;
         counts.differences = self.insert_findings(transaction, slice, &plan.findings).await?;
@@ -287,7 +288,10 @@ impl Store {
         let rows = Rows::new()
             .text("subject", items.iter().map(|told| told.fact.subject().to_owned()))
             .text("family", items.iter().map(|told| format!("{}%", told.fact.happened.family())))
-            .text("kind", items.iter().map(|told| shown.get(&told.difference_id).copied().unwrap_or("none").to_owned()));
+            .text(
+                "kind",
+                items.iter().map(|told| shown.get(&told.difference_id).copied().unwrap_or("none").to_owned()),
+            );
         let settle = " update reconciliation_difference set settled_at_us = $1, settled_reason = $2
               where id in (select d.id from r join reconciliation_difference d
                   on d.bank_account_id = $3 and d.subject = r.subject and d.settled_at_us is null

@@ -169,7 +169,12 @@ fn registered(claim: Claim) -> Settlement {
 }
 
 fn told(fact: Fact) -> Told {
-    Told { fact, payment_id: Uuid::now_v7(), event_id: EventId(Uuid::now_v7()), difference_id: Uuid::now_v7() }
+    Told {
+        fact,
+        payment_id: Uuid::now_v7(),
+        event_id: EventId(Uuid::now_v7()),
+        difference_id: Uuid::now_v7(),
+    }
 }
 
 fn day() -> NaiveDate {
@@ -210,8 +215,7 @@ async fn what_was_paid_is_written_down_once_and_the_owner_is_told(kind: Kind) {
         let read = scene.reads(boleto.id).await;
         assert_eq!((read.status, read.paid, read.version), (Status::Paid, Cents(12_590), 3));
     }
-    let payments =
-        scene.store.payments_of(&scene.account.tenant_id, boletos[0].id).await.expect("payments");
+    let payments = scene.store.payments_of(&scene.account.tenant_id, boletos[0].id).await.expect("payments");
     assert_eq!(payments.len(), 1);
     assert_eq!(payments[0].source.as_str(), "bank");
     assert!(scene.differences(true).await.is_empty());
@@ -350,7 +354,10 @@ async fn the_end_of_a_run_makes_the_next_and_a_failed_one_says_why(kind: Kind) {
     let end = RunEnd { claim: scene.claim.clone(), change: later, now: now() };
     assert_eq!(store.end_reconciliation(&end).await.expect("a store"), RunEnded::Done);
     let failed = known().await;
-    assert_eq!((failed.runs, failed.asked_until, failed.last_error.as_deref()), (0, None, Some("bank unavailable")));
+    assert_eq!(
+        (failed.runs, failed.asked_until, failed.last_error.as_deref()),
+        (0, None, Some("bank unavailable"))
+    );
     assert!(failed.next_run_at.is_some() && failed.last_run_at.is_some());
 
     store.promote_due(now() + Duration::seconds(1)).await.expect("promoted");
@@ -403,7 +410,10 @@ async fn a_counter_moves_ahead_and_never_back(kind: Kind) {
     assert_eq!(moved(other).await, Resynced::OtherBody);
     let max = scene.account.issuer.sequence_max();
     assert_eq!(moved(scene.resync(Ahead::Past(max + 1), None)).await, Resynced::PastTheEnd);
-    assert_eq!(moved(scene.resync(Ahead::Past(max), None)).await, Resynced::Done { before: 600, after: max + 1 });
+    assert_eq!(
+        moved(scene.resync(Ahead::Past(max), None)).await,
+        Resynced::Done { before: 600, after: max + 1 }
+    );
     let mut counted_there = scene.resync(Ahead::By(1), None);
     counted_there.range_key = "077/000000000001".to_owned();
     assert_eq!(moved(counted_there).await, Resynced::NoCounter);

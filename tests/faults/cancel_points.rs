@@ -98,14 +98,25 @@ async fn all_is_well(stage: &Stage, house: House, id: &str) {
     connection.close().await.expect("the database lets go");
 }
 
+/// Asks until there is an answer, as a caller does who gave the request a name; nothing once the process has ended.
+async fn insist<T>(house: &mut House, mut ask: impl AsyncFnMut(Channel) -> Option<T>) -> Option<T> {
+    eventually("an answer, or the end of the process", async || {
+        if !house.program.runs() {
+            return Some(None);
+        }
+        ask(house.channel().await?).await.map(Some)
+    })
+    .await
+}
+
 /// A house with a registered boleto whose owners know, and which has nothing else to do.
 async fn furnished(stage: &Stage, variables: &[(&str, String)]) -> Option<(House, Boleto)> {
     let mut house = stage.house_with(&[], variables).await;
     if !house.opened().await {
         return None;
     }
-    let channel = house.channel().await?;
-    let boleto = Shop::of(stage).trade(&channel).await.ok()?;
+    let shop = Shop::of(stage);
+    let boleto = insist(&mut house, async |channel| shop.trade(&channel).await.ok()).await?;
     tokio::select! {
         _ = house.program.ended() => return None,
         () = owners_heard(stage, 1) => {}
@@ -148,10 +159,8 @@ async fn crash(kind: Kind, day: Day, (point, time): &Boundary) -> bool {
     let armed = [("BURSAR_FAILPOINT", format!("{point}:{time}"))];
     let mut crashed = false;
     if let Some((mut house, boleto)) = furnished(&stage, &armed).await {
-        if let Some(channel) = house.channel().await {
-            // The process may end before it answers.
-            let _ = cancel(&channel, &boleto.id).await;
-        }
+        // The process may end before it answers.
+        insist(&mut house, async |channel| cancel(&channel, &boleto.id).await).await;
         tokio::select! {
             status = house.program.ended() => crashed = status.signal() == Some(ABORTED),
             () = owners_heard(&stage, 2) => {}
@@ -161,9 +170,9 @@ async fn crash(kind: Kind, day: Day, (point, time): &Boundary) -> bool {
             crashed = house.program.ended().await.signal() == Some(ABORTED);
         }
     }
-    let (house, boleto) = furnished(&stage, &[]).await.expect("a house after the crash");
-    let channel = house.channel().await.expect("a house that listens");
-    cancel(&channel, &boleto.id).await.expect("the same answer to the same request");
+    let (mut house, boleto) = furnished(&stage, &[]).await.expect("a house after the crash");
+    let again = insist(&mut house, async |channel| cancel(&channel, &boleto.id).await).await;
+    again.expect("the same answer to the same request");
     all_is_well(&stage, house, &boleto.id).await;
     stage.close().await;
     crashed

@@ -107,11 +107,15 @@ async fn a_message_waits_for_a_database_that_is_away() {
     sender.sends(&json!({"boleto_id": made.id}).to_string()).await;
     sender.sends("no JSON").await;
     // Whoever was waiting at the queue has both now, and cannot write either down.
-    house.program.line(|line| line.contains("message left on its queue")).await.expect("a message that is left");
+    house
+        .program
+        .line(|line| line.contains("message left on its queue"))
+        .await
+        .expect("a message that is left");
     let (visible, hidden) = sender.depth().await;
     assert_eq!(visible + hidden, 2, "nothing is deleted while nothing is written down");
 
-    cluster.restart().await;
+    cluster.come_back().await;
     eventually("an empty queue", async || (sender.depth().await == (0, 0)).then_some(())).await;
     judge::no_work_left(&house).await;
     let found = shop::boletos(&house.channel().await.expect("a house")).await.expect("an answer");

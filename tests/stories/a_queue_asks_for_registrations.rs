@@ -236,6 +236,7 @@ async fn a_message_that_came_too_early_is_understood_once_its_boleto_has_its_old
     emptied(&sender).await;
 
     house.names_as_before("bol_cj0", &boleto.id).await;
+    assert_eq!(house.shop().gets("bol_cj0").await.id, boleto.id, "whoever knows its old name finds it");
     house.operator().retries(&letter.id, "it was taken over").await.expect("it lives again");
     let registered = house.shop().sees(&boleto.id, BoletoStatus::Registered).await;
     house.bank().keeps_one(&registered);

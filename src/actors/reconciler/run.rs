@@ -14,7 +14,9 @@ use uuid::Uuid;
 
 use super::Means;
 use crate::actors::bank_attempt::{self, to_microseconds};
-use crate::connectors::banks::{Bank as _, BankError, Movement, MovementKind, MovementPage, MovementsRequest};
+use crate::connectors::banks::{
+    Bank as _, BankError, Movement, MovementKind, MovementPage, MovementsRequest,
+};
 use crate::domain::bank_account::BankAccount;
 use crate::domain::ids::EventId;
 use crate::domain::reconciliation::{Fact, Happened};
@@ -130,7 +132,8 @@ impl Run {
     fn first_day(&self, asked_until: Option<NaiveDate>, until: NaiveDate) -> NaiveDate {
         let config = &self.means.config;
         let earliest = before(until, config.history);
-        asked_until.map_or(earliest, |asked_until| before(asked_until, config.lookback).clamp(earliest, until))
+        asked_until
+            .map_or(earliest, |asked_until| before(asked_until, config.lookback).clamp(earliest, until))
     }
 
     async fn ask(&self, claim: &Claim, request: &MovementsRequest<'_>) -> Result<MovementPage, Cut> {
@@ -270,6 +273,9 @@ mod tests {
     fn parts_of_a_day_do_not_count() {
         let day = NaiveDate::from_ymd_opt(2026, 3, 1).unwrap();
         let hours = |hours: u64| before(day, Duration::from_secs(hours * 3_600)).to_string();
-        assert_eq!([hours(0), hours(23), hours(24), hours(72)], ["2026-03-01", "2026-03-01", "2026-02-28", "2026-02-26"]);
+        assert_eq!(
+            [hours(0), hours(23), hours(24), hours(72)],
+            ["2026-03-01", "2026-03-01", "2026-02-28", "2026-02-26"]
+        );
     }
 }

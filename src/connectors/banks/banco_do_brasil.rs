@@ -23,8 +23,8 @@ use crate::domain::boleto::{BankResponse, Boleto};
 use crate::domain::violation::Violation;
 
 use super::{
-    AmendRequest, Bank, BankError, CancelRequest, Capabilities, CodesFrom, LookUp, LookUpRequest, MovementPage, MovementsRequest, Proposal,
-    RegisterAnswer, RegisterRequest, credentials, unsupported,
+    AmendRequest, Bank, BankError, CancelRequest, Capabilities, CodesFrom, LookUp, LookUpRequest,
+    MovementPage, MovementsRequest, Proposal, RegisterAnswer, RegisterRequest, credentials, unsupported,
 };
 use client::Client;
 use config::BancoDoBrasilConfig;

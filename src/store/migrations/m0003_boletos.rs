@@ -17,7 +17,8 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        super::run(manager, &[BOLETOS, ACCOUNTS, ORDERS, PAYMENTS, RECONCILIATION, AUDIT, LEGACY].concat()).await
+        super::run(manager, &[BOLETOS, ACCOUNTS, ORDERS, PAYMENTS, RECONCILIATION, AUDIT, LEGACY].concat())
+            .await
     }
 }
 

@@ -14,8 +14,8 @@ use crate::connectors::banks::credentials::secret;
 use crate::connectors::banks::oauth::{self, Door, Failure, Login, Style};
 use crate::connectors::banks::token::Tokens;
 use crate::connectors::banks::{
-    AmendRequest, BankError, CancelRequest, LookUp, LookUpRequest, MovementPage, MovementsRequest, RegisterRequest, Registration, faults,
-    unsupported,
+    AmendRequest, BankError, CancelRequest, LookUp, LookUpRequest, MovementPage, MovementsRequest,
+    RegisterRequest, Registration, faults, unsupported,
 };
 use crate::connectors::http::{Answer, HttpClient, Request};
 use crate::connectors::secret::policy::SecretPolicy;
