@@ -71,12 +71,7 @@ pub trait Bank {
     fn supports(&self, proposal: &Proposal<'_>) -> Vec<Violation>;
 
     /// Why the bank cannot amend a boleto so, known without asking it; nothing where it can.
-    fn cannot_amend(
-        &self,
-        account: &BankAccount,
-        boleto: &Boleto,
-        amendment: &Amendment,
-    ) -> Option<String> {
+    fn cannot_amend(&self, account: &BankAccount, boleto: &Boleto, amendment: &Amendment) -> Option<String> {
         let able = self.capabilities(account).amend;
         let parts = amendment.parts(boleto).into_iter().filter(|part| !able.contains(part));
         let parts: Vec<&str> = parts.map(AmendPart::as_str).collect();
@@ -245,12 +240,7 @@ impl Bank for BankConnector {
         whichever!(self, bank => bank.supports(proposal))
     }
 
-    fn cannot_amend(
-        &self,
-        account: &BankAccount,
-        boleto: &Boleto,
-        amendment: &Amendment,
-    ) -> Option<String> {
+    fn cannot_amend(&self, account: &BankAccount, boleto: &Boleto, amendment: &Amendment) -> Option<String> {
         whichever!(self, bank => bank.cannot_amend(account, boleto, amendment))
     }
 

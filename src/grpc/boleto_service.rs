@@ -16,8 +16,8 @@ use super::request;
 use super::status::ApiError;
 use super::streams::Streams;
 use super::{
-    boleto_amend, boleto_batch, boleto_cancel, boleto_history, boleto_order, boleto_payment, boleto_quote, boleto_render,
-    boleto_resolve,
+    boleto_amend, boleto_batch, boleto_cancel, boleto_history, boleto_order, boleto_payment, boleto_quote,
+    boleto_render, boleto_resolve,
 };
 use crate::domain::boleto::Boleto;
 use crate::domain::boleto::parse::parse;

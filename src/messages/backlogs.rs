@@ -27,6 +27,8 @@ pub struct Backlogs {
 #[derive(Clone, Copy)]
 struct Known {
     waiting: u32,
+    /// Let in since the count began; whether it saw them nobody knows, so they count beside it.
+    let_in: u32,
     counted: Instant,
 }
 
@@ -46,21 +48,23 @@ impl Backlogs {
         }
         let waiting = self.store.count_waiting(queue, self.max).await?;
         let mut known = self.lock();
-        if known.len() >= QUEUES_MAX {
-            known.clear();
-        }
-        let mut entry = Known { waiting, counted: Instant::now() };
-        let has_room = entry.take(self.max);
-        known.insert(queue.to_owned(), entry);
-        Ok(has_room)
+        let entry = known.entry(queue.to_owned()).or_insert_with(Known::nothing);
+        entry.waiting = waiting.saturating_add(entry.let_in);
+        Ok(entry.take(self.max))
     }
 
     /// Nothing when it is time to count. Whoever is told so counts; the others go by the last count meanwhile.
     fn by_the_last_count(&self, queue: &str) -> Option<bool> {
         let mut known = self.lock();
-        let entry = known.get_mut(queue)?;
+        let Some(entry) = known.get_mut(queue) else {
+            if known.len() >= QUEUES_MAX {
+                known.clear();
+            }
+            known.insert(queue.to_owned(), Known::nothing());
+            return None;
+        };
         if entry.counted.elapsed() >= COUNT_EVERY {
-            entry.counted = Instant::now();
+            (entry.counted, entry.let_in) = (Instant::now(), 0);
             return None;
         }
         Some(entry.take(self.max))
@@ -72,9 +76,14 @@ impl Backlogs {
 }
 
 impl Known {
+    fn nothing() -> Self {
+        Self { waiting: 0, let_in: 0, counted: Instant::now() }
+    }
+
     fn take(&mut self, max: u32) -> bool {
         let has_room = self.waiting < max;
         self.waiting += u32::from(has_room);
+        self.let_in += u32::from(has_room);
         has_room
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Announcement {
 pub struct DueDelivery {
     pub endpoint_id: EndpointId,
     pub subject_id: Uuid,
+    /// By which name its owner knows the subject, where that is the one of the service before.
+    pub legacy_id: Option<String>,
     /// The version up to which the endpoint is to be told.
     pub wanted_version: i64,
     /// JSON that the channel reads.
@@ -174,8 +176,9 @@ impl Store {
                 from r join delivery d on d.endpoint_id = r.endpoint_id and d.subject_id = r.subject_id
               )
               select d.endpoint_id, d.subject_id, d.wanted_version, e.destination, e.disabled,
-                v.id, v.event_type, v.status, v.version, v.reference_id, v.occurred_at_us
+                v.id, v.event_type, v.status, v.version, v.reference_id, v.occurred_at_us, l.legacy_id
               from d join endpoint e on e.id = d.endpoint_id
+              left join legacy_id l on l.boleto_id = d.subject_id
               left join boleto_event v on v.boleto_id = d.subject_id and v.version > d.sent_version
                 and v.version <= d.wanted_version
                 and v.event_type not in ('boleto.issued', 'boleto.pending_registration')
@@ -354,6 +357,7 @@ impl DueDelivery {
         Ok(Self {
             endpoint_id: EndpointId(row.try_get("", "endpoint_id")?),
             subject_id: row.try_get("", "subject_id")?,
+            legacy_id: row.try_get("", "legacy_id")?,
             wanted_version: row.try_get("", "wanted_version")?,
             destination: row.try_get("", "destination")?,
             disabled: disabled != 0,

@@ -242,6 +242,12 @@ async fn a_message_that_came_too_early_is_understood_once_its_boleto_has_its_old
     house.bank().keeps_one(&registered);
     house.operator().sees_all_work_done().await;
     assert!(house.operator().work(&[WorkState::Discarded]).await.is_empty());
+    // Its owner knows it by no other name.
+    eventually("the owner is told", async || {
+        let told = house.owner().heard("bol_cj0");
+        told.iter().any(|told| told.body["status"] == "registered").then_some(())
+    })
+    .await;
     // From here on its messages are understood at once.
     sender.sends(r#"{"id":"bol_cj0"}"#).await;
     emptied(&sender).await;

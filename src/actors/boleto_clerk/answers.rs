@@ -70,8 +70,8 @@ pub(super) fn ended_at_the_bank(
     }
 }
 
-/// What was paid beyond what is known, as far as the bank tells. Its name is the day, so that a later report of the same
-/// payment can be told.
+/// What was paid beyond what is known, as far as the bank tells. Its name is the one that a reconciliation would give it, so
+/// that whoever hears of it second writes nothing down.
 fn payment(boleto: &Boleto, title: &Title, now: DateTime<Utc>) -> Option<Payment> {
     let (paid, paid_on) = (title.paid?, title.paid_on?);
     let amount = Some(Cents(paid.0 - boleto.paid.0)).filter(|amount| amount.0 > 0)?;
@@ -82,7 +82,7 @@ fn payment(boleto: &Boleto, title: &Title, now: DateTime<Utc>) -> Option<Payment
         paid_on,
         is_partial: false,
         source: PaymentSource::Bank,
-        external_id: format!("paid:{paid_on}"),
+        external_id: Happened::Paid { total: paid, on: paid_on }.payment_name(),
         response_code: Some(title.response.code.clone()),
         created_at: now,
     })

@@ -155,7 +155,9 @@ async fn send(means: &Means, owed: &[Owed]) -> Vec<Vec<Result<Receipt, ChannelEr
         .flat_map(|(index, owed)| {
             owed.due.events.iter().map(move |event| {
                 let subject = owed.due.subject_id.to_string();
-                (index, event, body(&subject, event), subject)
+                // Who knew it before goes on knowing it by that name.
+                let known_as = owed.due.legacy_id.as_deref().unwrap_or(&subject);
+                (index, event, body(known_as, event), subject)
             })
         })
         .collect();

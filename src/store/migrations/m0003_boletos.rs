@@ -174,4 +174,6 @@ const LEGACY: &[&str] = &[
         boleto_id {uuid} not null,
         primary key (tenant_id, legacy_id)
     )",
+    // By which name its owner knows a boleto.
+    "create index legacy_id_boleto on legacy_id (boleto_id)",
 ];

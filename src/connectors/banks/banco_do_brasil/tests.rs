@@ -2,6 +2,7 @@
 
 mod change;
 mod fixture;
+mod listing;
 mod wire;
 
 use std::sync::Arc;
