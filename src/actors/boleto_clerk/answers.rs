@@ -14,6 +14,7 @@ use crate::domain::boleto::payment::{Payment, PaymentSource};
 use crate::domain::boleto::status::Status;
 use crate::domain::boleto::{BankResponse, Boleto};
 use crate::domain::money::Cents;
+use crate::domain::reconciliation::Happened;
 use crate::store::boleto_order_settle::{Effect, OrderChange};
 
 /// What the boleto's own status leaves to be done.
