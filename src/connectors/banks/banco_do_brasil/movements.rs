@@ -49,8 +49,8 @@ pub(super) struct ListBody {
     more: Option<String>,
     #[serde(rename = "proximoIndice")]
     next_index: Option<u64>,
-    #[serde(rename = "boletos", default)]
-    rows: Vec<RowBody>,
+    #[serde(rename = "boletos")]
+    rows: Option<Vec<RowBody>>,
 }
 
 #[derive(Deserialize)]
@@ -132,11 +132,15 @@ impl Place {
 
     /// Reads the page.
     pub(super) fn read(self, body: ListBody) -> Result<MovementPage, BankError> {
-        let rows = body.rows.into_iter().filter_map(|row| row.read().transpose());
+        // A page that says neither what is on it nor whether another follows is no empty page.
+        let (Some(rows), Some(more)) = (body.rows, body.more) else {
+            return Err(unreadable("a page without its titles, or without word of the next"));
+        };
+        let rows = rows.into_iter().filter_map(|row| row.read().transpose());
         let movements = rows.collect::<Result<Vec<_>, _>>()?;
-        let next = match (body.more.as_deref(), body.next_index, self.situation) {
-            (Some("S"), Some(index), _) if index > self.index => Some(Self { index, ..self }),
-            (Some("S"), ..) => return Err(unreadable("more titles without an index that goes on")),
+        let next = match (more.as_str(), body.next_index, self.situation) {
+            ("S", Some(index), _) if index > self.index => Some(Self { index, ..self }),
+            ("S", ..) => return Err(unreadable("more titles without an index that goes on")),
             (_, _, Situation::Ended) => Some(Self { situation: Situation::PartlyPaid, index: 0 }),
             (_, _, Situation::PartlyPaid) => None,
         };

@@ -44,6 +44,9 @@ async fn trouble_with_a_listing_is_never_an_empty_page() {
     let shop = listed();
     for (answer, expected) in [
         (reply(200, "<html>"), Kind::Unavailable(None)),
+        (reply(200, "{}"), Kind::Unavailable(None)),
+        (reply(200, r#"{"boletos":[]}"#), Kind::Unavailable(None)),
+        (reply(200, r#"{"indicadorContinuidade":"N"}"#), Kind::Unavailable(None)),
         (reply(404, BUSINESS), Kind::Unavailable(None)),
         (reply(500, BUSINESS), Kind::Unavailable(None)),
         (reply(403, BUSINESS), Kind::Misconfigured),
