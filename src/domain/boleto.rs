@@ -97,9 +97,10 @@ pub struct BankResponse {
 }
 
 impl Boleto {
-    /// Whether anybody may pay it now: the bank has it on file, its codes are known, and nobody has ended it.
+    /// Whether anybody may pay it now: the bank has it on file, its codes are known, nobody has ended it, and what is
+    /// written down as paid, before its registration perhaps, leaves something to pay.
     pub fn payable(&self) -> bool {
-        self.status == Status::Registered && self.codes.barcode.is_some()
+        self.status == Status::Registered && self.codes.barcode.is_some() && self.paid < self.amount
     }
 
     /// Whether it is past its due date on that day, and still open. Derived, never stored: no clock has to come by.

@@ -138,8 +138,10 @@ fn why_not(status: Status, paid_on: Option<NaiveDate>) -> String {
     match (status, paid_on) {
         (Status::Issued, _) => "registro ainda não pedido ao banco".to_owned(),
         (Status::PendingRegistration, _) => "aguardando o registro no banco".to_owned(),
+        // Paid in full, before its registration perhaps, so that nothing is left to pay.
+        (Status::Registered, Some(day)) => format!("pago em {}", date(day)),
         // Registered without a barcode: the bank has not given it yet.
-        (Status::Registered, _) => "aguardando o código de barras do banco".to_owned(),
+        (Status::Registered, None) => "aguardando o código de barras do banco".to_owned(),
         (Status::Refused, _) => "registro recusado pelo banco".to_owned(),
         (Status::NeedsReview, _) => "registro em análise".to_owned(),
         (Status::Cancelled, _) => "cancelado".to_owned(),

@@ -146,3 +146,16 @@ async fn requests_versions_and_mistakes() {
     assert_eq!(records(&house, wrong).await.expect_err("all wrong").fields(), fields);
     house.close().await;
 }
+
+/// The bank has it on file all the same, but a payer who was shown its codes would pay twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_paid_before_its_registration_is_not_payable_after_it() {
+    let house = House::new().open().await;
+    let held = house.shop().creates(a_boleto().with(|request| request.hold_registration = true)).await;
+    records(&house, payment(&held.id, "early", held.amount_cents)).await.expect("a payment");
+    let registered = house.shop().registers_again(&held.id).await.expect("a registration");
+    assert_eq!((registered.status(), registered.payable), (BoletoStatus::Registered, false));
+    assert_eq!(registered.paid_amount_cents, held.amount_cents);
+    house.operator().sees_all_work_done().await;
+    house.close().await;
+}
