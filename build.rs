@@ -5,7 +5,7 @@ use std::{env, error, fs};
 
 use protox::prost::Message;
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "bursar/boleto/v1/boleto.proto",
     "bursar/boleto/v1/boleto_service.proto",
     "bursar/boleto/v1/bank_account.proto",
@@ -14,7 +14,8 @@ const FILES: [&str; 9] = [
     "bursar/control/v1/control.proto",
     "bursar/control/v1/control_service.proto",
     "bursar/notification/v1/endpoint.proto",
-    "bursar/notification/v1/endpoint_service.proto",
+    "bursar/notification/v1/delivery.proto",
+    "bursar/notification/v1/notification_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn error::Error>> {

@@ -16,6 +16,7 @@ pub mod bench;
 mod boleto;
 mod config;
 mod connection;
+mod delivery;
 mod drain;
 mod endpoint;
 mod exit;
@@ -123,6 +124,9 @@ enum ClientCommand {
     /// Keep the destinations that owners are told at
     #[command(subcommand)]
     Endpoint(endpoint::EndpointCommand),
+    /// See what owners were told and what they answered; send again, or no more
+    #[command(subcommand)]
+    Delivery(delivery::DeliveryCommand),
     /// See and steer what waits, runs or has ended in the durable engine
     #[command(subcommand)]
     Work(work::WorkCommand),
@@ -181,6 +185,7 @@ async fn ask(global: &Global, command: ClientCommand, screen: &mut Screen) -> Re
         ClientCommand::Boleto(command) => boleto::run(command, &connection, screen).await,
         ClientCommand::Account(command) => account::run(command, &connection, screen).await,
         ClientCommand::Endpoint(command) => endpoint::run(command, &connection, screen).await,
+        ClientCommand::Delivery(command) => delivery::run(command, &connection, screen).await,
         ClientCommand::Work(command) => work::run(command, &connection, screen).await,
         ClientCommand::Queue(command) => queue::run(command, &connection, screen).await,
         ClientCommand::Actor(command) => actor::run(command, &connection, screen).await,

@@ -12,6 +12,7 @@ mod error;
 mod redact;
 mod schema;
 mod source;
+mod together;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ use crate::connectors::secret::policy::SecretsConfig;
 use crate::grpc::config::{ApiConfig, CalendarConfig, LimitsConfig};
 use crate::store::StoreConfig;
 use crate::telemetry::TelemetryConfig;
+use crate::web::config::DocumentsConfig;
 use crate::work::breaker::BreakerConfig;
 use crate::work::config::WorkConfig;
 
@@ -49,6 +51,7 @@ pub struct Config {
     pub api: ApiConfig,
     pub limits: LimitsConfig,
     pub calendar: CalendarConfig,
+    pub documents: DocumentsConfig,
     pub store: StoreConfig,
     pub work: WorkConfig,
     pub breaker: BreakerConfig,
@@ -80,9 +83,17 @@ impl Config {
             }
         }
         bounds::check_relations(&merged, &mut problems);
-        bounds::check_reach(&merged, &mut problems);
+        together::check_reach(&merged, &mut problems);
+        together::check_links(&merged, &mut problems);
+        together::check_mail(&merged, &mut problems);
         schema::check_whole(&mut merged, &mut problems);
-        match schema::extract::<Self>(&merged) {
+        schema::check_nats(&merged, &mut problems);
+        let extracted = schema::extract::<Self>(&merged);
+        if let Ok(config) = &extracted {
+            let faults = config.channels.mail.template_faults().into_iter();
+            problems.extend(faults.map(|fault| Problem::bad("channels.mail.templates", error::TOGETHER, fault)));
+        }
+        match extracted {
             Ok(config) if problems.is_empty() => Ok(config),
             Ok(_) => Err(ConfigErrors::new(problems)),
             Err(error) => {

@@ -6,6 +6,7 @@
 //! **Limits**: every call has a deadline and a body limit; no redirect is followed; an address that a caller
 //! supplied is vetted when it is stored, when it is used and when it is connected to.
 
+pub mod answer;
 pub mod banks;
 pub mod channels;
 pub mod egress;

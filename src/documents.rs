@@ -10,6 +10,7 @@
 //! Windows-1252 ([`latin`]); HTML shows the text as it was given.
 
 mod blocks;
+mod boleto;
 mod document;
 mod fit;
 mod font;
@@ -32,10 +33,12 @@ mod words;
 #[cfg(test)]
 mod samples;
 
+pub use self::boleto::of_boleto;
 pub use self::document::{Bank, BoletoDocument, DocumentError, Party, Standing};
 pub use self::limits::PIX_EMV_BYTES_MAX;
 pub use self::png::Resolution;
 pub use self::words::{amount, date, postal_address, printed_tax_id};
+use crate::domain::document_link::LinkFormat;
 
 /// What a document is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +71,17 @@ impl Format {
             Self::Png(_) => "png",
             Self::Svg => "svg",
             Self::Html => "html",
+        }
+    }
+}
+
+impl From<LinkFormat> for Format {
+    fn from(format: LinkFormat) -> Self {
+        match format {
+            LinkFormat::Pdf => Self::Pdf,
+            LinkFormat::Png => Self::Png(Resolution::default()),
+            LinkFormat::Svg => Self::Svg,
+            LinkFormat::Html => Self::Html,
         }
     }
 }

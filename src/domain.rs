@@ -4,14 +4,18 @@
 //! **Fails** with an error per room that names the rule that was broken, never with personal data.
 //! **Limits** are those of the field (digits of a barcode, days of a due-date factor), stated where they bind.
 
+pub mod analysis;
 pub mod bank_account;
 pub mod boleto;
 pub mod business_days;
+pub mod document_link;
+pub mod event;
 pub mod ids;
 pub mod money;
 pub mod payer;
 pub mod reconciliation;
 pub mod tax_id;
+pub mod transfer;
 pub mod violation;
 pub mod work;
 

@@ -14,4 +14,5 @@ pub mod sandbox;
 pub mod store;
 pub mod supervision;
 pub mod telemetry;
+pub mod web;
 pub mod work;

@@ -1,4 +1,4 @@
-//! The outside world in miniature: banks, a queue service and a webhook receiver, each speaking its real
+//! The outside world in miniature: banks, a queue service, a webhook receiver, a stream and a mail server, each speaking its real
 //! protocol over a real socket, for a first look at the house and for every test of it.
 //!
 //! It is written from the providers' manuals and imports no other room of this crate, so that a misreading
@@ -11,7 +11,7 @@
 //! **Limits**: each owner's queue keeps its newest 100,000 messages and the inbox 10,000; the ledger grows.
 //!
 //! Tour: [`world`] opens and closes it, [`process`] runs it as a process of its own, [`control`] steers that
-//! process; [`banks`], [`sqs`] and [`webhook`] are the parties, [`script`] their misbehaviour, [`ledger`] and
+//! process; [`banks`], [`sqs`], [`webhook`], [`nats`] and [`smtp`] are the parties, [`script`] their misbehaviour, [`ledger`] and
 //! [`inbox`] their memory, [`line`] and [`tls`] the sockets, [`screen`] what a person sees.
 
 mod banks;
@@ -19,10 +19,12 @@ mod control;
 mod inbox;
 pub mod ledger;
 mod line;
+mod nats;
 mod outside;
 mod process;
 mod screen;
 pub mod script;
+mod smtp;
 mod sqs;
 mod tls;
 mod webhook;
@@ -42,10 +44,11 @@ pub use banks::cashier::NotPaid;
 pub use banks::file::{PaidBy, Payment};
 pub use banks::itau::ALREADY_ON_FILE as ITAU_ALREADY_ON_FILE;
 pub use banks::santander::{ALREADY_ON_FILE as SANTANDER_ALREADY_ON_FILE, WORKSPACE as SANTANDER_WORKSPACE};
-pub use inbox::ReceivedMessage;
+pub use inbox::{Listed, ReceivedMessage};
 pub use ledger::{Effect, EffectKind};
 pub use process::run_process;
-pub use script::{Act, BankName, Behaviour, Party, Script, Times};
+pub use script::{Act, BankName, Behaviour, Party, Script, SmtpStep, Times};
+pub use smtp::{MAIL_PASSWORD, MAIL_USERNAME};
 pub use tls::TlsFiles;
 pub use world::World;
 
@@ -135,6 +138,10 @@ pub struct Ports {
     pub sqs: u16,
     /// The webhook receiver.
     pub webhook: u16,
+    /// The stream.
+    pub nats: u16,
+    /// The mail server.
+    pub smtp: u16,
     /// Scripts, counts, effects, messages.
     pub control: u16,
 }
@@ -156,6 +163,10 @@ pub struct Addresses {
     pub queue_url: String,
     /// URL of the customary webhook receiver; any other name under `/hooks/` works too.
     pub webhook_url: String,
+    /// The mail server; it takes messages for any address.
+    pub smtp_url: String,
+    /// The stream's server; its stream listens to every subject.
+    pub nats_url: String,
     /// Base of the control API.
     pub control_url: String,
 }

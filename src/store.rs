@@ -7,6 +7,7 @@
 //! PostgreSQL one pool. **Fails** with [`StoreError`], cut by what the caller does next; a database that is away is a
 //! state, not a crash. **Limits**: every call has a deadline (`store.timeout`), every answer a page size.
 
+mod announce;
 pub mod audit;
 pub mod bank_account;
 pub mod boleto;
@@ -22,8 +23,15 @@ pub mod connect;
 mod connections;
 pub mod copy;
 pub mod delivery;
+pub mod delivery_attempt;
+pub mod delivery_list;
+pub mod delivery_recover;
+pub mod delivery_steer;
 pub mod difference;
+pub mod document_link;
 pub mod endpoint;
+pub mod endpoint_secret;
+pub mod endpoint_steer;
 mod entities;
 mod error;
 pub mod import;
@@ -36,6 +44,7 @@ pub mod process;
 pub mod queue;
 pub mod reconciliation;
 pub mod reconciliation_apply;
+pub mod reconciliation_open;
 pub mod request_key;
 mod rows;
 pub mod runner;

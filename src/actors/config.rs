@@ -58,6 +58,8 @@ pub struct ReconciliationConfig {
     /// The longest wait between two attempts.
     #[serde(with = "humantime_serde")]
     pub retry_cap: Duration,
+    /// Open boletos that one run asks about, of an account whose bank lists nothing: 1 to 1,000,000.
+    pub look_ups_per_run_max: u32,
     /// The deadline of a whole run: 1 s to 1 day.
     #[serde(with = "humantime_serde")]
     pub run_timeout: Duration,
@@ -83,6 +85,12 @@ pub struct NotificationConfig {
     pub retry_cap: Duration,
     /// Attempts after which a delivery is a dead letter: 1 to 10,000.
     pub attempts_max: u32,
+    /// How long an endpoint may fail before it is not told any more: 1 min to 1 year.
+    #[serde(with = "humantime_serde")]
+    pub disable_after: Duration,
+    /// How long each try and its answer are kept: 1 min to 10 years.
+    #[serde(with = "humantime_serde")]
+    pub attempts_kept: Duration,
     /// The deadline of an attempt: 100 ms to 1 h.
     #[serde(with = "humantime_serde")]
     pub attempt_timeout: Duration,

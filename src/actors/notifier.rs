@@ -6,6 +6,8 @@
 //! **Limits**: `notification.in_flight_max` in all and `per_endpoint_max` an endpoint, so that a slow one delays no other.
 
 mod delivery;
+mod health;
+mod message;
 
 use std::sync::Arc;
 use std::time::Duration;

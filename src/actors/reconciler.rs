@@ -1,13 +1,16 @@
-//! Asks one bank what was paid and what was taken off file, account by account, on a timetable.
+//! Asks one bank what was paid and what was taken off file, account by account, on a timetable: by its listing, or about one
+//! open boleto after the other where it lists nothing.
 //!
 //! Each account that can be asked has one row of work, made by the end of the run before. Accounts that have none yet get
 //! theirs here: the process that holds the office looks for them now and then.
 //!
 //! **Owns** nothing that a crash may lose. **Fails** by ending when a run panicked, which is a bug; its supervisor starts it
 //! again, and parks it past its intensity. The runs beside the one that panicked go on.
-//! **Limits**: `reconciliation.in_flight_max` accounts at a time, one call and one page each; banks that cannot be asked have
-//! no rows.
+//! **Limits**: `reconciliation.in_flight_max` accounts at a time, one call and one page each; of open boletos
+//! `reconciliation.look_ups_per_run_max` a run, within the places, the rate and the breaker of the account's registrations;
+//! banks that cannot be asked have no rows.
 
+mod look_ups;
 mod run;
 
 use std::collections::BTreeMap;
@@ -19,7 +22,7 @@ use tracing::{Instrument as _, debug, info_span, warn};
 use self::run::Run;
 use super::config::ReconciliationConfig;
 use super::hands::Hands;
-use crate::connectors::banks::{Bank as _, BankConnector};
+use crate::connectors::banks::{Bank as _, BankConnector, ReconciledBy};
 use crate::domain::bank_account::BankAccount;
 use crate::domain::ids::{BankAccountId, TenantId};
 use crate::messages::reconciler::reconciliation_work;
@@ -28,7 +31,7 @@ use crate::store::StoreError;
 use crate::supervision::{Actor, ActorError, Address, ChildSpec, Context, Shutdown};
 use crate::work::leader::Office;
 use crate::work::ticker::Ticker;
-use crate::work::{ClaimGuard, Claimer, Hints, Place};
+use crate::work::{ClaimGuard, Claimer, Hints, Place, Places};
 
 /// The office of who looks for accounts without a row.
 pub const OFFICE: &str = "reconciliation";
@@ -45,6 +48,8 @@ pub struct Means {
     pub claimer: Claimer,
     pub bank: BankConnector,
     pub accounts: BankAccounts,
+    /// Those of the bank's registrations, which look-ups share.
+    pub registrations: Places,
     pub office: Office,
     pub hints: Hints,
     pub changes: tokio::sync::watch::Sender<u64>,
@@ -108,7 +113,8 @@ impl Reconciler {
         let store = &claimer.store;
         let now = store.now();
         let is_asked = |account: &BankAccount| {
-            account.provider == bank.provider() && bank.capabilities(account).payments
+            account.provider == bank.provider()
+                && bank.capabilities(account).reconciled_by != ReconciledBy::Nothing
         };
         let mut tenants: BTreeMap<TenantId, Vec<BankAccount>> = BTreeMap::new();
         for account in store.all_bank_accounts().await?.into_iter().filter(is_asked) {

@@ -39,7 +39,7 @@ use crate::domain::business_days::Calendar;
 use crate::domain::work::{RetryPolicy, kind};
 use crate::messages::house::Readiness;
 use crate::messages::{
-    Backlogs, BankAccounts, House, KnownQueues, Registrar, boleto_clerk as clerk_messages,
+    Backlogs, BankAccounts, House, KnownQueues, LinkTerms, Registrar, boleto_clerk as clerk_messages,
     boleto_registrar as registrar_messages, notifier as notifier_messages,
     queue_consumer as consumer_messages, reconciler as reconciler_messages,
 };
@@ -140,7 +140,9 @@ pub fn build(
         secrets: builder.secrets.clone(),
         registration_attempts_max: i64::from(config.registration.attempts_max),
         delivery_attempts_max: i64::from(config.notification.attempts_max),
+        delivery_attempt_timeout: config.notification.attempt_timeout,
         reconciles: config.reconciliation.enabled,
+        links: link_terms(config),
         calendar: Calendar::with_extra(config.calendar.extra_holidays.iter().copied()),
     };
     let spec = SupervisorSpec::new("house", Strategy::RestForOne)
@@ -181,6 +183,7 @@ impl Builder<'_> {
                 self.store.clone(),
                 self.offices.office(archiver::OFFICE),
                 work,
+                self.config.notification.attempts_kept,
             )));
         self.bounded(spec, OnMeltdown::Escalate)
     }
@@ -337,6 +340,7 @@ impl Builder<'_> {
                 claimer: self.claimer(prefix, kind::BOLETO_RECONCILE, places, policy),
                 bank: registrar.connector.clone(),
                 accounts: self.accounts.clone(),
+                registrations: registrar.places.clone(),
                 office: self.offices.office(reconciler::OFFICE),
                 hints: self.hints.clone(),
                 changes: self.changes.clone(),
@@ -481,6 +485,13 @@ fn in_hand(
             other.map(|created| (created, None))
         }
     }
+}
+
+/// None where no links are made; the configuration has seen to it that there is an address where they are.
+fn link_terms(config: &Config) -> Option<LinkTerms> {
+    let links = &config.documents.links;
+    let base_url = links.base_url.clone().filter(|_| links.enabled)?;
+    Some(LinkTerms { base_url, lifetime: links.lifetime, lifetime_max: links.lifetime_max })
 }
 
 fn registration_policy(config: &Config) -> RetryPolicy {

@@ -11,13 +11,16 @@
 mod codes;
 mod create;
 mod documents;
+mod fill;
 mod list;
 mod load;
+mod notify;
 mod overload;
 mod peer;
 mod postgres;
 mod process;
 mod read;
+mod reconcile;
 mod report;
 mod shop;
 mod site;
@@ -67,7 +70,7 @@ pub struct BenchArgs {
     /// Connections that they share
     #[arg(long, value_name = "N", default_value = "4", value_parser = count_up_to::<256>)]
     connections: usize,
-    /// Boletos in the list whose pages are read
+    /// Boletos in the list whose pages are read, and of which a bank says that they were paid
     #[arg(long, value_name = "N", default_value = "100000", value_parser = count_up_to::<10_000_000>)]
     boletos: usize,
     /// Jobs of a round of work
@@ -79,6 +82,12 @@ pub struct BenchArgs {
     /// Jobs a second of a soak [default: as many as are worked off]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
+    /// Notifications that wait while claims of them are measured
+    #[arg(long, value_name = "N", default_value = "1000000", value_parser = count_up_to::<10_000_000>)]
+    waiting: usize,
+    /// Notifications that wait when owners begin to be told
+    #[arg(long, value_name = "N", default_value = "100000", value_parser = count_up_to::<10_000_000>)]
+    notifications: usize,
     /// How long the overload lasts
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     overload_seconds: u64,
@@ -120,6 +129,10 @@ enum What {
     Soak,
     /// Ten times the load that a slow bank bears; not among all
     Overload,
+    /// Owners told by webhook and queue while many messages wait; not among all
+    Notify,
+    /// As many payments as there are boletos, heard from a bank in one run, and memory meanwhile; not among all
+    Reconcile,
     /// Everything else, one after the other
     All,
 }
@@ -217,8 +230,10 @@ impl Bench {
                 remark(&format!("starting on {}", store.name()));
                 rows.extend(start::measure(self, store).await?);
             }
-            // These two take long and are asked for by name.
+            // These take long and are asked for by name.
             match self.args.what {
+                What::Reconcile => rows.extend(reconcile::measure(self, store).await?),
+                What::Notify => rows.extend(notify::measure(self, store).await?),
                 What::Soak => rows.extend(soak::measure(self, store).await?),
                 What::Overload => {
                     remark(&format!("overloading on {}", store.name()));

@@ -8,6 +8,7 @@ mod differences;
 mod export;
 mod get;
 mod history;
+mod link;
 mod list;
 mod order;
 mod parse;
@@ -48,6 +49,10 @@ pub(super) enum BoletoCommand {
     Quote(quote::QuoteArgs),
     /// Write one as PDF, PNG, SVG or HTML
     Render(render::RenderArgs),
+    /// Make an address by which a payer sees one, where documents.links.enabled is set
+    Link(link::LinkArgs),
+    /// Have all such addresses of one end now
+    Unlink(link::UnlinkArgs),
     /// Ask the bank again now instead of at the next attempt
     Register { id: String },
     /// Have the bank change its amount, due date or charges, as far as the bank can
@@ -84,6 +89,8 @@ pub(super) async fn run(
         BoletoCommand::RecordPayment(args) => record_payment::run(*args, connection, screen).await,
         BoletoCommand::Quote(args) => quote::run(args, connection, screen).await,
         BoletoCommand::Render(args) => render::run(args, connection, screen).await,
+        BoletoCommand::Link(args) => link::link(args, connection, screen).await,
+        BoletoCommand::Unlink(args) => link::unlink(args, connection, screen).await,
         BoletoCommand::Register { id } => register::run(id, connection, screen).await,
         BoletoCommand::Amend(args) => amend::run(*args, connection, screen).await,
         BoletoCommand::Cancel(args) => cancel::run(args, connection, screen).await,

@@ -18,7 +18,7 @@ use super::failure::Failure;
 use crate::proto::boleto::v1::bank_account_service_client::BankAccountServiceClient;
 use crate::proto::boleto::v1::boleto_service_client::BoletoServiceClient;
 use crate::proto::control::v1::control_service_client::ControlServiceClient;
-use crate::proto::notification::v1::endpoint_service_client::EndpointServiceClient;
+use crate::proto::notification::v1::notification_service_client::NotificationServiceClient;
 
 /// The largest page that a house may be configured to give fits in.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -99,8 +99,8 @@ impl Connection {
         BankAccountServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
-    pub fn endpoints(&self) -> EndpointServiceClient<Channel> {
-        EndpointServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    pub fn endpoints(&self) -> NotificationServiceClient<Channel> {
+        NotificationServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     pub fn control(&self) -> ControlServiceClient<Channel> {

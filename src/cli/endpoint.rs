@@ -1,54 +1,59 @@
 //! `bursar endpoint`: keeps the destinations that owners are told at.
 
-use clap::{Args, Subcommand};
-use serde_json::json;
+mod destination;
+mod rotate;
+mod steer;
+mod update;
 
+use clap::{ArgGroup, Args, Subcommand};
+use serde_json::{Value, json};
+
+use self::destination::{DestinationFlags, filter};
 use super::connection::Connection;
 use super::failure::Failure;
 use super::paging::{self, Page, PageArgs};
 use super::render::endpoint;
 use super::screen::Screen;
-use super::table;
-use crate::proto::notification::v1::endpoint::Destination;
+use super::table::{self, Column};
 use crate::proto::notification::v1::{
-    CreateEndpointRequest, Endpoint, GetEndpointRequest, ListEndpointsRequest, SqsDestination,
-    WebhookDestination,
+    CreateEndpointRequest, Endpoint, EventFilter, GetEndpointRequest, ListEndpointsRequest,
 };
 
 #[derive(Subcommand)]
 pub(super) enum EndpointCommand {
-    /// Subscribe a queue or a webhook to events
-    Create(CreateArgs),
+    /// Subscribe a queue, a webhook, a mailbox or a subject to events
+    Create(Box<CreateArgs>),
     /// List all
     List(PageArgs),
     /// Show one
     Get { id: String },
+    /// Change where it is, which events it wants, or of which subjects
+    Update(Box<update::UpdateArgs>),
+    /// Send nothing more to it
+    Disable(steer::SwitchArgs),
+    /// Send to it again
+    Enable(steer::SwitchArgs),
+    /// Make a new secret for a webhook, and show it once
+    RotateSecret(rotate::RotateArgs),
+    /// Send it a test event now, and show what it answers
+    Test { id: String },
 }
 
 #[derive(Args)]
+#[command(group(ArgGroup::new("destination").required(true)))]
 pub(super) struct CreateArgs {
-    /// A queue of the Simple Queue Service
-    #[arg(long, value_name = "URL", required_unless_present = "webhook_url", conflicts_with = "webhook_url")]
-    queue_url: Option<String>,
-    /// A receiver of Standard Webhooks
-    #[arg(long, value_name = "URL")]
-    webhook_url: Option<String>,
-    /// Where the webhook's secret is kept, such as env:NAME or file:path; two during a rotation
-    #[arg(long = "secret", value_name = "REFERENCE", conflicts_with = "queue_url")]
-    secrets: Vec<String>,
+    #[command(flatten)]
+    destination: DestinationFlags,
     /// Such as boleto.registered, or * for all; may be repeated or joined by commas
     #[arg(long = "event-type", value_name = "TYPE", value_delimiter = ',', required = true)]
     event_types: Vec<String>,
+    /// Only subjects with one of these values, such as bank_account_id=ID,ID; may be repeated, and all must hold
+    #[arg(long = "filter", value_name = "ATTRIBUTE=VALUES", value_parser = filter)]
+    filters: Vec<EventFilter>,
 }
 
-impl CreateArgs {
-    fn into_endpoint(self) -> Endpoint {
-        let sqs = self.queue_url.map(|queue_url| Destination::Sqs(SqsDestination { queue_url }));
-        let secrets = self.secrets;
-        let webhook = self.webhook_url.map(|url| Destination::Webhook(WebhookDestination { url, secrets }));
-        Endpoint { destination: sqs.or(webhook), event_types: self.event_types, ..Endpoint::default() }
-    }
-}
+/// What is shown once of a secret that the service made.
+const SECRET: [Column; 1] = [Column::plain("secret, shown only now", "/secret")];
 
 pub(super) async fn run(
     command: EndpointCommand,
@@ -58,17 +63,38 @@ pub(super) async fn run(
     let mut endpoints = connection.endpoints();
     let endpoint = match command {
         EndpointCommand::List(args) => return list(args, connection, screen).await,
+        EndpointCommand::Test { id } => return steer::test(id, connection, screen).await,
+        EndpointCommand::RotateSecret(args) => return rotate::rotate(args, connection, screen).await,
+        EndpointCommand::Create(args) => return create(*args, connection, screen).await,
         EndpointCommand::Get { id } => {
             connection.call(endpoints.get_endpoint(GetEndpointRequest { id })).await?.endpoint
         }
-        EndpointCommand::Create(args) => {
-            let request = CreateEndpointRequest { endpoint: Some(args.into_endpoint()) };
-            connection.call(endpoints.create_endpoint(request)).await?.endpoint
-        }
+        EndpointCommand::Update(args) => update::run(*args, connection).await?,
+        EndpointCommand::Disable(args) => steer::disable(args, connection).await?,
+        EndpointCommand::Enable(args) => steer::enable(args, connection).await?,
     };
+    show(endpoint, "", screen)
+}
+
+async fn create(args: CreateArgs, connection: &Connection, screen: &mut Screen) -> Result<(), Failure> {
+    let CreateArgs { destination, event_types, filters } = args;
+    let destination = destination.into_destination();
+    let endpoint = Endpoint { destination, event_types, filters, ..Endpoint::default() };
+    let request = CreateEndpointRequest { endpoint: Some(endpoint) };
+    let answer = connection.call(connection.endpoints().create_endpoint(request)).await?;
+    show(answer.endpoint, &answer.secret, screen)
+}
+
+/// Shows the one endpoint of an answer, with the secret that came with it.
+fn show(endpoint: Option<Endpoint>, secret: &str, screen: &mut Screen) -> Result<(), Failure> {
     let endpoint = endpoint.ok_or_else(Failure::empty_answer)?;
-    let document = json!({ "endpoint": endpoint::endpoint(&endpoint) });
-    screen.show(&document, |document| table::detail(&endpoint::DETAIL, &document["endpoint"]))
+    let mut document = json!({ "endpoint": endpoint::endpoint(&endpoint) });
+    if !secret.is_empty() {
+        document["secret"] = Value::from(secret);
+    }
+    screen.show(&document, |document| {
+        table::detail(&endpoint::DETAIL, &document["endpoint"]) + &table::detail(&SECRET, document)
+    })
 }
 
 async fn list(args: PageArgs, connection: &Connection, screen: &mut Screen) -> Result<(), Failure> {

@@ -19,7 +19,11 @@ use crate::grpc::gate::Gate;
 use crate::messages::house::Readiness;
 use crate::store::connect::{OpenError, default_url};
 use crate::store::{Store, StoreConfig};
-use crate::supervision::{ControlError, Ended, ShutdownReport, Strategy, SupervisorSpec, Tree};
+use crate::supervision::{
+    Backoff, ChildSpec, ControlError, Ended, OnMeltdown, ShutdownReport, Strategy, SupervisorSpec, Tree,
+};
+use crate::web::document_links;
+use crate::web::door::Door;
 
 /// Between two tries to open a store that is away.
 const STORE_WAIT: Duration = Duration::from_secs(1);
@@ -30,6 +34,8 @@ const CLOSING_PATIENCE: Duration = Duration::from_secs(10);
 pub struct OpenHouse {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it serves documents behind links, if it does.
+    pub document_links: Option<SocketAddr>,
     /// Its tree.
     pub tree: Tree,
     /// Whether it takes requests, and who wishes it to end.
@@ -53,11 +59,13 @@ pub async fn open(config: &Config) -> anyhow::Result<OpenHouse> {
     crate::connectors::http::install_crypto_provider();
     let readiness = Readiness::default();
     let gate = Gate::new(readiness.clone(), config.limits.clone(), config.registration.inline_deadline);
+    let (door, (links_bound, links)) = (Door::default(), watch::channel(None));
     let (bound, address) = watch::channel(None);
     let supervision = &config.supervision;
     let root = SupervisorSpec::new("root", Strategy::OneForOne)
         .intensity(supervision.restarts_max, supervision.restarts_within)
-        .child(Api::spec(&config.api, &gate, bound));
+        .child(Api::spec(&config.api, &gate, bound))
+        .child(ChildSpec::supervisor(web(config, &door, links_bound)));
     let tree = Tree::start(root).await.context("cannot start the server")?;
     gate.set_tree(tree.clone());
     let address = address.borrow().context("the server started without an address")?;
@@ -67,6 +75,7 @@ pub async fn open(config: &Config) -> anyhow::Result<OpenHouse> {
         let (house, spec) = tree::build(config, store.clone(), readiness.clone())?;
         match tree.add("root", spec).await {
             Ok(_) => {
+                door.open(house.clone());
                 gate.open(house);
                 break;
             }
@@ -79,7 +88,29 @@ pub async fn open(config: &Config) -> anyhow::Result<OpenHouse> {
         }
     }
     info!(%address, "house open");
-    Ok(OpenHouse { address, tree, readiness, store, drain_timeout: config.work.drain_timeout })
+    let document_links = *links.borrow();
+    Ok(OpenHouse {
+        address,
+        document_links,
+        tree,
+        readiness,
+        store,
+        drain_timeout: config.work.drain_timeout,
+    })
+}
+
+/// Pages for people. One that keeps crashing is parked: neither gRPC nor the house depends on it.
+fn web(config: &Config, door: &Door, bound: watch::Sender<Option<SocketAddr>>) -> SupervisorSpec {
+    let supervision = &config.supervision;
+    let retry =
+        Backoff { base: supervision.park_retry_base, cap: supervision.park_retry_cap, ..Backoff::default() };
+    let backoff =
+        Backoff { base: supervision.backoff_base, cap: supervision.backoff_cap, ..Backoff::default() };
+    let links = document_links::spec(&config.documents.links, door, bound);
+    SupervisorSpec::new("web", Strategy::OneForOne)
+        .intensity(supervision.restarts_max, supervision.restarts_within)
+        .on_meltdown(OnMeltdown::Park { retry })
+        .child(links.mailbox(supervision.mailbox).backoff(backoff))
 }
 
 async fn open_store(config: &Config) -> anyhow::Result<Store> {

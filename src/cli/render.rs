@@ -7,6 +7,7 @@
 
 pub mod bank_account;
 pub mod boleto;
+pub mod delivery;
 pub mod endpoint;
 pub mod node;
 pub mod parsed;

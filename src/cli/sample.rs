@@ -30,7 +30,9 @@ pub(super) fn bank_account(
             convenio: "3128557".to_owned(),
             carteira: "17".to_owned(),
             variacao: "35".to_owned(),
-            ..boleto::BancoDoBrasilIssuer::default()
+            // The bank lists payments by them.
+            agency: "0452".to_owned(),
+            account: "123873".to_owned(),
         })),
         provider: "banco_do_brasil".to_owned(),
         credentials,

@@ -5,6 +5,7 @@
 
 pub mod banks;
 mod demo;
+pub mod mail;
 mod outside;
 
 use std::process::ExitCode;
@@ -98,8 +99,11 @@ fn settings(
         .with("channels.sqs.endpoint", outside.sqs_url.clone())
         .with("channels.sqs.region", "us-east-1")
         .with("channels.sqs.credentials.access_key_id", secrets.sqs_key_id.to_string())
-        .with("channels.sqs.credentials.secret_access_key", secrets.sqs_key.to_string());
-    for (key, value) in banks::settings(outside) {
+        .with("channels.sqs.credentials.secret_access_key", secrets.sqs_key.to_string())
+        .with("channels.nats.servers", json!([outside.nats_url]).to_string())
+        .with("channels.nats.require_tls", "false");
+    let (username, password) = (secrets.mail_username.to_string(), secrets.mail_password.to_string());
+    for (key, value) in banks::settings(outside).into_iter().chain(mail::settings(outside, username, password)) {
         sources = sources.with(&key, value);
     }
     for channel in ["sqs", "webhook"] {

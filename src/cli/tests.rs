@@ -1,5 +1,8 @@
 //! The command line as its users meet it: arguments, what is shown, exit codes.
 
+mod decisions;
+mod notifications;
+mod reconciliation;
 mod scripted;
 
 use clap::CommandFactory;
@@ -47,6 +50,8 @@ fn arguments_that_exclude_each_other_are_refused() {
     assert!(!taken(&["account", "update", "a", "--file", "-", "--display-name", "x"]));
     assert!(!taken(&["account", "get"]));
     assert!(!taken(&["endpoint", "create", "--queue-url", "q", "--webhook-url", "w", "--event-type", "*"]));
+    assert!(!taken(&["endpoint", "rotate-secret", "e"]), "a reason is required");
+    assert!(taken(&["endpoint", "rotate-secret", "e", "--overlap", "2h", "--reason", "r"]));
     assert!(!taken(&["work", "cancel", "w"]), "a reason is required");
     assert!(taken(&["store", "copy", "--from", "a", "--to", "b"]));
     assert!(!taken(&["store", "copy", "--from", "a"]));
@@ -347,4 +352,25 @@ async fn payments_quotes_and_pages_are_shown() {
     assert!(quote.contains("102,16") || quote.contains("102.16"), "{quote}");
     let page = house.shows(&["boleto", "render", "b", "--output", "-"]).await;
     assert_eq!((page.exit, page.out.as_str()), (Exit::Success, "a page"));
+}
+
+#[tokio::test]
+async fn links_are_made_and_ended() {
+    let house = house().await;
+    let link = ["boleto", "link", "b", "--lifetime", "1h", "--format", "pdf", "--request-id", "r"];
+    let Shown { exit, out, err } = house.shows(&[&link[..], &["--json"]].concat()).await;
+    assert_eq!(exit, Exit::Success, "{err}");
+    let link_of = |out: &str| json_of(out)["link"].clone();
+    assert_eq!(
+        (link_of(&out)["boleto_id"].clone(), link_of(&out)["format"].clone()),
+        (json!("b"), json!("pdf"))
+    );
+    assert_eq!(link_of(&out)["expire_time"], "1970-01-01T01:00:00Z");
+    assert_eq!(json_of(&out)["url"], "https://pay.example/d/secret");
+    assert_eq!(json_of(&out)["request_id"], "r");
+    let shown = house.shows(&["boleto", "link", "b"]).await.out;
+    assert!(shown.contains("https://pay.example/d/secret") && shown.contains("all"), "{shown}");
+    let Shown { exit, out, .. } = house.shows(&["boleto", "unlink", "b"]).await;
+    assert_eq!((exit, out.as_str()), (Exit::Success, "2 links revoked\n"));
+    assert!(!taken(&["boleto", "link", "b", "--lifetime", "soon"]) && !taken(&["boleto", "unlink"]));
 }

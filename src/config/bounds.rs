@@ -4,7 +4,7 @@
 //! duration there has its line here.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use toml::{Table, Value};
@@ -20,6 +20,9 @@ const DAY: u64 = 24 * HOUR;
 const KIB: i64 = 1_024;
 const MIB: i64 = 1_024 * KIB;
 
+/// How many durations a list holds.
+const SPANS_MAX: usize = 32;
+
 /// What a key takes.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Rule {
@@ -27,6 +30,8 @@ pub(super) enum Rule {
     Count(i64, i64),
     /// A duration, bounds included, in milliseconds.
     Span(u64, u64),
+    /// Durations, [`SPANS_MAX`] at most; there may be none.
+    Spans(u64, u64),
     /// A number, bounds included.
     Share(f64, f64),
     /// Civil dates.
@@ -43,6 +48,8 @@ pub(super) enum Rule {
     Schemes,
     /// An address that is called without TLS.
     PlainHttp,
+    /// An address that others are given, with TLS unless it is this machine's own.
+    PublicUrl,
     /// Levels of logging.
     LogFilter,
     /// Levels of tracing.
@@ -50,7 +57,8 @@ pub(super) enum Rule {
 }
 
 use Rule::{
-    Count, Dates, LogFilter, PlainHttp, Ports, Schemes, Share, Socket, Span, Text, Texts, TraceFilter,
+    Count, Dates, LogFilter, PlainHttp, Ports, PublicUrl, Schemes, Share, Socket, Span, Spans, Text, Texts,
+    TraceFilter,
 };
 
 const RULES: &[(&str, Rule)] = &[
@@ -61,12 +69,25 @@ const RULES: &[(&str, Rule)] = &[
     ("api.requests_in_flight_max", Count(1, 65_536)),
     ("api.control_in_flight_max", Count(1, 1_024)),
     ("api.message_bytes_max", Count(KIB, 64 * MIB)),
+    ("api.batch_bytes_max", Count(KIB, 64 * MIB)),
+    ("api.batches_in_flight_max", Count(1, 1_024)),
     ("api.keepalive_interval", Span(SECOND, HOUR)),
     ("api.keepalive_timeout", Span(100 * MS, 5 * MINUTE)),
     ("limits.page_size_default", Count(1, 10_000)),
     ("limits.page_size_max", Count(1, 10_000)),
     ("limits.watch_poll", Span(10 * MS, MINUTE)),
     ("calendar.extra_holidays", Dates),
+    ("documents.links.address", Socket),
+    ("documents.links.base_url", PublicUrl),
+    ("documents.links.lifetime", Span(SECOND, 3_650 * DAY)),
+    ("documents.links.lifetime_max", Span(SECOND, 3_650 * DAY)),
+    ("documents.links.rate_per_second", Count(0, 10_000)),
+    ("documents.links.drawings_max", Count(1, 1_024)),
+    ("documents.links.connections_max", Count(1, 65_536)),
+    ("documents.links.connections_per_address_max", Count(1, 65_536)),
+    ("documents.links.header_timeout", Span(10 * MS, 5 * MINUTE)),
+    ("documents.links.header_bytes_max", Count(8 * KIB, MIB)),
+    ("documents.links.connection_timeout", Span(100 * MS, HOUR)),
     ("store.connections_max", Count(1, 1_000)),
     ("store.timeout", Span(10 * MS, 5 * MINUTE)),
     ("work.poll_interval", Span(10 * MS, HOUR)),
@@ -97,6 +118,7 @@ const RULES: &[(&str, Rule)] = &[
     ("reconciliation.lookback", Span(0, 90 * DAY)),
     ("reconciliation.history", Span(DAY, 1_825 * DAY)),
     ("reconciliation.in_flight_max", Count(1, 1_000)),
+    ("reconciliation.look_ups_per_run_max", Count(1, 1_000_000)),
     ("reconciliation.retry_base", Span(MS, HOUR)),
     ("reconciliation.retry_cap", Span(MS, DAY)),
     ("reconciliation.run_timeout", Span(SECOND, DAY)),
@@ -107,6 +129,8 @@ const RULES: &[(&str, Rule)] = &[
     ("notification.retry_cap", Span(MS, 7 * DAY)),
     ("notification.attempts_max", Count(1, 10_000)),
     ("notification.attempt_timeout", Span(100 * MS, HOUR)),
+    ("notification.disable_after", Span(MINUTE, 366 * DAY)),
+    ("notification.attempts_kept", Span(MINUTE, 3_653 * DAY)),
     ("ingress.boletos_to_register.tenant", Text),
     ("ingress.boletos_to_register.wait", Span(0, 20 * SECOND)),
     ("ingress.boletos_to_register.batch", Count(1, 10)),
@@ -176,8 +200,26 @@ const RULES: &[(&str, Rule)] = &[
     ("channels.webhook.timeout", Span(10 * MS, 10 * MINUTE)),
     ("channels.webhook.in_flight_max", Count(1, 10_000)),
     ("channels.webhook.body_read_bytes", Count(0, MIB)),
+    ("channels.webhook.retry_waits", Spans(MS, 7 * DAY)),
     ("channels.webhook.egress.schemes", Schemes),
     ("channels.webhook.egress.ports", Ports),
+    ("channels.mail.port", Count(1, 65_535)),
+    ("channels.mail.connections_max", Count(1, 1_000)),
+    ("channels.mail.messages_per_connection_max", Count(1, 1_000_000)),
+    ("channels.mail.idle_timeout", Span(10 * MS, HOUR)),
+    ("channels.mail.command_timeout", Span(10 * MS, 5 * MINUTE)),
+    ("channels.mail.message_timeout", Span(10 * MS, 10 * MINUTE)),
+    ("channels.mail.timeout", Span(10 * MS, HOUR)),
+    ("channels.mail.message_max_bytes", Count(4 * KIB, 10 * MIB)),
+    ("channels.mail.recipients.domains", Texts),
+    ("channels.nats.connection_name", Text),
+    ("channels.nats.inbox_prefix", Text),
+    ("channels.nats.connect_timeout", Span(10 * MS, 10 * MINUTE)),
+    ("channels.nats.ack_timeout", Span(10 * MS, 10 * MINUTE)),
+    ("channels.nats.reconnect_base", Span(MS, HOUR)),
+    ("channels.nats.reconnect_cap", Span(MS, HOUR)),
+    ("channels.nats.message_max_bytes", Count(KIB, 64 * MIB)),
+    ("channels.nats.subjects.prefixes", Texts),
     ("telemetry.log_level", LogFilter),
     ("telemetry.trace_filter", TraceFilter),
     ("telemetry.otlp_endpoint", PlainHttp),
@@ -207,6 +249,19 @@ use Order::{AtMost, Below};
 const RELATIONS: &[(&str, Order, &str, &str)] = &[
     ("api.streams_per_caller_max", AtMost, "api.streams_max", "one caller cannot have more than all have"),
     ("limits.page_size_default", AtMost, "limits.page_size_max", "a page is never larger than that"),
+    ("documents.links.lifetime", AtMost, "documents.links.lifetime_max", "no link holds longer than that"),
+    (
+        "documents.links.connections_per_address_max",
+        AtMost,
+        "documents.links.connections_max",
+        "one address cannot have more than all have",
+    ),
+    (
+        "documents.links.header_timeout",
+        AtMost,
+        "documents.links.connection_timeout",
+        "a request is a part of a connection",
+    ),
     ("store.timeout", Below, "work.fence_after", "a heartbeat that hangs must fail before the lease is lost"),
     ("work.heartbeat_interval", Below, "work.fence_after", "a lease must be renewed before it is lost"),
     ("work.fence_after", Below, "work.reap_after", "a process must stop before others take its rows"),
@@ -246,12 +301,34 @@ const RELATIONS: &[(&str, Order, &str, &str)] = &[
     ("banks.inter.timeout", Below, "registration.attempt_timeout", "a call is a part of an attempt"),
     ("banks.itau.timeout", Below, "registration.attempt_timeout", "a call is a part of an attempt"),
     ("banks.santander.timeout", Below, "registration.attempt_timeout", "a call is a part of an attempt"),
+    ("api.message_bytes_max", AtMost, "api.batch_bytes_max", "a batch holds what one call holds"),
     ("reconciliation.lookback", AtMost, "reconciliation.history", "a run begins within the history"),
     ("reconciliation.retry_base", AtMost, "reconciliation.retry_cap", "waits grow from the one to the other"),
     ("notification.per_endpoint_max", AtMost, "notification.in_flight_max", "one endpoint is one of all"),
     ("notification.retry_base", AtMost, "notification.retry_cap", "waits grow from the one to the other"),
     ("channels.sqs.timeout", Below, "notification.attempt_timeout", "a call is a part of an attempt"),
     ("channels.webhook.timeout", Below, "notification.attempt_timeout", "a call is a part of an attempt"),
+    (
+        "channels.mail.command_timeout",
+        AtMost,
+        "channels.mail.message_timeout",
+        "a command is a part of a message",
+    ),
+    ("channels.mail.message_timeout", AtMost, "channels.mail.timeout", "a message is one of all"),
+    ("channels.mail.timeout", Below, "notification.attempt_timeout", "all messages are a part of an attempt"),
+    (
+        "channels.nats.connect_timeout",
+        Below,
+        "notification.attempt_timeout",
+        "connecting is a part of an attempt",
+    ),
+    ("channels.nats.ack_timeout", Below, "notification.attempt_timeout", "a call is a part of an attempt"),
+    (
+        "channels.nats.reconnect_base",
+        AtMost,
+        "channels.nats.reconnect_cap",
+        "waits grow from the one to the other",
+    ),
     (
         "ingress.boletos_to_register.batch",
         AtMost,
@@ -286,18 +363,8 @@ pub(super) fn check_relations(merged: &Table, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Keeps an address that other machines can reach from being served by mistake.
-pub(super) fn check_reach(merged: &Table, problems: &mut Vec<Problem>) {
-    let listen =
-        find(merged, "api.listen").and_then(Value::as_str).and_then(|text| text.parse::<SocketAddr>().ok());
-    let allowed = find(merged, "api.bind_beyond_loopback").and_then(Value::as_bool);
-    if listen.is_some_and(|listen| !listen.ip().is_loopback()) && allowed == Some(false) {
-        let reason = "must be a loopback address unless api.bind_beyond_loopback is true";
-        problems.push(Problem::bad("api.listen", TOGETHER, reason));
-    }
-}
-
-fn find<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
+/// The value of a key that is written with dots.
+pub(super) fn find<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
     let (front, last) = key.rsplit_once('.')?;
     front.split('.').try_fold(table, |table, name| table.get(name)?.as_table())?.get(last)
 }
@@ -321,6 +388,9 @@ impl Rule {
                     (Duration::from_millis(least_ms)..=Duration::from_millis(most_ms)).contains(&span)
                 })
             }
+            (Spans(least_ms, most_ms), Value::Array(spans)) => {
+                spans.len() <= SPANS_MAX && spans.iter().all(|span| Span(least_ms, most_ms).admits(span))
+            }
             (Share(least, most), Value::Float(share)) => (least..=most).contains(share),
             (Share(least, most), Value::Integer(whole)) => {
                 i32::try_from(*whole).is_ok_and(|whole| (least..=most).contains(&f64::from(whole)))
@@ -335,6 +405,7 @@ impl Rule {
                     && schemes.iter().all(|scheme| matches!(scheme.as_str(), Some("http" | "https")))
             }
             (PlainHttp, Value::String(text)) => is_plain_http(text),
+            (PublicUrl, Value::String(text)) => is_public_url(text),
             (LogFilter, Value::String(text)) => telemetry::log_filter(text).is_some(),
             (TraceFilter, Value::String(text)) => telemetry::trace_filter(text).is_some(),
             _ => false,
@@ -353,19 +424,40 @@ fn is_plain_http(text: &str) -> bool {
     })
 }
 
+fn is_public_url(text: &str) -> bool {
+    let is_own = |host: &str| {
+        host == "localhost"
+            || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    };
+    text.parse::<tonic::codegen::http::Uri>().is_ok_and(|uri| {
+        let named = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+        let fits = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => uri.host().is_some_and(is_own),
+            _ => false,
+        };
+        named && fits && uri.query().is_none() && !text.contains('#') && !text.ends_with('/')
+    })
+}
+
+fn written(span_ms: u64) -> String {
+    humantime::format_duration(Duration::from_millis(span_ms)).to_string().replace(' ', "")
+}
+
 /// What is needed, as the end of a sentence that begins with "must be".
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Count(least, most) => write!(f, "a whole number from {least} to {most}"),
             Span(least_ms, most_ms) => {
-                let bound =
-                    |ms| humantime::format_duration(Duration::from_millis(ms)).to_string().replace(' ', "");
+                let (least, most) = (written(least_ms), written(most_ms));
+                write!(f, "a duration with its unit, such as 30s, from {least} to {most}")
+            }
+            Spans(least_ms, most_ms) => {
+                let (least, most) = (written(least_ms), written(most_ms));
                 write!(
                     f,
-                    "a duration with its unit, such as 30s, from {} to {}",
-                    bound(least_ms),
-                    bound(most_ms)
+                    "a list of up to {SPANS_MAX} durations with their units, each from {least} to {most}"
                 )
             }
             Share(least, most) => write!(f, "a number from {least:.1} to {most:.1}"),
@@ -376,6 +468,9 @@ impl fmt::Display for Rule {
             Texts => f.write_str("a list of texts that are not empty"),
             Schemes => f.write_str("a list of http, https or both"),
             PlainHttp => f.write_str("an address without TLS, such as http://127.0.0.1:4317"),
+            PublicUrl => {
+                f.write_str("an https address without a slash at its end, such as https://pay.example.com")
+            }
             LogFilter => f.write_str("levels of logging, such as info,bursar::store=debug"),
             TraceFilter => f.write_str("levels of tracing by module, such as bursar=info"),
         }

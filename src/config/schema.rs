@@ -15,7 +15,9 @@ use super::{Config, DEFAULT_TOML, bounds};
 
 /// Keys whose empty text stands for "not set".
 const UNSET_IF_EMPTY: &[&[&str]] = &[
+    &["documents", "links", "base_url"],
     &["http", "user_agent"],
+    &["secrets", "key"],
     &["banks", "boleto_api", "api_url"],
     &["banks", "bradesco_apiregistro", "api_url"],
     &["banks", "bradesco_shopfacil", "api_url"],
@@ -26,11 +28,25 @@ const UNSET_IF_EMPTY: &[&[&str]] = &[
     &["channels", "sqs", "credentials", "access_key_id"],
     &["channels", "sqs", "credentials", "secret_access_key"],
     &["channels", "sqs", "credentials", "session_token"],
+    &["channels", "nats", "credentials", "user"],
+    &["channels", "nats", "credentials", "password"],
+    &["channels", "nats", "credentials", "token"],
+    &["channels", "nats", "credentials", "nkey_seed"],
+    &["channels", "nats", "credentials", "creds"],
+    &["channels", "mail", "server"],
+    &["channels", "mail", "from"],
+    &["channels", "mail", "reply_to"],
+    &["channels", "mail", "list_unsubscribe"],
+    &["channels", "mail", "message_id_domain"],
+    &["channels", "mail", "hello_name"],
+    &["channels", "mail", "credentials", "username"],
+    &["channels", "mail", "credentials", "password"],
     &["telemetry", "otlp_endpoint"],
 ];
 /// A table whose keys are names of the operator's own, and the table whose keys each of its entries has.
 type ByName = (&'static [&'static str], &'static [&'static str]);
-const BY_NAME: [ByName; 2] = [
+const BY_NAME: [ByName; 3] = [
+    (&["channels", "nats", "tenants"], &["channels", "nats", "subjects"]),
     (&["channels", "sqs", "tenants"], &["channels", "sqs", "queues"]),
     (&["work", "queues"], &["work", "tenants"]),
 ];
@@ -124,6 +140,31 @@ pub(super) fn check_whole(merged: &mut Table, problems: &mut Vec<Problem>) {
         problems.push(Problem::bad(key, TOGETHER, "must be set if another key of its table is"));
     }
     sqs.remove("credentials");
+}
+
+/// Looks at how we sign in at NATS: in one way, and with all that belongs to it.
+pub(super) fn check_nats(merged: &Table, problems: &mut Vec<Problem>) {
+    let text = |path: &[&str]| get(merged, &to_owned(path)).and_then(Value::as_str).unwrap_or_default() != "";
+    let set = |name: &str| text(&["channels", "nats", "credentials", name]);
+    let (user, password) = (set("user"), set("password"));
+    for (name, is_missing) in [("user", password && !user), ("password", user && !password)] {
+        if is_missing {
+            let key = format!("channels.nats.credentials.{name}");
+            problems.push(Problem::bad(key, TOGETHER, "must be set if the other of user and password is"));
+        }
+    }
+    let ways = [user || password, set("token"), set("nkey_seed"), set("creds")];
+    if ways.into_iter().filter(|way| *way).count() > 1 {
+        let reason = "must hold one of user and password, token, nkey_seed or creds";
+        problems.push(Problem::bad("channels.nats.credentials", TOGETHER, reason));
+    }
+    let file = |name: &str| text(&["channels", "nats", name]);
+    for (name, other) in [("certificate_file", "private_key_file"), ("private_key_file", "certificate_file")] {
+        if file(other) && !file(name) {
+            let reason = format!("must be set if channels.nats.{other} is");
+            problems.push(Problem::bad(format!("channels.nats.{name}"), TOGETHER, reason));
+        }
+    }
 }
 
 /// Reads a table that has every key.

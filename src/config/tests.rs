@@ -239,6 +239,43 @@ fn an_address_that_others_can_reach_needs_a_word() {
 }
 
 #[test]
+fn links_lead_somewhere_that_others_cannot_listen_to() {
+    let on = Sources::default().with("documents.links.enabled", "true");
+    let text = refused(&on);
+    assert_eq!(
+        text,
+        "documents.links.base_url (all sources together): must be set if documents.links.enabled is true"
+    );
+    for url in [
+        "https://pay.example.com",
+        "https://example.com:8443/boletos",
+        "http://127.0.0.1:7480",
+        "http://[::1]",
+    ] {
+        assert!(Config::load(&on.clone().with("documents.links.base_url", url)).is_ok(), "{url}");
+    }
+    for url in [
+        "http://pay.example.com",
+        "https://pay.example.com/",
+        "https://u:p@example.com",
+        "https://a.b?c",
+        "pay",
+        "x://y",
+    ] {
+        let text = refused(&on.clone().with("documents.links.base_url", url));
+        assert!(
+            text.contains("documents.links.base_url (command line): must be an https address"),
+            "{url}: {text}"
+        );
+    }
+    let reachable = Sources::default().with("documents.links.address", "0.0.0.0:7480");
+    assert!(
+        refused(&reachable).starts_with("documents.links.address (all sources together): must be a loopback")
+    );
+    assert!(Config::load(&reachable.with("api.bind_beyond_loopback", "true")).is_ok());
+}
+
+#[test]
 fn an_empty_prefix_does_not_open_the_whole_environment() {
     for (key, value) in [("secrets.env_prefixes", r#"["A_", ""]"#), ("secrets.folders", r#"[""]"#)] {
         let text = refused(&Sources::default().with(key, value));
@@ -268,6 +305,21 @@ fn access_keys_are_whole_or_absent() {
     let keys = config.channels.sqs.credentials.as_ref().unwrap();
     assert_eq!((keys.secret_access_key.to_string().as_str(), &keys.session_token), ("file:secret", &None));
     assert!(config.to_toml_redacted().contains("secret_access_key = \"file:secret\""));
+}
+
+#[test]
+fn a_house_signs_in_at_nats_in_one_way() {
+    let key = |name: &str| format!("channels.nats.credentials.{name}");
+    let user = Sources::default().with(&key("user"), "env:USER_NAME");
+    assert!(refused(&user).starts_with("channels.nats.credentials.password (all sources together): must be set"));
+    let whole = user.with(&key("password"), "env:PASSWORD");
+    assert!(Config::load(&whole).is_ok());
+    let both = whole.with(&key("creds"), "file:creds");
+    assert!(refused(&both).starts_with("channels.nats.credentials (all sources together): must hold one of"));
+    let half = Sources::default().with("channels.nats.certificate_file", "client.pem");
+    assert!(refused(&half).starts_with("channels.nats.private_key_file (all sources together): must be set"));
+    let told = Sources::default().with("channels.nats.servers", r#"["nats://u:s3cret@127.0.0.1"]"#);
+    assert!(!refused(&told).contains("s3cret"));
 }
 
 #[test]
@@ -320,4 +372,38 @@ fn a_tenant_without_keys_may_name_any_queue() {
     let file = File::of("[channels.sqs.tenants.acme]\n");
     let config = Config::load(&file.sources()).unwrap();
     assert!(config.channels.sqs.tenants.contains_key("acme"));
+}
+
+#[test]
+fn mail_has_a_sender_and_does_not_leave_in_the_open_by_mistake() {
+    let server = Sources::default().with("channels.mail.server", "smtp.example.com");
+    assert_eq!(refused(&server), "channels.mail.from (all sources together): must be set if channels.mail.server is");
+    let whole = server.with("channels.mail.from", "Shop <notices@example.com>");
+    assert!(Config::load(&whole).is_ok());
+    let open = whole.with("channels.mail.security", "none");
+    assert!(refused(&open).starts_with("channels.mail.security (all sources together): must be starttls or tls unless"));
+    assert!(Config::load(&open.clone().with("channels.mail.allow_plaintext", "true")).is_ok());
+    assert!(Config::load(&open.with("channels.mail.server", "127.0.0.1")).is_ok());
+    let half = Sources::default().with("channels.mail.credentials.username", "env:MAILER");
+    assert!(refused(&half).contains("channels.mail.credentials"), "{}", refused(&half));
+    for (key, value) in [("from", "nobody"), ("server", "smtp://example.com"), ("time_zone", "Brasília"), ("language", "pt")] {
+        let text = refused(&Sources::default().with(&format!("channels.mail.{key}"), value));
+        assert!(text.starts_with(&format!("channels.mail.{key} (command line): must be")), "{text}");
+        assert!(!text.contains(value) || key == "language", "{text}");
+    }
+}
+
+#[test]
+fn a_mail_template_that_does_not_work_is_told_with_its_file_and_line() {
+    let folder = std::env::temp_dir().join(format!("bursar-config-{}", uuid::Uuid::now_v7()));
+    std::fs::create_dir_all(folder.join("en")).unwrap();
+    std::fs::write(folder.join("en/boleto.txt"), "Subject: Boleto\n\n{{ payer }}\n").unwrap();
+    std::fs::write(folder.join("en/boleto.html"), "<p>{% if %}</p>").unwrap();
+    let text = refused(&Sources::default().with("channels.mail.templates", folder.display().to_string()));
+    assert!(text.starts_with("channels.mail.templates (all sources together): "), "{text}");
+    assert!(text.contains("en/boleto.html:1"), "{text}");
+    std::fs::write(folder.join("en/boleto.html"), "<p></p>").unwrap();
+    let text = refused(&Sources::default().with("channels.mail.templates", folder.display().to_string()));
+    assert!(text.contains("en/boleto.txt:3"), "{text}");
+    std::fs::remove_dir_all(&folder).unwrap();
 }

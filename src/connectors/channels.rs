@@ -5,6 +5,8 @@
 //! the other side's own acknowledgement alone, so that one may arrive twice, under the same event id.
 //! **Limits**: a destination is vetted when it is stored and again at each use.
 
+pub mod mail;
+pub mod nats;
 pub mod sqs;
 pub mod webhook;
 
@@ -15,16 +17,20 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{EventId, TenantId};
+use crate::domain::ids::{EndpointId, EventId, TenantId};
 use crate::domain::violation::Violation;
 
 use super::http::{HttpClientError, HttpConfig};
-use super::secret::SecretRef;
 use super::secret::policy::SecretPolicy;
+use mail::Mail;
+use mail::config::MailConfig;
+use nats::Nats;
+use nats::config::NatsConfig;
 use sqs::Sqs;
 use sqs::config::SqsConfig;
 use webhook::Webhook;
 use webhook::config::WebhookConfig;
+use webhook::secret::WebhookSecret;
 
 /// A way to reach an owner.
 pub trait Channel {
@@ -39,6 +45,12 @@ pub trait Channel {
         destination: &Destination,
         notices: &[Notice<'_>],
     ) -> impl Future<Output = Vec<Result<Receipt, ChannelError>>> + Send;
+
+    /// The waits between attempts where the channel's field has a custom; empty for the notifier's own. One attempt more than
+    /// there are waits is made.
+    fn waits(&self) -> &[Duration] {
+        &[]
+    }
 }
 
 /// Something that an owner is to be told.
@@ -81,15 +93,38 @@ pub enum Destination {
         region: Option<String>,
     },
     /// A webhook; two secrets while one is being rotated.
-    Webhook { url: String, secrets: Vec<SecretRef> },
+    Webhook { url: String, secrets: Vec<WebhookSecret> },
+    /// One mailbox.
+    Mail {
+        address: String,
+        /// Of the message's text; nothing for the configured one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        language: Option<String>,
+    },
+    /// A subject of NATS JetStream, behind which the event's type is put.
+    Nats { subject: String },
 }
 
 impl Destination {
+    /// Reads what the row of an endpoint says. What is sealed in it can be opened as that row's only.
+    ///
+    /// # Errors
+    /// Text that is no destination.
+    pub fn read(endpoint_id: EndpointId, text: &str) -> Result<Self, serde_json::Error> {
+        let mut destination = serde_json::from_str(text)?;
+        if let Self::Webhook { secrets, .. } = &mut destination {
+            secrets.iter_mut().for_each(|secret| secret.set_found_in(endpoint_id));
+        }
+        Ok(destination)
+    }
+
     /// Through which channel it is reached.
     pub fn kind(&self) -> ChannelKind {
         match self {
             Self::Sqs { .. } => ChannelKind::Sqs,
             Self::Webhook { .. } => ChannelKind::Webhook,
+            Self::Mail { .. } => ChannelKind::Mail,
+            Self::Nats { .. } => ChannelKind::Nats,
         }
     }
 }
@@ -106,17 +141,21 @@ impl fmt::Debug for Destination {
 pub enum ChannelKind {
     Sqs,
     Webhook,
+    Mail,
+    Nats,
 }
 
 impl ChannelKind {
     /// Every kind there is.
-    pub const ALL: [Self; 2] = [Self::Sqs, Self::Webhook];
+    pub const ALL: [Self; 4] = [Self::Sqs, Self::Webhook, Self::Mail, Self::Nats];
 
     /// The kind's name in the store, in configuration and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Sqs => "sqs",
             Self::Webhook => "webhook",
+            Self::Mail => "mail",
+            Self::Nats => "nats",
         }
     }
 
@@ -133,6 +172,8 @@ pub struct Receipt {
     pub status: Option<u16>,
     /// The other side's own id of the message.
     pub provider_message_id: Option<String>,
+    /// What it said beside: cut, and without personal data.
+    pub answer: Option<String>,
 }
 
 /// Why a notice was not delivered, sorted by what the caller does next.
@@ -161,6 +202,8 @@ pub enum ChannelError {
 pub struct ChannelsConfig {
     pub sqs: SqsConfig,
     pub webhook: WebhookConfig,
+    pub mail: MailConfig,
+    pub nats: NatsConfig,
 }
 
 /// Every channel there is. Cheap to clone; clones share connections and sign-ins.
@@ -168,6 +211,20 @@ pub struct ChannelsConfig {
 pub enum ChannelConnector {
     Sqs(Sqs),
     Webhook(Webhook),
+    Mail(Mail),
+    Nats(Nats),
+}
+
+/// Does the same with whichever channel it is.
+macro_rules! whichever {
+    ($connector:expr, $channel:ident => $call:expr) => {
+        match $connector {
+            ChannelConnector::Sqs($channel) => $call,
+            ChannelConnector::Webhook($channel) => $call,
+            ChannelConnector::Mail($channel) => $call,
+            ChannelConnector::Nats($channel) => $call,
+        }
+    };
 }
 
 impl ChannelConnector {
@@ -186,6 +243,8 @@ impl ChannelConnector {
             ChannelKind::Webhook => {
                 Ok(Self::Webhook(Webhook::new(config.webhook.clone(), secrets.clone(), http)?))
             }
+            ChannelKind::Mail => Ok(Self::Mail(Mail::new(config.mail.clone()))),
+            ChannelKind::Nats => Ok(Self::Nats(Nats::new(config.nats.clone()))),
         }
     }
 
@@ -194,16 +253,15 @@ impl ChannelConnector {
         match self {
             Self::Sqs(_) => ChannelKind::Sqs,
             Self::Webhook(_) => ChannelKind::Webhook,
+            Self::Mail(_) => ChannelKind::Mail,
+            Self::Nats(_) => ChannelKind::Nats,
         }
     }
 }
 
 impl Channel for ChannelConnector {
     fn check(&self, tenant: &TenantId, destination: &Destination) -> Vec<Violation> {
-        match self {
-            Self::Sqs(channel) => channel.check(tenant, destination),
-            Self::Webhook(channel) => channel.check(tenant, destination),
-        }
+        whichever!(self, channel => channel.check(tenant, destination))
     }
 
     async fn deliver(
@@ -211,10 +269,11 @@ impl Channel for ChannelConnector {
         destination: &Destination,
         notices: &[Notice<'_>],
     ) -> Vec<Result<Receipt, ChannelError>> {
-        match self {
-            Self::Sqs(channel) => channel.deliver(destination, notices).await,
-            Self::Webhook(channel) => channel.deliver(destination, notices).await,
-        }
+        whichever!(self, channel => channel.deliver(destination, notices).await)
+    }
+
+    fn waits(&self) -> &[Duration] {
+        whichever!(self, channel => channel.waits())
     }
 }
 

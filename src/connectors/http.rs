@@ -145,7 +145,7 @@ impl HttpClient {
             .pool_max_idle_per_host(config.pool_idle_max)
             .user_agent(&config.user_agent);
         if let Some(policy) = policy {
-            builder = builder.dns_resolver(VettingResolver(policy.clone()));
+            builder = builder.dns_resolver(VettingResolver::new(policy.clone()));
         }
         builder
     }

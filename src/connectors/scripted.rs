@@ -13,6 +13,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use super::secret::SecretRef;
 use super::secret::policy::{SecretPolicy, SecretsConfig};
 
 /// A request as the server saw it.
@@ -134,7 +135,14 @@ pub(super) fn any_secret() -> SecretPolicy {
     SecretPolicy::new(SecretsConfig {
         env_prefixes: vec!["BURSAR_TEST_".to_owned()],
         folders: vec![std::env::temp_dir()],
+        ..SecretsConfig::default()
     })
+}
+
+/// The same, and secrets are kept by this key.
+pub(super) fn any_secret_kept_by(key: &SecretFile) -> SecretPolicy {
+    let key = Some(SecretRef::parse(&key.reference()).unwrap());
+    SecretPolicy::new(SecretsConfig { folders: vec![std::env::temp_dir()], key, ..SecretsConfig::default() })
 }
 
 /// A file with a secret, gone when dropped.

@@ -1,11 +1,12 @@
-//! References to secrets, so that configuration and the store never hold a value.
+//! References to secrets, so that configuration and the store never hold a value in plain text.
 //!
 //! **Owns** nothing: a secret is read anew at each use, so that a rotated file counts from the next call on.
 //! **Fails** naming the reference and what is wrong with it, never the value.
 //! **Limits**: a secret file is a regular one of at most 64 KiB; surrounding white space is not part of the secret.
-//! Which secrets a caller may name is for the [`policy`] to say.
+//! Which secrets a caller may name is for the [`policy`] to say; what arrives at run time is kept [`sealed`].
 
 pub mod policy;
+pub mod sealed;
 
 use std::fmt;
 use std::fs::{File, Metadata};

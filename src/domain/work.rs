@@ -87,7 +87,7 @@ pub mod kind {
 /// In which queues it waits.
 pub mod queue {
     /// How the names of all queues begin; there are no others.
-    pub const ROOTS: [&str; 4] = ["registration/", "order/", "delivery/", "ingress/"];
+    pub const ROOTS: [&str; 5] = ["registration/", "order/", "reconciliation/", "delivery/", "ingress/"];
 }
 
 /// Work about to be inserted.

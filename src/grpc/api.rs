@@ -23,7 +23,7 @@ use super::bank_account_service::BankAccounts;
 use super::boleto_service::Boletos;
 use super::config::ApiConfig;
 use super::control_service::Control;
-use super::endpoint_service::Endpoints;
+use super::notification_service::Notifications;
 use super::gate::Gate;
 use super::layer::{self, InFlight};
 use super::streams::Streams;
@@ -31,7 +31,7 @@ use crate::proto;
 use crate::proto::boleto::v1::bank_account_service_server::BankAccountServiceServer;
 use crate::proto::boleto::v1::boleto_service_server::BoletoServiceServer;
 use crate::proto::control::v1::control_service_server::ControlServiceServer;
-use crate::proto::notification::v1::endpoint_service_server::EndpointServiceServer;
+use crate::proto::notification::v1::notification_service_server::NotificationServiceServer;
 use crate::supervision::{Actor, ActorError, ChildSpec, Context, Shutdown};
 
 /// Open calls get so long to end when the server stops; streams that are still open then are cut.
@@ -46,7 +46,7 @@ const SERVICES: [&str; 5] = [
     "bursar.boleto.v1.BoletoService",
     "bursar.boleto.v1.BankAccountService",
     "bursar.control.v1.ControlService",
-    "bursar.notification.v1.EndpointService",
+    "bursar.notification.v1.NotificationService",
 ];
 
 /// What the server is told.
@@ -121,20 +121,22 @@ fn routes(
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
     };
-    let boletos = Boletos { gate: gate.clone(), streams: streams.clone() };
+    let boletos = || Boletos { gate: gate.clone(), streams: streams.clone() };
+    // Of the same service one call may be longer; its own route goes before the service's.
+    let batches = BoletoServiceServer::new(boletos()).max_decoding_message_size(config.batch_bytes_max);
     let mut routes = Routes::builder();
     routes
-        .add_service(BoletoServiceServer::new(boletos).max_decoding_message_size(bytes_max))
+        .add_service(BoletoServiceServer::new(boletos()).max_decoding_message_size(bytes_max))
         .add_service(
             BankAccountServiceServer::new(BankAccounts { gate: gate.clone() })
                 .max_decoding_message_size(bytes_max),
         )
         .add_service(
-            ControlServiceServer::new(Control { gate: gate.clone(), streams })
+            ControlServiceServer::new(Control { gate: gate.clone(), streams: streams.clone() })
                 .max_decoding_message_size(bytes_max),
         )
         .add_service(
-            EndpointServiceServer::new(Endpoints { gate: gate.clone() }).max_decoding_message_size(bytes_max),
+            NotificationServiceServer::new(Notifications { gate: gate.clone() }).max_decoding_message_size(bytes_max),
         )
         .add_service(health)
         .add_service(reflection().build_v1()?)
@@ -143,6 +145,7 @@ fn routes(
     let router = routes
         .routes()
         .into_axum_router()
+        .route_service(layer::BATCH, batches)
         .layer(axum::middleware::from_fn_with_state(in_flight, layer::around));
     Ok(Routes::from(router))
 }

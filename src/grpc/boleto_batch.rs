@@ -4,7 +4,7 @@
 //!
 //! **Owns** nothing. **Fails** per item, with what `CreateBoleto` would have said; as a whole only for a batch of the wrong
 //! size. **Limits**: 1,000 requests, [`AT_ONCE`] of them under way, which fills the lane's groups; the whole message is
-//! bound by `api.message_bytes_max`. What waits for an account is bound by `registration.backlog_max`, item by item.
+//! bound by `api.batch_bytes_max`, which fits a thousand of the longest requests. What waits for an account is bound by `registration.backlog_max`, item by item.
 
 use std::collections::BTreeSet;
 

@@ -23,7 +23,7 @@ use crate::connectors::banks::{Bank as _, CodesFrom};
 use crate::domain::bank_account::BankAccount;
 use crate::domain::boleto::Boleto;
 use crate::domain::boleto::status::Status;
-use crate::domain::ids::{BoletoId, EndpointId, EventId, TenantId};
+use crate::domain::ids::{BoletoId, EventId, TenantId};
 use crate::domain::work::NewWork;
 use crate::messages::bank_accounts::AccountKey;
 use crate::messages::{BoletoRegistrarMessage, FreshRegistration, House, Registrar, boleto_registrar};
@@ -194,16 +194,9 @@ async fn notify(house: &House, tenant: &TenantId, owner: &Owner) -> Result<Notif
             }
             let text =
                 serde_json::to_string(destination).map_err(|error| ApiError::Internal(error.to_string()))?;
-            let endpoint = StoredEndpoint {
-                id: EndpointId(Uuid::now_v7()),
-                tenant_id: tenant.clone(),
-                channel: destination.kind().as_str().to_owned(),
-                destination: text,
-                target: target.clone(),
-                event_types: vec![],
-                disabled: None,
-                created_at: request::now(),
-            };
+            let channel = destination.kind().as_str();
+            let endpoint =
+                StoredEndpoint::new(tenant.clone(), channel, text, target.clone(), request::now());
             let id = house.store.ensure_endpoint(&endpoint).await?.id;
             house.queues.keep(tenant, target, id);
             Ok(Notify::Owner(Some(id)))

@@ -17,7 +17,7 @@ use super::status::ApiError;
 use super::streams::Streams;
 use super::{
     boleto_amend, boleto_batch, boleto_cancel, boleto_history, boleto_order, boleto_payment, boleto_quote,
-    boleto_render, boleto_resolve,
+    boleto_render, boleto_resolve, document_link,
 };
 use crate::domain::boleto::Boleto;
 use crate::domain::boleto::parse::parse;
@@ -167,6 +167,20 @@ impl BoletoService for Boletos {
         request: Request<proto::RenderBoletoRequest>,
     ) -> Result<Response<proto::RenderBoletoResponse>, Status> {
         Ok(Response::new(boleto_render::render(&self.gate, request.into_inner()).await?))
+    }
+
+    async fn create_document_link(
+        &self,
+        request: Request<proto::CreateDocumentLinkRequest>,
+    ) -> Result<Response<proto::CreateDocumentLinkResponse>, Status> {
+        Ok(Response::new(document_link::create(&self.gate, request.into_inner()).await?))
+    }
+
+    async fn revoke_document_links(
+        &self,
+        request: Request<proto::RevokeDocumentLinksRequest>,
+    ) -> Result<Response<proto::RevokeDocumentLinksResponse>, Status> {
+        Ok(Response::new(document_link::revoke(&self.gate, request.into_inner()).await?))
     }
 
     async fn batch_create_boletos(

@@ -26,6 +26,10 @@ pub struct ApiConfig {
     pub control_in_flight_max: u32,
     /// The longest request message, in bytes: 1 KiB to 64 MiB.
     pub message_bytes_max: usize,
+    /// The longest message of a batch, in bytes; at least as long as any other: 1 KiB to 64 MiB.
+    pub batch_bytes_max: usize,
+    /// Batches in flight, among the calls above; one more gets `RESOURCE_EXHAUSTED`. 1 to 1,024.
+    pub batches_in_flight_max: u32,
     /// How often a silent connection is asked whether it still lives: 1 s to 1 h.
     #[serde(with = "humantime_serde")]
     pub keepalive_interval: Duration,

@@ -3,6 +3,7 @@
 pub mod bank_account;
 pub mod boleto;
 pub mod charges;
+pub mod delivery;
 pub mod endpoint;
 pub mod order;
 pub mod payment;

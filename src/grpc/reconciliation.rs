@@ -16,7 +16,7 @@ use super::gate::Gate;
 use super::page_token;
 use super::request;
 use super::status::ApiError;
-use crate::connectors::banks::Bank as _;
+use crate::connectors::banks::{Bank as _, ReconciledBy};
 use crate::domain::bank_account::BankAccount;
 use crate::domain::ids::BankAccountId;
 use crate::messages::House;
@@ -41,7 +41,8 @@ pub(super) async fn reconcile(
     if !house.reconciles {
         return Err(ApiError::ReconciliationDisabled);
     }
-    if !is_supported(house, &account) {
+    let reconciled_by = reconciled_by(house, &account);
+    if reconciled_by == ReconciledBy::Nothing {
         let why = format!("{} cannot be asked what was paid", account.provider.as_str());
         return Err(ApiError::NotSupportedByBank(why));
     }
@@ -58,7 +59,7 @@ pub(super) async fn reconcile(
         let has_ended = now.runs != before.runs;
         let has_failed = now.last_error.is_some() && now.last_run_at != before.last_run_at;
         if has_ended || has_failed || Instant::now() >= deadline {
-            let reconciliation = Some(convert::to_proto(&now, true));
+            let reconciliation = Some(convert::to_proto(&now, reconciled_by));
             return Ok(proto::ReconcileBankAccountResponse { reconciliation, pending: !has_ended });
         }
         let next_look = (Instant::now() + LOOK_EVERY).min(deadline);
@@ -79,7 +80,7 @@ pub(super) async fn list(
     let known = house.store.reconciliations(&gate.tenant(), &ids).await?;
     let pairs = page.iter().zip(&known);
     let reconciliations =
-        pairs.map(|(account, known)| convert::to_proto(known, is_supported(house, account)));
+        pairs.map(|(account, known)| convert::to_proto(known, reconciled_by(house, account)));
     Ok(proto::ListReconciliationsResponse {
         reconciliations: reconciliations.collect(),
         next_page_token: next,
@@ -141,9 +142,10 @@ pub(super) async fn settle(
     Ok(proto::SettleDifferenceResponse { difference: Some(convert::difference(&difference)) })
 }
 
-fn is_supported(house: &House, account: &BankAccount) -> bool {
+fn reconciled_by(house: &House, account: &BankAccount) -> ReconciledBy {
     let registrar = house.registrars.get(&account.provider);
-    registrar.is_some_and(|registrar| registrar.connector.capabilities(account).payments)
+    registrar
+        .map_or(ReconciledBy::Nothing, |registrar| registrar.connector.capabilities(account).reconciled_by)
 }
 
 async fn known(gate: &Gate, house: &House, id: BankAccountId) -> Result<Reconciliation, ApiError> {

@@ -4,10 +4,11 @@
 //! | reason | code | what the caller does |
 //! |---|---|---|
 //! | `INVALID_FIELDS` | INVALID_ARGUMENT | correct every field of `BadRequest` |
-//! | `BOLETO_NOT_FOUND`, `BANK_ACCOUNT_NOT_FOUND`, `ENDPOINT_NOT_FOUND`, `DIFFERENCE_NOT_FOUND`, `WORK_NOT_FOUND`, `ACTOR_NOT_FOUND` | NOT_FOUND | look for another |
+//! | `BOLETO_NOT_FOUND`, `BANK_ACCOUNT_NOT_FOUND`, `ENDPOINT_NOT_FOUND`, `DELIVERY_NOT_FOUND`, `EVENT_NOT_FOUND`, `DIFFERENCE_NOT_FOUND`, `WORK_NOT_FOUND`, `ACTOR_NOT_FOUND` | NOT_FOUND | look for another |
 //! | `REQUEST_ID_REUSED` | ALREADY_EXISTS | take another `request_id`, or send the first body |
 //! | `PAYMENT_ID_REUSED` | ALREADY_EXISTS | take another `payment_id`: under this one another payment is written down |
 //! | `EXTERNAL_ID_TAKEN` | ALREADY_EXISTS | take another name |
+//! | `ENDPOINT_TAKEN` | ALREADY_EXISTS | use the endpoint that is this destination for these events already |
 //! | `VERSION_CHANGED` | ABORTED | read again, then update |
 //! | `NUMBERS_EXHAUSTED` | FAILED_PRECONDITION | give the account another agreement |
 //! | `REGISTRATION_NOT_OPEN` | FAILED_PRECONDITION | nothing: the bank has decided |
@@ -17,6 +18,10 @@
 //! | `NOT_IN_REVIEW`, `NO_CODES` | FAILED_PRECONDITION | look at the boleto: this is no decision that it waits for |
 //! | `BANK_COUNTS` | FAILED_PRECONDITION | nothing: the account's bank chooses the numbers |
 //! | `RECONCILIATION_DISABLED` | FAILED_PRECONDITION | have the operator set `reconciliation.enabled` |
+//! | `DOCUMENT_LINKS_DISABLED` | FAILED_PRECONDITION | have the operator set `documents.links.enabled` |
+//! | `SECRETS_NOT_KEPT` | FAILED_PRECONDITION | have the operator set `secrets.key` |
+//! | `ENDPOINT_DISABLED` | FAILED_PRECONDITION | enable the endpoint first |
+//! | `NOTHING_TO_SEND` | FAILED_PRECONDITION | nothing: all was taken; name an event to send it once more |
 //! | `DIFFERENCE_SETTLED` | FAILED_PRECONDITION | look at it: somebody was faster |
 //! | `WORK_RUNNING`, `WORK_ENDED`, `WORK_SUPERSEDED` | FAILED_PRECONDITION | look at the work first |
 //! | `CURSOR_OF_ANOTHER_STORE` | FAILED_PRECONDITION | watch from `0` or from now on; the changes were moved to another store |
@@ -54,6 +59,7 @@ pub enum ApiError {
     RequestIdReused,
     PaymentIdReused,
     ExternalIdTaken,
+    EndpointTaken,
     VersionChanged {
         version: i64,
     },
@@ -67,7 +73,11 @@ pub enum ApiError {
     NoCodes,
     BankCounts,
     ReconciliationDisabled,
+    EndpointDisabled,
+    SecretsNotKept,
+    NothingToSend,
     DifferenceSettled,
+    DocumentLinksDisabled,
     CursorOfAnotherStore,
     WorkRunning,
     WorkEnded(WorkState),
@@ -136,6 +146,10 @@ impl From<ApiError> for Status {
             ApiError::ExternalIdTaken => {
                 status(Code::AlreadyExists, "EXTERNAL_ID_TAKEN", "another bank account has this external_id")
             }
+            ApiError::EndpointTaken => {
+                let words = "another endpoint is this destination for the same events and filters";
+                status(Code::AlreadyExists, "ENDPOINT_TAKEN", words)
+            }
             ApiError::VersionChanged { version } => {
                 let words = format!("it changed since it was read; its version is {version} now");
                 status(Code::Aborted, "VERSION_CHANGED", words)
@@ -179,6 +193,22 @@ impl From<ApiError> for Status {
             ApiError::ReconciliationDisabled => {
                 let words = "reconciliation.enabled is false: no bank is asked what was paid";
                 status(Code::FailedPrecondition, "RECONCILIATION_DISABLED", words)
+            }
+            ApiError::DocumentLinksDisabled => {
+                let words = "documents.links.enabled is false: no links to documents are made";
+                status(Code::FailedPrecondition, "DOCUMENT_LINKS_DISABLED", words)
+            }
+            ApiError::SecretsNotKept => {
+                let words = "secrets.key is not set: the service keeps no secrets";
+                status(Code::FailedPrecondition, "SECRETS_NOT_KEPT", words)
+            }
+            ApiError::EndpointDisabled => {
+                let words = "this endpoint is disabled: nothing is sent to it";
+                status(Code::FailedPrecondition, "ENDPOINT_DISABLED", words)
+            }
+            ApiError::NothingToSend => {
+                let words = "nothing of this delivery is left to be sent";
+                status(Code::FailedPrecondition, "NOTHING_TO_SEND", words)
             }
             ApiError::DifferenceSettled => {
                 let words = "this difference was settled before, with another reason";

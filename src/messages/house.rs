@@ -5,12 +5,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::backlogs::Backlogs;
 use super::bank_accounts::BankAccounts;
 use super::boleto_registrar::BoletoRegistrarMessage;
+use super::document_links::LinkTerms;
 use super::known_queues::KnownQueues;
 use crate::connectors::banks::BankConnector;
 use crate::connectors::channels::{ChannelConnector, ChannelKind};
@@ -46,8 +48,12 @@ pub struct House {
     pub registration_attempts_max: i64,
     /// Attempts of a delivery at most.
     pub delivery_attempts_max: i64,
+    /// The deadline of an attempt to deliver.
+    pub delivery_attempt_timeout: Duration,
     /// Whether banks are asked what was paid.
     pub reconciles: bool,
+    /// How links to documents are made, where they are made.
+    pub links: Option<LinkTerms>,
     /// On which days banks settle.
     pub calendar: Calendar,
 }

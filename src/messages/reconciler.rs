@@ -1,6 +1,7 @@
 //! What a reconciler is told.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::bank_account::BankAccount;
@@ -34,6 +35,29 @@ pub fn reconciliation_work(account: &BankAccount, run_at: DateTime<Utc>, now: Da
         claimed_by: None,
         sent_at: None,
         created_at: now,
+    }
+}
+
+/// How far the look-ups of an account have come, where its bank is asked about one open boleto after the other. The run's
+/// row keeps it, and so does the row of the next run, until every open boleto was asked about once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Position {
+    /// The last one that was asked about.
+    pub after: Option<Uuid>,
+    /// The day on which this round began.
+    pub began: Option<NaiveDate>,
+}
+
+impl Position {
+    /// As a row keeps it. What cannot be read begins a new round, which is harmless.
+    pub fn read(payload: &str) -> Self {
+        serde_json::from_str(payload).unwrap_or_default()
+    }
+
+    /// For a row to keep.
+    pub fn payload(self) -> String {
+        serde_json::json!(self).to_string()
     }
 }
 

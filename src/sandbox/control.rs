@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::banks::cashier::{Cashier, NotPaid};
 use super::banks::file::Payment;
-use super::inbox::ReceivedMessage;
+use super::inbox::{ReceivedMessage, table};
 use super::ledger::{Effect, EffectKind};
 use super::outside::Outside;
 use super::script::{Behaviour, Party, Times};
@@ -32,6 +33,7 @@ pub(super) fn router(outside: Arc<Outside>, cashier: Arc<Cashier>) -> Router {
         .route("/counts", get(counts))
         .route("/effects", get(effects))
         .route("/messages", get(messages))
+        .route("/inbox", get(inbox))
         .with_state(outside)
         .merge(Router::new().route("/pay", post(pay)).with_state(cashier))
 }
@@ -112,6 +114,32 @@ async fn effects(State(outside): State<Arc<Outside>>, Query(filter): Query<Filte
     Json(outside.ledger.kept().iter().filter(wanted).cloned().collect())
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    #[serde(default)]
+    format: Format,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+/// Everything that came, by every channel, in one list: a table for people, or JSON.
+async fn inbox(State(outside): State<Arc<Outside>>, Query(form): Query<Form>) -> Response {
+    let messages = outside.inbox.messages();
+    match form.format {
+        Format::Text => table(&messages).into_response(),
+        Format::Json => {
+            Json(messages.iter().map(ReceivedMessage::listed).collect::<Vec<_>>()).into_response()
+        }
+    }
+}
+
 async fn messages(State(outside): State<Arc<Outside>>) -> Json<Vec<ReceivedMessage>> {
     Json(outside.inbox.messages())
 }
@@ -145,6 +173,10 @@ mod tests {
         let none = client.get(&at("/effects?kind=bank.registered"), vec![]).await.unwrap().json();
         assert_eq!(none, json!([]));
         assert_eq!(client.get(&at("/messages"), vec![]).await.unwrap().json()[0]["body"], "{}");
+        let listed = client.get(&at("/inbox?format=json"), vec![]).await.unwrap().json();
+        assert_eq!(listed[0]["channel"], "webhook");
+        assert_eq!(client.get(&at("/inbox"), vec![]).await.unwrap().body.lines().count(), 2);
+        assert_eq!(client.get(&at("/inbox?format=xml"), vec![]).await.unwrap().status, 400);
 
         for bad in
             [json!({"party": "mars", "behaviour": "hang"}), json!({"party": "sqs", "behaviour": "sulk"})]

@@ -49,6 +49,15 @@ pub enum EffectKind {
     /// An owner's webhook took a message.
     #[serde(rename = "owner.webhook")]
     OwnerWebhook,
+    /// The mail server took a message for an owner's address.
+    #[serde(rename = "owner.mail")]
+    OwnerMail,
+    /// An owner's stream took a message.
+    #[serde(rename = "owner.nats")]
+    OwnerNats,
+    /// An owner's stream was sent a message that it had, and knew it by its id.
+    #[serde(rename = "owner.nats_duplicate")]
+    OwnerNatsDuplicate,
 }
 
 /// One effect.

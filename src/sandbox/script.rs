@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-pub use party::{Act, BankName, Party};
+pub use party::{Act, BankName, Party, SmtpStep};
 
 use super::outside::News;
 
@@ -45,6 +45,17 @@ pub enum Behaviour {
     Html,
     /// Answers 200 with nothing.
     Empty,
+    /// Breaks off in the middle of the body, behind a header that promises all of it.
+    Truncated,
+    /// Answers 200 with a body that goes on for as long as anybody reads it, and much longer than anybody should.
+    Endless,
+    /// Sends the caller somewhere else.
+    Redirect {
+        /// HTTP status, 300 to 399.
+        code: u16,
+        /// Where to.
+        to: String,
+    },
     /// Answers with this status.
     Status {
         /// HTTP status, 200 to 599.
@@ -86,6 +97,11 @@ impl Behaviour {
     /// Too many requests, or a rest for a while.
     pub fn status_retry_after(code: u16, seconds: u64) -> Self {
         Behaviour::Status { code, body: None, retry_after_s: Some(seconds) }
+    }
+
+    /// An answer with only a status and a body.
+    pub fn saying(code: u16, body: impl Into<String>) -> Self {
+        Behaviour::Status { code, body: Some(body.into()), retry_after_s: None }
     }
 
     /// A refusal by the bank.
@@ -294,6 +310,11 @@ mod tests {
             (json!({"status": {"code": 429, "retry_after_s": 7}}), Behaviour::status_retry_after(429, 7)),
             (json!({"accept_then": "reset"}), Behaviour::accept_then_drop()),
             (json!({"refuse": {"code": "48"}}), Behaviour::refuse("48")),
+            (json!("truncated"), Behaviour::Truncated),
+            (
+                json!({"redirect": {"code": 307, "to": "/"}}),
+                Behaviour::Redirect { code: 307, to: "/".to_owned() },
+            ),
         ];
         for (written, behaviour) in cases {
             assert_eq!(serde_json::from_value::<Behaviour>(written).unwrap(), behaviour);

@@ -48,6 +48,8 @@ pub struct TlsFiles {
 pub(super) struct Authority {
     pub files: TlsFiles,
     pub server: Arc<ServerConfig>,
+    /// That of the mail server, where nobody shows a certificate.
+    pub mail: Arc<ServerConfig>,
 }
 
 impl Authority {
@@ -64,7 +66,7 @@ impl Authority {
         write(&files.ca_file, &made.authority_pem)?;
         write(&files.certificate, &made.client_pem)?;
         write(&files.private_key, &made.client_key_pem)?;
-        Ok(Authority { files, server: Arc::new(made.server) })
+        Ok(Authority { files, server: Arc::new(made.server), mail: Arc::new(made.mail) })
     }
 }
 
@@ -74,6 +76,7 @@ struct Made {
     client_pem: String,
     client_key_pem: String,
     server: ServerConfig,
+    mail: ServerConfig,
 }
 
 impl Made {
@@ -99,6 +102,10 @@ impl Made {
         let verifier =
             WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build()?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(server_key.serialize_der()));
+        let mail = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![server.der().clone()], key.clone_key())?;
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_client_cert_verifier(verifier)
@@ -109,6 +116,7 @@ impl Made {
             client_pem: client.pem(),
             client_key_pem: client_key.serialize_pem(),
             server: config,
+            mail,
         })
     }
 }

@@ -13,7 +13,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -22,13 +21,13 @@ use super::banks::cashier::{Cashier, NotPaid};
 use super::banks::file::Payment;
 use super::inbox::{Inbox, ReceivedMessage};
 use super::ledger::{Effect, Ledger};
-use super::line::{Door, Line};
+use super::line::{Bolt, Door, Line};
 use super::outside::{News, Outside};
 use super::screen::Screen;
-use super::script::{Party, Script};
-use super::tls::{Authority, TlsDoor};
+use super::script::{BankName, Party, Script};
+use super::tls::{Authority, TlsDoor, TlsFiles};
 use super::webhook::Secret;
-use super::{Addresses, BankAddresses, OWNER, SandboxError, WorldOptions, control, sqs, webhook};
+use super::{Addresses, BankAddresses, OWNER, SandboxError, WorldOptions, control, nats, smtp, sqs, webhook};
 
 const CLOSING_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -37,6 +36,7 @@ pub struct World {
     addresses: Addresses,
     outside: Arc<Outside>,
     cashier: Arc<Cashier>,
+    bolts: BTreeMap<BankName, Bolt>,
     closing: watch::Sender<bool>,
     serving: Vec<JoinHandle<()>>,
 }
@@ -52,18 +52,7 @@ impl World {
             return Err(SandboxError::InvalidOption { option: "bind", reason });
         }
         let secret = options.webhook_secret.as_deref().map(Secret::parse).transpose()?;
-        let bind = |port| listen(SocketAddr::new(options.bind, port));
-        let ports = options.ports;
-        let (bank_door, bank_at) = bind(ports.bank).await?;
-        let (gateway_door, gateway_at) = bind(ports.boleto_api).await?;
-        let (bradesco_door, bradesco_at) = bind(ports.bradesco).await?;
-        let (santander_door, santander_at) = bind(ports.santander).await?;
-        let (inter_door, inter_at) = bind(ports.inter).await?;
-        let (itau_door, itau_at) = bind(ports.itau).await?;
-        let (sqs_door, sqs_at) = bind(ports.sqs).await?;
-        let (webhook_door, webhook_at) = bind(ports.webhook).await?;
-        let (control_door, control_at) = bind(ports.control).await?;
-
+        let (doors, bolts) = Doors::open(&options).await?;
         let news = News::new();
         let outside = Arc::new(Outside {
             script: Script::new(news.clone()),
@@ -73,44 +62,26 @@ impl World {
             news,
         });
         let authority = Authority::make(&options.data_dir)?;
-        let sqs_url = format!("http://{sqs_at}");
-        let addresses = Addresses {
-            bank_url: format!("http://{bank_at}/cobrancas/v2"),
-            token_url: format!("http://{bank_at}/oauth/token"),
-            banks: BankAddresses {
-                boleto_api_url: format!("http://{gateway_at}"),
-                bradesco_apiregistro_url: format!("http://{bradesco_at}"),
-                bradesco_shopfacil_url: format!("http://{bradesco_at}/shopfacil"),
-                santander_api_url: format!("https://{santander_at}/collection_bill_management/v2"),
-                santander_token_url: format!("https://{santander_at}/auth/oauth/v2/token"),
-                inter_api_url: format!("https://{inter_at}/cobranca/v3"),
-                inter_token_url: format!("https://{inter_at}/oauth/v2/token"),
-                itau_api_url: format!("https://{itau_at}/cash_management/v2"),
-                itau_query_url: format!("https://{itau_at}/boletoscash/v2"),
-                itau_token_url: format!("https://{itau_at}/api/oauth/token"),
-            },
-            tls: authority.files,
-            queue_url: sqs::queue_url(&sqs_url, OWNER),
-            webhook_url: format!("http://{webhook_at}/hooks/{OWNER}"),
-            control_url: format!("http://{control_at}"),
-            sqs_url: sqs_url.clone(),
-        };
+        let addresses = doors.addresses(authority.files);
+        let sqs_url = addresses.sqs_url.clone();
         let banks = Banks::open(&outside, &options.bank, addresses.banks.boleto_api_url.clone());
         let cashier = Arc::new(Cashier { outside: outside.clone(), tills: banks.tills });
         let closing = watch::Sender::new(false);
         let tls = |door| TlsDoor::new(door, authority.server.clone());
         let serving = vec![
-            serve(bank_door, banks.banco_do_brasil, &closing),
-            serve(gateway_door, banks.boleto_api, &closing),
-            serve(bradesco_door, banks.bradesco, &closing),
-            serve(tls(santander_door), banks.santander, &closing),
-            serve(tls(inter_door), banks.inter, &closing),
-            serve(tls(itau_door), banks.itau, &closing),
-            serve(sqs_door, sqs::router(outside.clone(), sqs_url), &closing),
-            serve(webhook_door, webhook::router(outside.clone(), secret), &closing),
-            serve(control_door, control::router(outside.clone(), cashier.clone()), &closing),
+            serve(doors.bank, banks.banco_do_brasil, &closing),
+            serve(doors.gateway, banks.boleto_api, &closing),
+            serve(doors.bradesco, banks.bradesco, &closing),
+            serve(tls(doors.santander), banks.santander, &closing),
+            serve(tls(doors.inter), banks.inter, &closing),
+            serve(tls(doors.itau), banks.itau, &closing),
+            serve(doors.sqs, sqs::router(outside.clone(), sqs_url), &closing),
+            serve(doors.webhook, webhook::router(outside.clone(), secret), &closing),
+            nats::serve(doors.nats, outside.clone(), &closing),
+            smtp::serve(doors.smtp, outside.clone(), authority.mail.clone(), &closing),
+            serve(doors.control, control::router(outside.clone(), cashier.clone()), &closing),
         ];
-        Ok(World { addresses, outside, cashier, closing, serving })
+        Ok(World { addresses, outside, cashier, bolts, closing, serving })
     }
 
     /// Where the parties are reached.
@@ -129,6 +100,20 @@ impl World {
     /// When nobody takes the money.
     pub async fn pay(&self, payment: &Payment) -> Result<Effect, NotPaid> {
         self.cashier.pay(payment).await
+    }
+
+    /// Has a bank's door refuse whoever knocks; those who are connected already stay so. Bradesco's two APIs have one door.
+    pub async fn shut(&self, bank: BankName) {
+        if let Some(bolt) = self.bolts.get(&bank) {
+            bolt.shut().await;
+        }
+    }
+
+    /// Opens a bank's door again; it takes a moment.
+    pub fn reopen(&self, bank: BankName) {
+        if let Some(bolt) = self.bolts.get(&bank) {
+            bolt.open();
+        }
     }
 
     /// How often each party was asked.
@@ -200,11 +185,84 @@ impl World {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<(Door, SocketAddr), SandboxError> {
-    let bind_error = |source| SandboxError::Bind { address, source };
-    let listener = TcpListener::bind(address).await.map_err(bind_error)?;
-    let bound = listener.local_addr().map_err(bind_error)?;
-    Ok((Door(listener), bound))
+/// Where everybody is let in.
+struct Doors {
+    bank: Door,
+    gateway: Door,
+    bradesco: Door,
+    santander: Door,
+    inter: Door,
+    itau: Door,
+    sqs: Door,
+    webhook: Door,
+    nats: Door,
+    smtp: Door,
+    control: Door,
+}
+
+impl Doors {
+    /// Every door, and the bolts of those that are banks'.
+    async fn open(options: &WorldOptions) -> Result<(Self, BTreeMap<BankName, Bolt>), SandboxError> {
+        let open = async |port| {
+            let address = SocketAddr::new(options.bind, port);
+            Door::open(address).await.map_err(|source| SandboxError::Bind { address, source })
+        };
+        let ports = options.ports;
+        let (bank, first) = open(ports.bank).await?;
+        let (gateway, second) = open(ports.boleto_api).await?;
+        let (bradesco, third) = open(ports.bradesco).await?;
+        let (santander, fourth) = open(ports.santander).await?;
+        let (inter, fifth) = open(ports.inter).await?;
+        let (itau, sixth) = open(ports.itau).await?;
+        let (sqs, _) = open(ports.sqs).await?;
+        let (webhook, _) = open(ports.webhook).await?;
+        let (nats, _) = open(ports.nats).await?;
+        let (smtp, _) = open(ports.smtp).await?;
+        let (control, _) = open(ports.control).await?;
+        let bolts = BTreeMap::from([
+            (BankName::BancoDoBrasil, first),
+            (BankName::BoletoApi, second),
+            (BankName::BradescoApiregistro, third.clone()),
+            (BankName::BradescoShopfacil, third),
+            (BankName::Santander, fourth),
+            (BankName::Inter, fifth),
+            (BankName::Itau, sixth),
+        ]);
+        Ok((
+            Doors { bank, gateway, bradesco, santander, inter, itau, sqs, webhook, nats, smtp, control },
+            bolts,
+        ))
+    }
+
+    fn addresses(&self, tls: TlsFiles) -> Addresses {
+        let (bank_at, bradesco_at) = (self.bank.address(), self.bradesco.address());
+        let (santander_at, inter_at, itau_at) =
+            (self.santander.address(), self.inter.address(), self.itau.address());
+        let sqs_url = format!("http://{}", self.sqs.address());
+        Addresses {
+            bank_url: format!("http://{bank_at}/cobrancas/v2"),
+            token_url: format!("http://{bank_at}/oauth/token"),
+            banks: BankAddresses {
+                boleto_api_url: format!("http://{}", self.gateway.address()),
+                bradesco_apiregistro_url: format!("http://{bradesco_at}"),
+                bradesco_shopfacil_url: format!("http://{bradesco_at}/shopfacil"),
+                santander_api_url: format!("https://{santander_at}/collection_bill_management/v2"),
+                santander_token_url: format!("https://{santander_at}/auth/oauth/v2/token"),
+                inter_api_url: format!("https://{inter_at}/cobranca/v3"),
+                inter_token_url: format!("https://{inter_at}/oauth/v2/token"),
+                itau_api_url: format!("https://{itau_at}/cash_management/v2"),
+                itau_query_url: format!("https://{itau_at}/boletoscash/v2"),
+                itau_token_url: format!("https://{itau_at}/api/oauth/token"),
+            },
+            tls,
+            queue_url: sqs::queue_url(&sqs_url, OWNER),
+            webhook_url: format!("http://{}/hooks/{OWNER}", self.webhook.address()),
+            smtp_url: format!("smtp://{}", self.smtp.address()),
+            nats_url: format!("nats://{}", self.nats.address()),
+            control_url: format!("http://{}", self.control.address()),
+            sqs_url,
+        }
+    }
 }
 
 fn serve<L>(door: L, router: Router, closing: &watch::Sender<bool>) -> JoinHandle<()>
@@ -246,6 +304,25 @@ mod tests {
         let ports = Ports { webhook: taken, ..Ports::default() };
         let second = World::open(WorldOptions { ports, ..WorldOptions::in_dir(dir.path()) }).await;
         assert!(matches!(second, Err(SandboxError::Bind { .. })));
+        world.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_shut_door_lets_nobody_in_until_it_is_opened_again() {
+        let dir = TempDir::new();
+        let world = World::open(WorldOptions::in_dir(dir.path())).await.unwrap();
+        let url = world.addresses().token_url.clone();
+        for _ in 0..2 {
+            world.shut(BankName::BancoDoBrasil).await;
+            assert!(Client::new().post(&url, vec![], "").await.unwrap_err().is_connect());
+            world.reopen(BankName::BancoDoBrasil);
+            let opened = async {
+                while Client::new().post(&url, vec![], "").await.is_err() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(5), opened).await.expect("an open door");
+        }
         world.close().await;
     }
 
@@ -294,6 +371,14 @@ mod tests {
         world.script().webhook(Behaviour::status_retry_after(429, 7));
         let busy = client.post(&url, vec![], "{}").await.unwrap();
         assert_eq!((busy.status, busy.headers["retry-after"].to_str().unwrap()), (429, "7"));
+        for cut_off in [Behaviour::Truncated, Behaviour::AcceptThen(Box::new(Behaviour::Truncated))] {
+            world.script().sqs(cut_off.clone());
+            let error = client.post(&world.addresses().sqs_url, vec![], "{}").await.unwrap_err();
+            assert!(error.is_body() || error.is_decode(), "{cut_off:?}: {error:?}");
+        }
+        world.script().webhook(Behaviour::Redirect { code: 303, to: "/hooks/elsewhere".to_owned() });
+        let elsewhere = client.post(&url, vec![], "{}").await.unwrap();
+        assert_eq!(elsewhere.status, 405, "the client went there, and asked otherwise");
         assert_eq!(world.effects(), []);
         world.close().await;
     }

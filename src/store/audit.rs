@@ -65,7 +65,9 @@ impl Store {
             })
             .await?;
         if resolved == Resolved::Done {
+            crate::failpoint::reached("review.resolve.before");
             self.commit(transaction).await?;
+            crate::failpoint::reached("review.resolve.after");
         } else {
             self.within(async { Ok(transaction.rollback().await?) }).await?;
         }

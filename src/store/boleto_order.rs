@@ -13,7 +13,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult, Value};
 use uuid::Uuid;
 
 use super::boleto::{HELD_BACK, NewEvent, from_json, to_json};
-use super::delivery::Announcement;
+use super::announce::Announcement;
 use super::request_key::{Entered, RequestKey};
 use super::transaction::{all, execute};
 use super::{Store, StoreError, StoreKind, from_us, to_us};
@@ -21,6 +21,7 @@ use crate::domain::boleto::BankResponse;
 use crate::domain::boleto::event::EventType;
 use crate::domain::boleto::order::{Order, OrderState, Wish};
 use crate::domain::boleto::status::Status;
+use crate::domain::event::SubjectKind;
 use crate::domain::ids::{BoletoId, EventId, OrderId, TenantId};
 use crate::domain::work::NewWork;
 
@@ -282,9 +283,10 @@ impl Store {
         }
         let announcement = Announcement {
             tenant_id: news.tenant_id.clone(),
+            subject_kind: SubjectKind::Boleto,
             subject_id: news.boleto_id.0,
             version,
-            event_type: news.event_type,
+            event_type: news.event_type.name(),
             endpoint_id: before.endpoint_id,
             traceparent: news.traceparent,
             attempts_max: news.delivery_attempts_max,

@@ -13,7 +13,7 @@ use sea_orm::{DatabaseTransaction, QueryResult, Value};
 use uuid::Uuid;
 
 use super::boleto::NewEvent;
-use super::delivery::Announcement;
+use super::announce::Announcement;
 use super::request_key::{Entered, NewKey, RequestKey};
 use super::rows::Rows;
 use super::transaction::{all, execute};
@@ -21,6 +21,7 @@ use super::{Store, StoreError, StoreKind, from_us, to_us};
 use crate::domain::boleto::event::EventType;
 use crate::domain::boleto::payment::{Payment, PaymentSource, status_after};
 use crate::domain::boleto::status::Status;
+use crate::domain::event::SubjectKind;
 use crate::domain::ids::{BoletoId, EventId, TenantId};
 use crate::domain::money::Cents;
 
@@ -75,10 +76,13 @@ type Once = (Uuid, PaymentSource, String);
 impl Store {
     /// Writes payments down, all of them in one transaction.
     pub async fn record_payments(&self, items: &[NewPayment]) -> Vec<Result<Recorded, StoreError>> {
-        self.in_group(items, |store, transaction, items| {
+        crate::failpoint::reached("payment.record.before");
+        let recorded = self.in_group(items, |store, transaction, items| {
             Box::pin(store.record_payment_group(transaction, items))
-        })
-        .await
+        });
+        let recorded = recorded.await;
+        crate::failpoint::reached("payment.record.after");
+        recorded
     }
 
     /// The same inside a transaction that has more to do.
@@ -314,9 +318,10 @@ impl NewPayment {
     fn announcement(&self, standing: &Standing, event_type: EventType, version: i64) -> Option<Announcement> {
         standing.owner_wants_to_know.then(|| Announcement {
             tenant_id: self.tenant_id.clone(),
+            subject_kind: SubjectKind::Boleto,
             subject_id: self.payment.boleto_id.0,
             version,
-            event_type,
+            event_type: event_type.name(),
             endpoint_id: standing.endpoint_id,
             traceparent: self.traceparent.clone(),
             attempts_max: self.delivery_attempts_max,

@@ -13,7 +13,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
 use uuid::Uuid;
 
 use super::boleto::NewEvent;
-use super::delivery::Announcement;
+use super::announce::Announcement;
 use super::rows::Rows;
 use super::transaction::{all, execute};
 use super::work::{Ending, Fate, PutBack};
@@ -22,6 +22,7 @@ use crate::domain::boleto::BankResponse;
 use crate::domain::boleto::barcode::Barcode;
 use crate::domain::boleto::event::EventType;
 use crate::domain::boleto::status::Status;
+use crate::domain::event::SubjectKind;
 use crate::domain::ids::{BoletoId, EventId, TenantId};
 use crate::domain::work::{Claim, WorkState};
 
@@ -47,6 +48,8 @@ pub enum Change {
         state: WorkState,
         error: String,
         attempt_counts: bool,
+        /// The bank kept nothing, neither of this attempt nor of one before: the next one need not look first.
+        nothing_was_sent: bool,
         /// By which the bank is asked from now on, where it has just named one.
         bank_reference: Option<String>,
     },
@@ -88,7 +91,7 @@ impl Settlement {
             Change::GivenUp { error } => {
                 Fate::End(Ending::of(claim, WorkState::Discarded, Some(error.clone())))
             }
-            Change::Open { run_at, state, error, attempt_counts, .. } => Fate::Back(PutBack {
+            Change::Open { run_at, state, error, attempt_counts, nothing_was_sent, .. } => Fate::Back(PutBack {
                 id: claim.id,
                 runner_id: claim.runner_id,
                 fence: claim.fence,
@@ -96,7 +99,7 @@ impl Settlement {
                 run_at: *run_at,
                 error: Some(error.clone()),
                 attempt_counts: *attempt_counts,
-                nothing_was_sent: false,
+                nothing_was_sent: *nothing_was_sent,
             }),
         }
     }
@@ -334,9 +337,10 @@ impl Changed {
         let row = self.rows.get(&item.claim.subject_id)?;
         row.owner_wants_to_know.then(|| Announcement {
             tenant_id: TenantId::clone(&item.claim.tenant_id),
+            subject_kind: SubjectKind::Boleto,
             subject_id: item.claim.subject_id,
             version: row.version,
-            event_type: EventType::Became(item.new_status().unwrap_or(Status::Issued)),
+            event_type: EventType::Became(item.new_status().unwrap_or(Status::Issued)).name(),
             endpoint_id: row.endpoint_id,
             traceparent: item.claim.traceparent.clone(),
             attempts_max: item.delivery_attempts_max,

@@ -1,13 +1,21 @@
 //! Owners' destinations.
 //!
 //! An endpoint without event types was made from a boleto's `queue_url` and is told of that boleto only; one with event
-//! types is a subscription of its tenant. The same target is one row per purpose, however many ask for it at once.
+//! types is a subscription of its tenant. The same target is one row per purpose, that is per event types and filters,
+//! however many ask for it at once. What people change by hand stands in a file of its own.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    Value,
+};
+use uuid::Uuid;
 
+use super::announce::{Announcement, SubjectEvent};
 use super::entities::endpoint as entity;
+use super::transaction::all;
 use super::{Store, StoreError, from_us, to_us};
+use crate::domain::event::{ENDPOINT_DISABLED, EventFilter, SubjectKind};
 use crate::domain::ids::{EndpointId, TenantId};
 
 /// A destination as the store holds it; what `destination` says is the channel's own matter.
@@ -23,18 +31,53 @@ pub struct StoredEndpoint {
     pub target: String,
     /// Empty for a destination that was named by a boleto; `*` for every event.
     pub event_types: Vec<String>,
+    /// Of which subjects it wants to hear; empty for all.
+    pub filters: Vec<EventFilter>,
     /// Why nothing is sent to it, when nothing is.
     pub disabled: Option<String>,
+    /// Since when every delivery to it has failed.
+    pub failing_since: Option<DateTime<Utc>>,
+    /// Grows with every change of what its owner says about it.
+    pub version: i64,
     pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+impl StoredEndpoint {
+    /// A destination that nobody has entered yet.
+    pub fn new(
+        tenant_id: TenantId,
+        channel: &str,
+        destination: String,
+        target: String,
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id: EndpointId(Uuid::now_v7()),
+            tenant_id,
+            channel: channel.to_owned(),
+            destination,
+            target,
+            event_types: vec![],
+            filters: vec![],
+            disabled: None,
+            failing_since: None,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        }
+    }
 }
 
 impl Store {
     /// Enters a destination, or finds the one that is there already, disabled or not.
     pub async fn ensure_endpoint(&self, endpoint: &StoredEndpoint) -> Result<StoredEndpoint, StoreError> {
         let event_types = joined(&endpoint.event_types);
+        let filters = written(&endpoint.filters)?;
         let insert = self.statement(
-            "insert into endpoint (id, tenant_id, channel, destination, target, event_types, disabled, created_at_us)
-             values ($1, $2, $3, $4, $5, $6, 0, $7) on conflict do nothing",
+            "insert into endpoint (id, tenant_id, channel, destination, target, event_types, disabled, created_at_us,
+               updated_at_us, filters)
+             values ($1, $2, $3, $4, $5, $6, 0, $7, $7, $8) on conflict do nothing",
             [
                 Value::from(endpoint.id.0),
                 Value::from(endpoint.tenant_id.as_str()),
@@ -43,6 +86,7 @@ impl Store {
                 Value::from(endpoint.target.as_str()),
                 Value::from(event_types.as_str()),
                 Value::from(to_us(endpoint.created_at)),
+                Value::from(filters.clone()),
             ],
         );
         self.within(async {
@@ -52,6 +96,10 @@ impl Store {
                 .filter(entity::Column::Channel.eq(endpoint.channel.as_str()))
                 .filter(entity::Column::Target.eq(endpoint.target.as_str()))
                 .filter(entity::Column::EventTypes.eq(event_types))
+                .filter(
+                    filters
+                        .map_or(entity::Column::Filters.is_null(), |text| entity::Column::Filters.eq(text)),
+                )
                 .one(&self.inner.writer)
                 .await?;
             found.ok_or_else(|| StoreError::Broken("an endpoint vanished while it was entered".to_owned()))
@@ -64,15 +112,27 @@ impl Store {
     pub async fn renew_endpoint(&self, endpoint: &StoredEndpoint) -> Result<StoredEndpoint, StoreError> {
         let found = self.ensure_endpoint(endpoint).await?;
         let renew = self.statement(
-            "update endpoint set destination = $2, disabled = 0, disabled_reason = null where id = $1",
-            [Value::from(found.id.0), Value::from(endpoint.destination.as_str())],
+            "update endpoint set destination = $2, disabled = 0, disabled_reason = null, failing_since_us = null,
+               version = version + 1, updated_at_us = $3 where id = $1",
+            [
+                Value::from(found.id.0),
+                Value::from(endpoint.destination.as_str()),
+                Value::from(to_us(endpoint.updated_at)),
+            ],
         );
         self.within(async {
             self.inner.writer.execute_raw(renew).await?;
             Ok(())
         })
         .await?;
-        Ok(StoredEndpoint { destination: endpoint.destination.clone(), disabled: None, ..found })
+        Ok(StoredEndpoint {
+            destination: endpoint.destination.clone(),
+            disabled: None,
+            failing_since: None,
+            version: found.version + 1,
+            updated_at: endpoint.updated_at,
+            ..found
+        })
     }
 
     /// One destination of any tenant: deliveries know theirs by its id.
@@ -106,12 +166,72 @@ impl Store {
         self.within(async { Ok(self.reader().query_one_raw(statement).await?.is_some()) }).await
     }
 
-    /// Sends nothing more to a destination.
-    pub async fn disable_endpoint(&self, id: EndpointId, reason: &str) -> Result<(), StoreError> {
-        let statement = self.statement(
-            "update endpoint set disabled = 1, disabled_reason = $2 where id = $1",
-            [Value::from(id.0), Value::from(reason)],
+    /// Sends nothing more to a destination, and tells its owner so by whichever other destination wants to hear of it. False if
+    /// nothing was sent to it before.
+    pub async fn disable_endpoint(&self, end: &EndpointEnd) -> Result<bool, StoreError> {
+        let (transaction, disabled) = self
+            .within(async {
+                let transaction = self.begin().await?;
+                let disabled = self.disable_in(&transaction, end).await?;
+                Ok((transaction, disabled))
+            })
+            .await?;
+        self.commit(transaction).await?;
+        Ok(disabled)
+    }
+
+    pub(super) async fn disable_in(
+        &self,
+        transaction: &DatabaseTransaction,
+        end: &EndpointEnd,
+    ) -> Result<bool, StoreError> {
+        let update = self.statement(
+            "update endpoint set disabled = 1, disabled_reason = $2, version = version + 1, updated_at_us = $3
+             where id = $1 and disabled = 0 returning tenant_id, channel, target, version, failing_since_us",
+            [Value::from(end.endpoint_id.0), Value::from(end.reason.as_str()), Value::from(to_us(end.now))],
         );
+        let rows = all(transaction, update).await?;
+        let Some(row) = rows.first() else { return Ok(false) };
+        let tenant: String = row.try_get("", "tenant_id")?;
+        let (channel, version): (String, i64) = (row.try_get("", "channel")?, row.try_get("", "version")?);
+        let failing_since: Option<i64> = row.try_get("", "failing_since_us")?;
+        let data = serde_json::json!({
+            "endpoint_id": end.endpoint_id.to_string(),
+            "channel": channel,
+            "reason": end.reason,
+            "failing_since": failing_since.map(from_us).transpose()?
+                .map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)),
+        });
+        let news = Announcement {
+            tenant_id: TenantId::parse(&tenant).map_err(|error| StoreError::unreadable("tenant", error))?,
+            subject_kind: SubjectKind::Endpoint,
+            subject_id: end.endpoint_id.0,
+            version,
+            event_type: ENDPOINT_DISABLED.to_owned(),
+            endpoint_id: None,
+            traceparent: None,
+            attempts_max: end.delivery_attempts_max,
+            now: end.now,
+        };
+        let event = SubjectEvent { id: Uuid::now_v7(), data: data.to_string(), news };
+        self.tell_events(transaction, vec![event]).await?;
+        Ok(true)
+    }
+
+    /// Keeps since when every delivery to a destination has failed; `None` once one was taken.
+    pub async fn note_endpoint_health(
+        &self,
+        id: EndpointId,
+        failing_since: Option<DateTime<Utc>>,
+    ) -> Result<(), StoreError> {
+        let note = match failing_since {
+            // The first failure counts, whichever process saw it.
+            Some(_) => "update endpoint set failing_since_us = $2 where id = $1 and failing_since_us is null",
+            None => {
+                "update endpoint set failing_since_us = $2 where id = $1 and failing_since_us is not null"
+            }
+        };
+        let statement = self.statement(note, [Value::from(id.0), Value::from(failing_since.map(to_us))]);
         self.within(async {
             self.inner.writer.execute_raw(statement).await?;
             Ok(())
@@ -120,15 +240,32 @@ impl Store {
     }
 }
 
+/// Why and when a destination is not told any more.
+#[derive(Debug, Clone)]
+pub struct EndpointEnd {
+    pub endpoint_id: EndpointId,
+    pub reason: String,
+    /// Attempts after which a delivery of this news is a dead letter.
+    pub delivery_attempts_max: i64,
+    pub now: DateTime<Utc>,
+}
+
 /// `,a,b,` so that a type is found between its commas and nowhere else.
-fn joined(event_types: &[String]) -> String {
+pub(super) fn joined(event_types: &[String]) -> String {
     if event_types.is_empty() { String::new() } else { format!(",{},", event_types.join(",")) }
 }
 
-fn read(row: entity::Model) -> Result<StoredEndpoint, StoreError> {
+/// The rules as one text; nothing for none.
+pub(super) fn written(filters: &[EventFilter]) -> Result<Option<String>, StoreError> {
+    (!filters.is_empty()).then(|| super::boleto::to_json(&filters)).transpose()
+}
+
+pub(super) fn read(row: entity::Model) -> Result<StoredEndpoint, StoreError> {
     let tenant_id =
         TenantId::parse(&row.tenant_id).map_err(|error| StoreError::unreadable("tenant", error))?;
     let event_types = row.event_types.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let filters: Option<Vec<EventFilter>> =
+        row.filters.as_deref().map(|text| super::boleto::from_json("filters", text)).transpose()?;
     Ok(StoredEndpoint {
         id: EndpointId(row.id),
         tenant_id,
@@ -136,6 +273,10 @@ fn read(row: entity::Model) -> Result<StoredEndpoint, StoreError> {
         destination: row.destination,
         target: row.target,
         event_types,
+        filters: filters.unwrap_or_default(),
+        failing_since: row.failing_since_us.map(from_us).transpose()?,
+        version: row.version,
+        updated_at: from_us(row.updated_at_us)?,
         disabled: (row.disabled != 0).then(|| row.disabled_reason.unwrap_or_default()),
         created_at: from_us(row.created_at_us)?,
     })

@@ -4,6 +4,7 @@
 
 pub mod bank_account;
 pub mod boleto;
+pub mod document_link;
 pub mod endpoint;
 pub mod work;
 pub mod work_archive;

@@ -21,7 +21,7 @@ use crate::domain::work::{Claim, NewWork, WorkState};
 /// What one run found and did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// What the bank's listing told of.
+    /// What the bank told of that had happened.
     pub movements: i64,
     /// Payments that were new.
     pub payments: i64,
@@ -62,8 +62,8 @@ pub struct RunEnd {
 /// What it came to.
 #[derive(Debug, Clone)]
 pub enum RunChange {
-    /// The bank told everything up to this day.
-    Done { asked_until: NaiveDate, counts: Counts, next: Box<NewWork> },
+    /// The bank told everything up to this day; none where it has more to tell at the next run.
+    Done { asked_until: Option<NaiveDate>, counts: Counts, next: Box<NewWork> },
     /// It is to be begun anew.
     Later { run_at: DateTime<Utc>, error: String },
     /// There is nothing to ask any more.
@@ -148,14 +148,15 @@ impl Store {
         &self,
         transaction: &DatabaseTransaction,
         end: &RunEnd,
-        asked_until: NaiveDate,
+        asked_until: Option<NaiveDate>,
         counts: Counts,
     ) -> Result<(), StoreError> {
         let upsert = self.statement(
             "insert into reconciliation (bank_account_id, tenant_id, asked_until, last_run_at_us, last_error, runs,
                movements, payments, cancellations, differences)
              values ($1, $2, $3, $4, null, 1, $5, $6, $7, $8)
-             on conflict (bank_account_id) do update set asked_until = excluded.asked_until,
+             on conflict (bank_account_id) do update set
+               asked_until = coalesce(excluded.asked_until, reconciliation.asked_until),
                last_run_at_us = excluded.last_run_at_us, last_error = null, runs = reconciliation.runs + 1,
                movements = excluded.movements, payments = excluded.payments,
                cancellations = excluded.cancellations, differences = excluded.differences",

@@ -1,23 +1,25 @@
-//! What a bank's listing tells, written down a slice at a time: payments, cancellations, differences.
+//! What a bank tells, written down a slice at a time: payments, cancellations, differences.
 //!
 //! A slice is one transaction. It begins at the run's row of work, which must still be held and is locked until the end, so
 //! that nobody writes under a lease that is lost. Its boletos are locked in the order of their ids, held against the bank's
-//! word in the listing's own order, and changed together with their events and their owners' deliveries. A slice that is
-//! written down twice changes nothing the second time.
+//! word in the bank's own order, and changed together with their events and their owners' deliveries. A slice that is
+//! written down twice changes nothing the second time. Where boletos are looked up one by one, how far that has come is
+//! written on the run's row with what was found, so that whoever goes on begins there.
 //!
-//! **Fails** as the store does; nothing of the slice is kept then. **Limits**: the caller's slices. Titles are matched by
-//! their number within the agreement, which several accounts may share, or by the bank's own name within the account; a
-//! title of another tenant under the same agreement is that tenant's business and left alone.
+//! **Fails** as the store does; nothing of the slice is kept then. **Limits**: the caller's slices. Titles of a listing are
+//! matched by their number within the agreement, which several accounts may share, or by the bank's own name within the
+//! account; a title of another tenant under the same agreement is that tenant's business and left alone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult, Value};
 use uuid::Uuid;
 
+use super::announce::Announcement;
 use super::boleto::NewEvent;
+use super::boleto_order::order_key;
 use super::boleto_payment::{NewPayment, Recorded};
-use super::delivery::Announcement;
 use super::reconciliation::Counts;
 use super::rows::Rows;
 use super::transaction::{all, execute};
@@ -25,9 +27,10 @@ use super::{Store, StoreError, StoreKind, to_us};
 use crate::domain::boleto::event::EventType;
 use crate::domain::boleto::payment::{Payment, PaymentSource};
 use crate::domain::boleto::status::Status;
+use crate::domain::event::SubjectKind;
 use crate::domain::ids::{BoletoId, EventId, TenantId};
 use crate::domain::money::Cents;
-use crate::domain::reconciliation::{Fact, Finding, Judgement, Standing};
+use crate::domain::reconciliation::{Fact, Finding, Happened, Judgement, Missing, Standing};
 use crate::domain::work::Claim;
 
 /// Why a boleto was ended, as its event says.
@@ -43,6 +46,8 @@ pub struct Slice {
     /// Within what the account's numbers are unique.
     pub range_key: String,
     pub items: Vec<Told>,
+    /// How far the look-ups have come with this slice, as the run's row keeps it; none where a listing is read.
+    pub position: Option<String>,
     /// Attempts after which a delivery of the news is a dead letter.
     pub delivery_attempts_max: i64,
     pub now: DateTime<Utc>,
@@ -52,9 +57,18 @@ pub struct Slice {
 #[derive(Debug, Clone)]
 pub struct Told {
     pub fact: Fact,
+    /// The boleto that the bank was asked about; none where the bank named the title itself.
+    pub asked: Option<Asked>,
     pub payment_id: Uuid,
     pub event_id: EventId,
     pub difference_id: Uuid,
+}
+
+/// A boleto as it was when the bank was asked about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    pub boleto_id: BoletoId,
+    pub version: i64,
 }
 
 /// Whose title a fact is about.
@@ -72,6 +86,16 @@ struct Plan<'a> {
     /// Boletos that end by the bank's word alone.
     endings: Vec<(&'a Told, Uuid, Status)>,
     findings: Vec<(&'a Told, Option<Uuid>, Finding)>,
+    /// What says nothing, by the ids of its differences.
+    unheard: HashSet<Uuid>,
+}
+
+/// What is known here of the boletos that a slice is about.
+#[derive(Default)]
+struct Known {
+    standings: HashMap<Uuid, (Standing, i64)>,
+    /// The bank is being asked to change these, or to take them off file.
+    ordered: HashSet<Uuid>,
 }
 
 impl Store {
@@ -97,9 +121,11 @@ impl Store {
             return Ok(None);
         }
         let whose = self.find_titles(transaction, slice).await?;
-        let mut standings = self.lock_standings(transaction, slice, &whose).await?;
-        let plan = slice.plan(&whose, &mut standings);
-        let mut counts = Counts { movements: slice.items.len() as i64, ..Counts::default() };
+        let mut known = self.lock_standings(transaction, slice, &whose).await?;
+        known.ordered = self.find_ordered(transaction, slice).await?;
+        let plan = slice.plan(&whose, known);
+        let movements = slice.items.iter().filter(|told| told.fact.happened != Happened::Nothing).count();
+        let mut counts = Counts { movements: movements as i64, ..Counts::default() };
         if !plan.payments.is_empty() {
             let recorded = self.record_payment_group(transaction, &plan.payments).await?;
             counts.payments =
@@ -107,7 +133,14 @@ impl Store {
         }
         counts.cancellations = self.end_boletos(transaction, slice, &plan.endings).await?;
         counts.differences = self.insert_findings(transaction, slice, &plan.findings).await?;
-        self.settle_what_is_gone(transaction, slice, &plan.findings).await?;
+        self.settle_what_is_gone(transaction, slice, &plan).await?;
+        if let Some(position) = &slice.position {
+            let keep = self.statement(
+                "update work set payload = $1 where id = $2",
+                [Value::from(position.as_str()), Value::from(slice.claim.id.0)],
+            );
+            execute(transaction, keep).await?;
+        }
         Ok(Some(counts))
     }
 
@@ -127,17 +160,22 @@ impl Store {
         transaction: &DatabaseTransaction,
         slice: &Slice,
     ) -> Result<Vec<Whose>, StoreError> {
+        let asked = |told: &Told| told.asked.map_or(Whose::Nobodys, |asked| Whose::Ours(asked.boleto_id.0));
+        let mut whose: Vec<Whose> = slice.items.iter().map(asked).collect();
+        let named = || (0_i64..).zip(&slice.items).filter(|(_, told)| told.asked.is_none());
+        if named().next().is_none() {
+            return Ok(whose);
+        }
         let rows = || {
             Rows::new()
-                .integer("place", 0..slice.items.len() as i64)
-                .optional_text("number", slice.items.iter().map(|it| Some(it.fact.nosso_numero.clone())))
-                .optional_text("reference", slice.items.iter().map(|it| it.fact.bank_reference.clone()))
+                .integer("place", named().map(|(place, _)| place))
+                .optional_text("number", named().map(|(_, it)| Some(it.fact.nosso_numero.clone())))
+                .optional_text("reference", named().map(|(_, it)| it.fact.bank_reference.clone()))
         };
         let by_number = " select r.place, b.id, b.tenant_id from r join boleto b on b.nosso_numero = r.number
               join bank_account a on a.id = b.bank_account_id where a.range_key = $1";
         let by_reference = " select r.place, b.id, b.tenant_id from r join boleto b on b.bank_account_id = $1
               and b.bank_reference = r.reference and b.bank_reference is not null";
-        let mut whose = vec![Whose::Nobodys; slice.items.len()];
         let asked = [
             (by_reference, Value::from(slice.claim.subject_id)),
             (by_number, Value::from(slice.range_key.as_str())),
@@ -165,7 +203,7 @@ impl Store {
         transaction: &DatabaseTransaction,
         slice: &Slice,
         whose: &[Whose],
-    ) -> Result<HashMap<Uuid, Standing>, StoreError> {
+    ) -> Result<Known, StoreError> {
         let ours = |whose: &Whose| match whose {
             Whose::Ours(id) => Some(*id),
             Whose::Another | Whose::Nobodys => None,
@@ -174,16 +212,37 @@ impl Store {
         ids.sort_unstable();
         ids.dedup();
         if ids.is_empty() {
-            return Ok(HashMap::new());
+            return Ok(Known::default());
         }
         let lock = if self.kind() == StoreKind::PostgreSql { "for update of b" } else { "" };
         let find = format!(
-            " select b.id, b.status, b.paid_cents from r join boleto b on b.tenant_id = $1 and b.id = r.id
+            " select b.id, b.status, b.version, b.paid_cents from r join boleto b on b.tenant_id = $1 and b.id = r.id
               order by b.id {lock}"
         );
         let values = vec![Value::from(slice.claim.tenant_id.as_str())];
         let statement = self.statement_over(Rows::new().uuid("id", ids), values, &find);
-        all(transaction, statement).await?.iter().map(read_standing).collect()
+        let standings =
+            all(transaction, statement).await?.iter().map(read_standing).collect::<Result<_, _>>()?;
+        Ok(Known { standings, ordered: HashSet::new() })
+    }
+
+    /// The boletos of doubtful answers that have an order under way, which may explain the answer.
+    async fn find_ordered(
+        &self,
+        transaction: &DatabaseTransaction,
+        slice: &Slice,
+    ) -> Result<HashSet<Uuid>, StoreError> {
+        let doubts = slice.items.iter().filter(|told| told.fact.happened.is_a_doubt());
+        let ids: Vec<BoletoId> = doubts.filter_map(|told| Some(told.asked?.boleto_id)).collect();
+        if ids.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let rows = Rows::new()
+            .text("unique_key", ids.iter().map(|id| order_key(*id)))
+            .uuid("id", ids.iter().map(|id| id.0));
+        let find = " select r.id from r join work w on w.unique_key = r.unique_key";
+        let found = all(transaction, self.statement_over(rows, vec![], find)).await?;
+        Ok(found.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?)
     }
 
     /// Ends boletos by the bank's word. Returns how many it had taken off file.
@@ -226,9 +285,10 @@ impl Store {
             if notify == "owner" {
                 announcements.push(Announcement {
                     tenant_id: slice.claim.tenant_id.clone(),
+                    subject_kind: SubjectKind::Boleto,
                     subject_id: id,
                     version,
-                    event_type,
+                    event_type: event_type.name(),
                     endpoint_id: row.try_get("", "endpoint_id")?,
                     traceparent: slice.claim.traceparent.clone(),
                     attempts_max: slice.delivery_attempts_max,
@@ -277,17 +337,18 @@ impl Store {
         &self,
         transaction: &DatabaseTransaction,
         slice: &Slice,
-        findings: &[(&Told, Option<Uuid>, Finding)],
+        plan: &Plan<'_>,
     ) -> Result<(), StoreError> {
-        let shown: HashMap<Uuid, &str> =
-            findings.iter().map(|(told, _, finding)| (told.difference_id, finding.kind.as_str())).collect();
-        let items = &slice.items;
+        let named = |(told, _, finding): &(&Told, _, Finding)| (told.difference_id, finding.kind.as_str());
+        let shown: HashMap<Uuid, &str> = plan.findings.iter().map(named).collect();
+        let heard = slice.items.iter().filter(|told| !plan.unheard.contains(&told.difference_id));
+        let items: Vec<&Told> = heard.collect();
         if items.is_empty() {
             return Ok(());
         }
         let rows = Rows::new()
             .text("subject", items.iter().map(|told| told.fact.subject().to_owned()))
-            .text("family", items.iter().map(|told| format!("{}%", told.fact.happened.family())))
+            .text("family", items.iter().map(|told| told.family()))
             .text(
                 "kind",
                 items.iter().map(|told| shown.get(&told.difference_id).copied().unwrap_or("none").to_owned()),
@@ -305,9 +366,17 @@ impl Store {
     }
 }
 
+impl Told {
+    /// How the names of the differences begin that it could have shown. An answer about one title shows all that there is.
+    fn family(&self) -> String {
+        let family = if self.asked.is_some() { "" } else { self.fact.happened.family() };
+        format!("{family}%")
+    }
+}
+
 impl Slice {
-    /// Holds each fact against its boleto, in the listing's own order.
-    fn plan(&self, whose: &[Whose], standings: &mut HashMap<Uuid, Standing>) -> Plan<'_> {
+    /// Holds each fact against its boleto, in the bank's own order.
+    fn plan(&self, whose: &[Whose], mut known: Known) -> Plan<'_> {
         let mut plan = Plan::default();
         for (told, whose) in self.items.iter().zip(whose) {
             let id = match whose {
@@ -318,29 +387,33 @@ impl Slice {
                     continue;
                 }
             };
-            let Some(standing) = standings.get_mut(&id) else { continue };
-            let Judgement { payment, ends_as, finding } = standing.meet(told.fact.happened);
-            if let Some(missing) = payment {
-                plan.payments.push(self.payment(told, id, missing.amount, missing.is_partial));
+            let Some((standing, version)) = known.standings.get_mut(&id) else { continue };
+            let has_moved = told.asked.is_some_and(|asked| asked.version != *version);
+            if told.fact.happened.is_a_doubt() && (has_moved || known.ordered.contains(&id)) {
+                plan.unheard.insert(told.difference_id);
+                continue;
             }
+            let Judgement { payment, ends_as, finding } = standing.meet(&told.fact.happened);
+            plan.payments.extend(payment.and_then(|missing| self.payment(told, id, missing)));
             plan.endings.extend(ends_as.map(|status| (told, id, status)));
             plan.findings.extend(finding.map(|finding| (told, Some(id), finding)));
         }
         plan
     }
 
-    fn payment(&self, told: &Told, id: Uuid, amount: Cents, is_partial: bool) -> NewPayment {
+    fn payment(&self, told: &Told, id: Uuid, missing: Missing) -> Option<NewPayment> {
         let tenant_id = TenantId::clone(&self.claim.tenant_id);
-        NewPayment {
+        let (external_id, paid_on) = told.fact.happened.payment()?;
+        Some(NewPayment {
             tenant_id,
             payment: Payment {
                 id: told.payment_id,
                 boleto_id: BoletoId(id),
-                amount,
-                paid_on: told.fact.happened.on(),
-                is_partial,
+                amount: missing.amount,
+                paid_on,
+                is_partial: missing.is_partial,
                 source: PaymentSource::Bank,
-                external_id: told.fact.happened.payment_name(),
+                external_id,
                 response_code: Some(told.fact.response_code.clone()),
                 created_at: self.now,
             },
@@ -349,12 +422,13 @@ impl Slice {
             request: None,
             delivery_attempts_max: self.delivery_attempts_max,
             traceparent: self.claim.traceparent.clone(),
-        }
+        })
     }
 }
 
-fn read_standing(row: &QueryResult) -> Result<(Uuid, Standing), StoreError> {
+fn read_standing(row: &QueryResult) -> Result<(Uuid, (Standing, i64)), StoreError> {
     let status: String = row.try_get("", "status")?;
     let status = Status::parse(&status).ok_or_else(|| StoreError::unreadable("status", &status))?;
-    Ok((row.try_get("", "id")?, Standing { status, paid: Cents(row.try_get("", "paid_cents")?) }))
+    let standing = Standing { status, paid: Cents(row.try_get("", "paid_cents")?) };
+    Ok((row.try_get("", "id")?, (standing, row.try_get("", "version")?)))
 }

@@ -29,6 +29,7 @@ fn of_entities() -> BTreeMap<String, Columns> {
     BTreeMap::from([
         columns_of::<entities::bank_account::Entity>(),
         columns_of::<entities::boleto::Entity>(),
+        columns_of::<entities::document_link::Entity>(),
         columns_of::<entities::endpoint::Entity>(),
         columns_of::<entities::work::Entity>(),
         columns_of::<entities::work_archive::Entity>(),
@@ -65,6 +66,7 @@ async fn agree(store: &Store) {
     }
     select_all::<entities::bank_account::Entity>(store).await;
     select_all::<entities::boleto::Entity>(store).await;
+    select_all::<entities::document_link::Entity>(store).await;
     select_all::<entities::endpoint::Entity>(store).await;
     select_all::<entities::work::Entity>(store).await;
     select_all::<entities::work_archive::Entity>(store).await;

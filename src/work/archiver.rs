@@ -1,4 +1,5 @@
-//! Forgets what has been kept long enough, a slice at a time: ended work, the names of old requests, processes long dead.
+//! Forgets what has been kept long enough, a slice at a time: ended work, the names of old requests, what endpoints
+//! answered, processes long dead.
 //! Dead letters stay until somebody deals with them.
 //!
 //! **Owns** nothing. One process does it for all, under the office of the same name. **Fails** softly: what is not
@@ -36,17 +37,19 @@ pub struct Archiver {
     office: Office,
     archive_retention: Duration,
     request_retention: Duration,
+    attempts_kept: Duration,
     _ticker: Ticker,
 }
 
 impl Archiver {
     /// The archiver as a child of the foundation.
-    pub fn spec(store: Store, office: Office, config: &WorkConfig) -> ChildSpec {
+    pub fn spec(store: Store, office: Office, config: &WorkConfig, attempts_kept: Duration) -> ChildSpec {
         let (archive_retention, request_retention) = (config.archive_retention, config.request_retention);
         let (_, spec) = ChildSpec::worker("archiver", move |context: Context<ArchiverMessage>| {
             let ticker = Ticker::start(context.myself, INTERVAL, None, || ArchiverMessage::Forget);
             let (store, office) = (store.clone(), office.clone());
-            let archiver = Self { store, office, archive_retention, request_retention, _ticker: ticker };
+            let archiver =
+                Self { store, office, archive_retention, request_retention, attempts_kept, _ticker: ticker };
             async move { Ok(archiver) }
         });
         spec
@@ -57,6 +60,9 @@ impl Archiver {
         let now = self.store.now();
         self.forget_all(Kept::EndedWork, now - self.archive_retention).await;
         self.forget_all(Kept::Requests, now - self.request_retention).await;
+        // No link is gone before the name of the request that made it.
+        self.forget_all(Kept::DocumentLinks, now - self.request_retention).await;
+        self.forget_all(Kept::Attempts, now - self.attempts_kept).await;
         self.forget_all(Kept::DeadProcesses, now - DEAD_RUNNER_RETENTION).await;
     }
 
@@ -81,6 +87,8 @@ impl Archiver {
         match kept {
             Kept::EndedWork => self.store.forget_ended_work(until, SLICE).await,
             Kept::Requests => self.store.forget_old_requests(until, SLICE).await,
+            Kept::DocumentLinks => self.store.forget_old_links(until, SLICE).await,
+            Kept::Attempts => self.store.forget_attempts(until, SLICE).await,
             Kept::DeadProcesses => self.store.forget_dead_runners(until, SLICE).await,
         }
     }
@@ -91,6 +99,8 @@ impl Archiver {
 enum Kept {
     EndedWork,
     Requests,
+    DocumentLinks,
+    Attempts,
     DeadProcesses,
 }
 

@@ -64,7 +64,7 @@ struct Entry {
 pub struct Place {
     places: Places,
     queue: String,
-    _tenant: TenantPlace,
+    _tenant: Option<TenantPlace>,
 }
 
 /// How a queue stands in this process.
@@ -101,6 +101,15 @@ impl Places {
 
     /// Takes a place in `queue` for `tenant` if there is one now.
     pub fn try_take(&self, queue: &str, tenant: &TenantId) -> Option<Place> {
+        self.try_take_for(queue, Some(tenant))
+    }
+
+    /// Takes a place in `queue`, if there is one now, for a part of what has its tenant's place already.
+    pub fn try_take_within(&self, queue: &str) -> Option<Place> {
+        self.try_take_for(queue, None)
+    }
+
+    fn try_take_for(&self, queue: &str, tenant: Option<&TenantId>) -> Option<Place> {
         let now = Instant::now();
         let mut taken = self.lock();
         if taken.total >= self.inner.limits.total_max
@@ -109,13 +118,14 @@ impl Places {
             taken.somebody_waits = true;
             return None;
         }
-        let Some(of_tenant) = self.inner.tenants.try_take(tenant, &self.inner.freed) else {
+        let of_tenant = tenant.map(|tenant| self.inner.tenants.try_take(tenant, &self.inner.freed));
+        if let Some(None) = of_tenant {
             taken.somebody_waits = true;
             return None;
-        };
+        }
         taken.total += 1;
         taken.entry(queue, &self.inner.limits, now).take(now);
-        Some(Place { places: self.clone(), queue: queue.to_owned(), _tenant: of_tenant })
+        Some(Place { places: self.clone(), queue: queue.to_owned(), _tenant: of_tenant.flatten() })
     }
 
     /// Notes what an attempt in `queue` says about the party behind it.

@@ -3,6 +3,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/nats.rs"]
+mod nats;
 #[path = "../support/peers.rs"]
 mod peers;
 #[path = "../support/small_house.rs"]
@@ -12,17 +14,25 @@ mod claims_ahead;
 mod documents;
 mod engine_machine;
 mod engine_model;
+mod event_schemas;
 mod import_superbowleto;
 mod manual;
 mod peer_grpc;
+mod peer_mail;
+mod peer_nats;
 mod peer_otlp;
 mod peer_sqs;
 mod peer_webhook;
 mod store_boletos;
 mod store_copy;
 mod store_deliveries;
+mod store_delivery_plans;
+mod store_delivery_steering;
+mod store_document_links;
+mod store_endpoint_steering;
 mod store_ingress;
 mod store_leader;
+mod store_look_ups;
 mod store_notify;
 mod store_open;
 mod store_orders;

@@ -1,7 +1,7 @@
 //! The queue channel against a queue server written by others, read back by the usual client.
 
 use bursar::connectors::channels::sqs::Sqs;
-use bursar::connectors::channels::sqs::config::{AccessKeys, SqsConfig};
+use bursar::connectors::channels::sqs::config::{AccessKeys, FifoGroup, SqsConfig};
 use bursar::connectors::channels::{Channel as _, ChannelError, Destination, Notice, Receipt};
 use bursar::connectors::http::{HttpConfig, HttpUrl};
 use bursar::connectors::secret::SecretRef;
@@ -31,6 +31,10 @@ struct Sender {
 
 impl Sender {
     fn to(endpoint: &str) -> Self {
+        Self::grouping(endpoint, FifoGroup::Owner)
+    }
+
+    fn grouping(endpoint: &str, fifo_group: FifoGroup) -> Self {
         let folder = Folder::new();
         let key = SecretRef::parse(&folder.secret("key", "testing")).expect("a reference");
         let config = SqsConfig {
@@ -41,6 +45,7 @@ impl Sender {
                 secret_access_key: key,
                 session_token: None,
             }),
+            fifo_group,
             ..SqsConfig::default()
         };
         let channel = Sqs::new(config, &HttpConfig::default()).expect("a channel");
@@ -83,7 +88,9 @@ async fn the_usual_client_reads_what_the_channel_sent() {
     let sender = Sender::to(&moto.endpoint);
     one_notice_arrives_whole(&moto, &sender).await;
     twenty_five_notices_arrive_in_tens(&moto, &sender).await;
-    a_fifo_queue_keeps_the_order_and_drops_what_it_had(&moto, &sender).await;
+    for (group, queue) in [(FifoGroup::Owner, "by-owner.fifo"), (FifoGroup::Subject, "by-subject.fifo")] {
+        a_fifo_queue_keeps_the_order_and_drops_what_it_had(&moto, group, queue).await;
+    }
     a_queue_that_is_missing_refuses_each_of_its_notices(&moto, &sender).await;
     moto.stop().await;
 }
@@ -98,6 +105,7 @@ async fn one_notice_arrives_whole(moto: &Moto, sender: &Sender) {
         "event_id": Uuid::from_u128(7).to_string(),
         "event_type": "boleto.registered",
         "traceparent": TRACEPARENT,
+        "version": "2",
     });
     assert_eq!(received[0]["message_attributes"], expected);
 }
@@ -119,21 +127,37 @@ async fn twenty_five_notices_arrive_in_tens(moto: &Moto, sender: &Sender) {
     }
 }
 
-async fn a_fifo_queue_keeps_the_order_and_drops_what_it_had(moto: &Moto, sender: &Sender) {
-    let queue = moto.create_queue("ordered.fifo").await;
-    let bodies: Vec<String> = (0..12).map(|number| number.to_string()).collect();
+async fn a_fifo_queue_keeps_the_order_and_drops_what_it_had(moto: &Moto, group: FifoGroup, name: &str) {
+    let sender = Sender::grouping(&moto.endpoint, group);
+    let queue = moto.create_queue(name).await;
+    let subject = |number: u128| if number % 2 == 0 { "one-boleto" } else { "another" };
+    let bodies: Vec<String> = (0..24).map(|number| number.to_string()).collect();
     let notices: Vec<Notice<'_>> =
-        (0..12).zip(&bodies).map(|(number, body)| sender.notice(number, "the-boleto", body)).collect();
+        (0..24).zip(&bodies).map(|(number, body)| sender.notice(number, subject(number), body)).collect();
     taken(sender.send(&queue, &notices).await);
     // As after a crash between the server's acknowledgement and ours.
     taken(sender.send(&queue, &notices[3..5]).await);
-    taken(sender.send(&queue, &notices[11..]).await);
-    let received = moto.receive(&queue, 12).await;
-    assert_eq!(texts(&received, "/body"), bodies.iter().cloned().map(Some).collect::<Vec<_>>());
-    for (message, notice) in received.iter().zip(&notices) {
-        assert_eq!(message["attributes"]["MessageGroupId"], "the-boleto");
+    taken(sender.send(&queue, &notices[23..]).await);
+    let received = moto.receive(&queue, 24).await;
+    assert_eq!(received.len(), 24, "each once");
+    for parity in [0, 1] {
+        let own = |message: &&Value| number_of(message) % 2 == parity;
+        let numbers: Vec<u128> = received.iter().filter(own).map(number_of).collect();
+        assert!(numbers.is_sorted(), "{group:?}: the order of {} is {numbers:?}", subject(parity));
+    }
+    for message in &received {
+        let notice = &notices[usize::try_from(number_of(message)).expect("a small number")];
+        let expected = match group {
+            FifoGroup::Owner => "default",
+            FifoGroup::Subject => notice.subject,
+        };
+        assert_eq!(message["attributes"]["MessageGroupId"], expected);
         assert_eq!(message["attributes"]["MessageDeduplicationId"], notice.event_id.to_string());
     }
+}
+
+fn number_of(message: &Value) -> u128 {
+    message["body"].as_str().and_then(|body| body.parse().ok()).expect("a number for a body")
 }
 
 async fn a_queue_that_is_missing_refuses_each_of_its_notices(moto: &Moto, sender: &Sender) {

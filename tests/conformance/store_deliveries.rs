@@ -1,13 +1,14 @@
 //! What both databases must do with what owners are owed: announce in the change's own transaction, send in order.
 
 use bursar::domain::boleto::status::Status;
+use bursar::domain::event::SubjectKind;
 use bursar::domain::ids::{BoletoId, EndpointId, EventId, RunnerId, TenantId};
 use bursar::domain::work::{Claim, WorkState, kind};
 use bursar::store::Store;
 use bursar::store::boleto::Notify;
 use bursar::store::boleto_settle::{Change, Settlement};
-use bursar::store::delivery::{DeliveryChange, DeliverySettlement, DueDelivery};
-use bursar::store::endpoint::StoredEndpoint;
+use bursar::store::delivery::{DeliveryChange, DeliverySettlement, DueDelivery, EventContent};
+use bursar::store::endpoint::{EndpointEnd, StoredEndpoint};
 use bursar::store::work::{ClaimRequest, end_of_prefix};
 use bursar::store::work_steer::WorkFilter;
 use uuid::Uuid;
@@ -23,20 +24,13 @@ on_both_databases!(
     a_failed_delivery_waits_and_a_hopeless_one_is_a_dead_letter,
 );
 
-fn endpoint(target: &str, event_types: &[&str]) -> StoredEndpoint {
-    StoredEndpoint {
-        id: EndpointId(Uuid::now_v7()),
-        tenant_id: TenantId::default(),
-        channel: "sqs".to_owned(),
-        destination: "{}".to_owned(),
-        target: target.to_owned(),
-        event_types: event_types.iter().map(|&name| name.to_owned()).collect(),
-        disabled: None,
-        created_at: now(),
-    }
+pub fn endpoint(target: &str, event_types: &[&str]) -> StoredEndpoint {
+    let event_types = event_types.iter().map(|&name| name.to_owned()).collect();
+    let made = StoredEndpoint::new(TenantId::default(), "sqs", "{}".to_owned(), target.to_owned(), now());
+    StoredEndpoint { event_types, ..made }
 }
 
-fn claim_of(prefix: &str, kind: &'static str, runner_id: RunnerId) -> ClaimRequest {
+pub fn claim_of(prefix: &str, kind: &'static str, runner_id: RunnerId) -> ClaimRequest {
     let (queue_from, queue_until) = (prefix.to_owned(), end_of_prefix(prefix));
     ClaimRequest {
         runner_id,
@@ -51,7 +45,7 @@ fn claim_of(prefix: &str, kind: &'static str, runner_id: RunnerId) -> ClaimReque
 }
 
 /// A boleto that was registered, with its owner's queue.
-async fn a_registered_boleto(store: &Store, runner: RunnerId, notify: Notify) -> BoletoId {
+pub async fn a_registered_boleto(store: &Store, runner: RunnerId, notify: Notify) -> BoletoId {
     let account = bank_account("3128557");
     store.create_bank_account(&account, 1, None).await.expect("an account");
     let mut draft = draft(&account);
@@ -74,7 +68,7 @@ async fn a_registered_boleto(store: &Store, runner: RunnerId, notify: Notify) ->
     draft.id
 }
 
-async fn deliveries(store: &Store, runner: RunnerId) -> Vec<Claim> {
+pub async fn deliveries(store: &Store, runner: RunnerId) -> Vec<Claim> {
     store.claim(&claim_of("delivery/", kind::NOTIFICATION_DELIVER, runner)).await.expect("claims")
 }
 
@@ -88,12 +82,19 @@ async fn the_owners_queue_and_the_subscriptions_are_told_and_nobody_else(kind: K
     let some = store.ensure_endpoint(&some).await.expect("an endpoint");
     store.ensure_endpoint(&endpoint("hook-other", &["boleto.refused"])).await.expect("an endpoint");
     let off = store.ensure_endpoint(&endpoint("hook-off", &["*"])).await.expect("an endpoint");
-    store.disable_endpoint(off.id, "gone").await.expect("disabled");
+    let end =
+        EndpointEnd { endpoint_id: off.id, reason: "gone".to_owned(), delivery_attempts_max: 30, now: now() };
+    assert!(store.disable_endpoint(&end).await.expect("disabled"));
 
     let id = a_registered_boleto(&store, runner, Notify::Owner(Some(own.id))).await;
     let claims = deliveries(&store, runner).await;
     let due: Vec<DueDelivery> =
         store.due_deliveries(&claims).await.expect("deliveries").into_iter().flatten().collect();
+    let (due, of_endpoints): (Vec<_>, Vec<_>) =
+        due.into_iter().partition(|delivery| delivery.subject_kind == SubjectKind::Boleto);
+    let heard: Vec<_> = of_endpoints.iter().map(|delivery| (delivery.endpoint_id, delivery.subject_id)).collect();
+    assert_eq!(heard, [(all.id, off.id.0)], "of another endpoint's end hears who wants everything");
+    assert_eq!(of_endpoints[0].events[0].event_type, "endpoint.disabled");
     let mut told: Vec<EndpointId> = due.iter().map(|delivery| delivery.endpoint_id).collect();
     told.sort();
     assert_eq!(told, [own.id, all.id, some.id]);
@@ -103,7 +104,11 @@ async fn the_owners_queue_and_the_subscriptions_are_told_and_nobody_else(kind: K
         assert_eq!(delivery.events.len(), 1);
         let event = &delivery.events[0];
         assert_eq!((event.event_type.as_str(), event.version), ("boleto.registered", 2));
-        assert_eq!(event.reference_id.as_deref(), Some("pedido 7"));
+        let told = EventContent::Boleto {
+            status: "registered".to_owned(),
+            reference_id: Some("pedido 7".to_owned()),
+        };
+        assert_eq!(event.content, told);
     }
     assert!(store.has_subscription(&TenantId::default()).await.expect("an answer"));
 
@@ -139,12 +144,14 @@ fn settled(claim: &Claim, endpoint_id: EndpointId, change: DeliveryChange) -> De
         sent_version,
         wanted_version: 2,
         answer,
+        resend: None,
+        attempts: vec![],
         change,
         now: now(),
     }
 }
 
-async fn events_left(store: &Store, claim: &Claim) -> usize {
+pub async fn events_left(store: &Store, claim: &Claim) -> usize {
     let due = store.due_deliveries(std::slice::from_ref(claim)).await.expect("deliveries");
     due[0].as_ref().expect("a delivery").events.len()
 }

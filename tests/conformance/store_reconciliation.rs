@@ -41,16 +41,16 @@ on_both_databases!(
 );
 
 /// A store with an account, and the row of a run in hand.
-struct Scene {
-    store: Store,
-    account: BankAccount,
-    runner: RunnerId,
-    claim: Claim,
+pub struct Scene {
+    pub store: Store,
+    pub account: BankAccount,
+    pub runner: RunnerId,
+    pub claim: Claim,
     _database: TestDatabase,
 }
 
 impl Scene {
-    async fn set(kind: Kind) -> Self {
+    pub async fn set(kind: Kind) -> Self {
         let database = TestDatabase::create(kind).await;
         let store = database.open().await;
         let runner = runner(&store).await;
@@ -61,7 +61,7 @@ impl Scene {
     }
 
     /// Boletos that the bank has on file.
-    async fn registered(&self, count: usize) -> Vec<Boleto> {
+    pub async fn registered(&self, count: usize) -> Vec<Boleto> {
         let drafts: Vec<_> = (0..count).map(|_| draft(&self.account)).collect();
         let mut made = Vec::new();
         for created in self.store.create_boletos(&drafts).await {
@@ -80,22 +80,23 @@ impl Scene {
         self.hears_as(&self.claim, facts).await.expect("the row is held")
     }
 
-    async fn hears_as(&self, claim: &Claim, facts: Vec<Fact>) -> Option<Counts> {
+    pub async fn hears_as(&self, claim: &Claim, facts: Vec<Fact>) -> Option<Counts> {
         let slice = Slice {
             claim: claim.clone(),
             range_key: self.account.issuer.range_key(),
             items: facts.into_iter().map(told).collect(),
+            position: None,
             delivery_attempts_max: 30,
             now: now(),
         };
         self.store.apply_movements(&slice).await.expect("a store")
     }
 
-    async fn reads(&self, id: BoletoId) -> Boleto {
+    pub async fn reads(&self, id: BoletoId) -> Boleto {
         self.store.boleto(&self.account.tenant_id, id).await.expect("a store").expect("a boleto").boleto
     }
 
-    async fn differences(&self, settled_too: bool) -> Vec<Difference> {
+    pub async fn differences(&self, settled_too: bool) -> Vec<Difference> {
         let filter = DifferenceFilter { bank_account_id: Some(self.account.id), settled_too };
         self.store.differences(&self.account.tenant_id, filter, None, 100).await.expect("differences")
     }
@@ -138,7 +139,7 @@ impl Scene {
     }
 }
 
-async fn claims(store: &Store, prefix: &str, kind: &'static str, runner_id: RunnerId) -> Vec<Claim> {
+pub async fn claims(store: &Store, prefix: &str, kind: &'static str, runner_id: RunnerId) -> Vec<Claim> {
     let request = ClaimRequest {
         runner_id,
         queue_from: prefix.to_owned(),
@@ -168,28 +169,29 @@ fn registered(claim: Claim) -> Settlement {
     }
 }
 
-fn told(fact: Fact) -> Told {
+pub fn told(fact: Fact) -> Told {
     Told {
         fact,
+        asked: None,
         payment_id: Uuid::now_v7(),
         event_id: EventId(Uuid::now_v7()),
         difference_id: Uuid::now_v7(),
     }
 }
 
-fn day() -> NaiveDate {
+pub fn day() -> NaiveDate {
     NaiveDate::from_ymd_opt(2026, 11, 20).expect("a day")
 }
 
-fn number(boleto: &Boleto) -> String {
+pub fn number(boleto: &Boleto) -> String {
     boleto.codes.nosso_numero.clone().expect("a number")
 }
 
-fn fact(number: &str, happened: Happened) -> Fact {
+pub fn fact(number: &str, happened: Happened) -> Fact {
     Fact { nosso_numero: number.to_owned(), bank_reference: None, happened, response_code: "6".to_owned() }
 }
 
-fn paid(boleto: &Boleto, cents: i64) -> Fact {
+pub fn paid(boleto: &Boleto, cents: i64) -> Fact {
     fact(&number(boleto), Happened::Paid { total: Cents(cents), on: day() })
 }
 
@@ -198,10 +200,10 @@ fn partly(boleto: &Boleto, cents: i64) -> Fact {
 }
 
 fn cancelled(boleto: &Boleto) -> Fact {
-    fact(&number(boleto), Happened::Cancelled { on: day() })
+    fact(&number(boleto), Happened::Cancelled { on: Some(day()) })
 }
 
-fn counts(movements: i64, payments: i64, cancellations: i64, differences: i64) -> Counts {
+pub fn counts(movements: i64, payments: i64, cancellations: i64, differences: i64) -> Counts {
     Counts { movements, payments, cancellations, differences }
 }
 
@@ -364,7 +366,8 @@ async fn the_end_of_a_run_makes_the_next_and_a_failed_one_says_why(kind: Kind) {
     let claim = claims(store, "reconciliation/", kind::BOLETO_RECONCILE, scene.runner).await.remove(0);
     let next = Box::new(reconciliation_work(account, now() + Duration::hours(1), now()));
     let counts = counts(9, 4, 2, 1);
-    let end = RunEnd { claim, change: RunChange::Done { asked_until: day(), counts, next }, now: now() };
+    let end =
+        RunEnd { claim, change: RunChange::Done { asked_until: Some(day()), counts, next }, now: now() };
     assert_eq!(store.end_reconciliation(&end).await.expect("a store"), RunEnded::Done);
     assert_eq!(store.end_reconciliation(&end).await.expect("a store"), RunEnded::LostLease, "it ended once");
     assert!(store.work_ended_by(&end.claim).await.expect("a store"));
@@ -383,7 +386,7 @@ async fn an_account_is_asked_now_and_has_one_row(kind: Kind) {
     let none = claims(store, "reconciliation/", kind::BOLETO_RECONCILE, scene.runner).await;
     assert!(none.is_empty(), "the run in hand goes on");
     let next = Box::new(reconciliation_work(account, now() + Duration::hours(1), now()));
-    let change = RunChange::Done { asked_until: day(), counts: Counts::default(), next };
+    let change = RunChange::Done { asked_until: Some(day()), counts: Counts::default(), next };
     let end = RunEnd { claim: scene.claim.clone(), change, now: now() };
     store.end_reconciliation(&end).await.expect("a store");
     assert!(store.add_reconciliations(vec![work()]).await.expect("a store").is_empty(), "it has one");

@@ -221,6 +221,7 @@ async fn an_open_outcome_leaves_the_boleto_pending_and_the_work_waiting(kind: Ki
             state: WorkState::Retryable,
             error: "no answer".to_owned(),
             attempt_counts: true,
+            nothing_was_sent: false,
             bank_reference: None,
         },
         ..decided(claim, Status::Registered)

@@ -26,6 +26,10 @@ mod proxy;
 mod sender;
 
 #[cfg(feature = "failpoints")]
+mod amend_points;
+#[cfg(feature = "failpoints")]
+mod boundaries;
+#[cfg(feature = "failpoints")]
 mod cancel_points;
 #[cfg(feature = "failpoints")]
 mod clock_jumps;
@@ -37,6 +41,12 @@ mod commit_fate;
 mod crash_points;
 #[cfg(feature = "failpoints")]
 mod database_away;
+#[cfg(feature = "failpoints")]
+mod deliveries_outlive;
+#[cfg(feature = "failpoints")]
+mod decision_points;
+#[cfg(feature = "failpoints")]
+mod deeds;
 #[cfg(feature = "failpoints")]
 mod disk_full;
 #[cfg(feature = "failpoints")]
@@ -50,7 +60,13 @@ mod hung_up_callers;
 #[cfg(feature = "failpoints")]
 mod judge;
 #[cfg(feature = "failpoints")]
+mod links_without_a_database;
+#[cfg(feature = "failpoints")]
 mod load;
+#[cfg(feature = "failpoints")]
+mod look_ups_crash;
+#[cfg(feature = "failpoints")]
+mod mail_crash;
 #[cfg(feature = "failpoints")]
 mod missed_process;
 #[cfg(feature = "failpoints")]
@@ -62,6 +78,8 @@ mod queue_crash;
 #[cfg(feature = "failpoints")]
 mod random_kills;
 #[cfg(feature = "failpoints")]
+mod reconcile_points;
+#[cfg(feature = "failpoints")]
 mod refusals;
 #[cfg(feature = "failpoints")]
 mod shop;
@@ -71,5 +89,7 @@ mod side_by_side;
 mod silent_connection;
 #[cfg(feature = "failpoints")]
 mod stage;
+#[cfg(feature = "failpoints")]
+mod stream_crash;
 #[cfg(feature = "failpoints")]
 mod two_processes;

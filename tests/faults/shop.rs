@@ -8,7 +8,7 @@ use bursar::proto::boleto::v1::boleto_service_client::BoletoServiceClient;
 use bursar::proto::control::v1::control_service_client::ControlServiceClient;
 use bursar::proto::control::v1::{ListWorkRequest, Work};
 use bursar::proto::notification::v1 as notification;
-use bursar::proto::notification::v1::endpoint_service_client::EndpointServiceClient;
+use bursar::proto::notification::v1::notification_service_client::NotificationServiceClient;
 use bursar::sandbox::Addresses;
 use tonic::Status;
 use tonic::transport::Channel;
@@ -28,15 +28,11 @@ impl Shop {
 
     /// Makes the bank account and the subscription, once however often it is asked for.
     pub async fn furnish(&self, channel: &Channel) -> Result<(), Status> {
-        let request = proto::CreateBankAccountRequest {
-            bank_account: Some(bank_account()),
-            first_sequence: None,
-            request_id: "bank-account".to_owned(),
-        };
-        BankAccountServiceClient::new(channel.clone()).create_bank_account(request).await?;
+        open_account(channel).await?;
         let webhook = notification::WebhookDestination {
             url: self.outside.webhook_url.clone(),
             secrets: vec![WEBHOOK_SECRET.to_owned()],
+            ..Default::default()
         };
         let endpoint = notification::Endpoint {
             destination: Some(notification::endpoint::Destination::Webhook(webhook)),
@@ -44,7 +40,7 @@ impl Shop {
             ..notification::Endpoint::default()
         };
         let request = notification::CreateEndpointRequest { endpoint: Some(endpoint) };
-        EndpointServiceClient::new(channel.clone()).create_endpoint(request).await?;
+        NotificationServiceClient::new(channel.clone()).create_endpoint(request).await?;
         Ok(())
     }
 
@@ -59,6 +55,19 @@ impl Shop {
     pub async fn hold_back(&self, channel: &Channel) -> Result<proto::Boleto, Status> {
         self.furnish(channel).await?;
         let request = proto::CreateBoletoRequest { hold_registration: true, ..self.request(1) };
+        let answer = BoletoServiceClient::new(channel.clone()).create_boleto(request).await?;
+        Ok(answer.into_inner().boleto.expect("an answer with its boleto"))
+    }
+
+    /// Furnishes with an account alone, and makes a boleto of another amount that nobody is told of.
+    pub async fn create_for_nobody(&self, channel: &Channel, cents: i64) -> Result<proto::Boleto, Status> {
+        open_account(channel).await?;
+        let request = proto::CreateBoletoRequest {
+            amount_cents: cents,
+            queue_url: String::new(),
+            notification_opt_out: true,
+            ..self.request(1)
+        };
         let answer = BoletoServiceClient::new(channel.clone()).create_boleto(request).await?;
         Ok(answer.into_inner().boleto.expect("an answer with its boleto"))
     }
@@ -105,6 +114,17 @@ pub async fn work(channel: &Channel) -> Result<Vec<Work>, Status> {
     Ok(ControlServiceClient::new(channel.clone()).list_work(request).await?.into_inner().work)
 }
 
+async fn open_account(channel: &Channel) -> Result<(), Status> {
+    let request = proto::CreateBankAccountRequest {
+        bank_account: Some(bank_account()),
+        first_sequence: None,
+        request_id: "bank-account".to_owned(),
+    };
+    BankAccountServiceClient::new(channel.clone()).create_bank_account(request).await?;
+    Ok(())
+}
+
+/// Its bank can be asked for payments: it lists by agency and account.
 fn bank_account() -> proto::BankAccount {
     let credentials = [("client_id", CLIENT_ID), ("client_secret", CLIENT_SECRET), ("app_key", APP_KEY)];
     proto::BankAccount {
@@ -118,7 +138,8 @@ fn bank_account() -> proto::BankAccount {
             convenio: "3128557".to_owned(),
             carteira: "17".to_owned(),
             variacao: "35".to_owned(),
-            ..proto::BancoDoBrasilIssuer::default()
+            agency: "0452".to_owned(),
+            account: "123873".to_owned(),
         })),
         provider: "banco_do_brasil".to_owned(),
         credentials: credentials.map(|(name, reference)| (name.to_owned(), reference.to_owned())).into(),

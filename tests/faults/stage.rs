@@ -6,7 +6,8 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use bursar::sandbox::{Addresses, BankOptions, World, WorldOptions};
+use bursar::cli::sandbox::mail;
+use bursar::sandbox::{Addresses, BankOptions, MAIL_PASSWORD, MAIL_USERNAME, World, WorldOptions};
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -22,6 +23,8 @@ pub const CLIENT_SECRET: &str = "env:FAULTS_CLIENT_SECRET";
 pub const APP_KEY: &str = "env:FAULTS_APP_KEY";
 pub const QUEUE_KEY: &str = "env:FAULTS_QUEUE_KEY";
 pub const WEBHOOK_SECRET: &str = "env:FAULTS_WEBHOOK_SECRET";
+const MAILER: &str = "env:FAULTS_MAILER";
+const MAILER_SECRET: &str = "env:FAULTS_MAILER_SECRET";
 /// Base64 of "known to everybody, for tests".
 const WEBHOOK_SECRET_TEXT: &str = "whsec_a25vd24gdG8gZXZlcnlib2R5LCBmb3IgdGVzdHM=";
 
@@ -90,6 +93,8 @@ impl Stage {
             (APP_KEY, bank.app_key),
             (QUEUE_KEY, "sandbox".to_owned()),
             (WEBHOOK_SECRET, WEBHOOK_SECRET_TEXT.to_owned()),
+            (MAILER, MAIL_USERNAME.to_owned()),
+            (MAILER_SECRET, MAIL_PASSWORD.to_owned()),
         ];
         let secrets = secrets.map(|(reference, value)| (reference.trim_start_matches("env:"), value));
         let variables: Vec<(String, String)> = secrets
@@ -109,10 +114,15 @@ impl Stage {
 }
 
 fn settings_file(folder: &Path, database_url: &str, outside: &Addresses) -> String {
+    let mail = mail::settings(outside, MAILER.to_owned(), MAILER_SECRET.to_owned()).into_iter().map(|(key, value)| {
+        // A port is the one that is no text.
+        if key.ends_with(".port") { format!("{key} = {value}\n") } else { format!("{key} = {value:?}\n") }
+    });
+    let mail = mail.collect::<String>();
     let mut text = format!(
         r#"
 data_dir = "{folder}"
-[api]
+{mail}[api]
 listen = "127.0.0.1:0"
 [store]
 url = "{database_url}"
@@ -134,6 +144,8 @@ enabled = false
 [notification]
 retry_base = "50ms"
 retry_cap = "200ms"
+[channels.webhook]
+retry_waits = []
 [banks.banco_do_brasil]
 api_url = "{bank}"
 token_url = "{token}"

@@ -105,7 +105,7 @@ async fn a_destination_that_may_not_be_reached_is_refused_when_it_is_named() {
     };
     let secrets = vec!["env:BURSAR_SECRET_WEBHOOK".to_owned()];
     let url = "http://hooks.example/owner".to_owned();
-    let status = tries(Destination::Webhook(WebhookDestination { url, secrets })).await;
+    let status = tries(Destination::Webhook(WebhookDestination { url, secrets, ..Default::default() })).await;
     assert_eq!(status.fields(), ["endpoint.webhook.url"]);
     let status = tries(Destination::Sqs(SqsDestination { queue_url: forbidden[0].to_owned() })).await;
     assert_eq!(status.fields(), ["endpoint.sqs.queue_url"]);
@@ -113,11 +113,12 @@ async fn a_destination_that_may_not_be_reached_is_refused_when_it_is_named() {
     let status = tries(Destination::Webhook(WebhookDestination {
         url: url.clone(),
         secrets: vec!["a-value".to_owned()],
+        ..Default::default()
     }))
     .await;
     assert_eq!(status.fields(), ["endpoint.webhook.secrets[0]"]);
     let secrets = ["env:BURSAR_SECRET_WEBHOOK", "file:/dev/ptmx"].map(str::to_owned).into();
-    let status = tries(Destination::Webhook(WebhookDestination { url, secrets })).await;
+    let status = tries(Destination::Webhook(WebhookDestination { url, secrets, ..Default::default() })).await;
     assert_eq!(status.fields(), ["endpoint.webhook.secrets[1]"]);
 
     let empty = CreateEndpointRequest { endpoint: None };

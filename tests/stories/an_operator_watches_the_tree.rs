@@ -40,7 +40,7 @@ async fn each_change_is_seen_until_the_house_closes() {
     let mut stream = watches(&operator).await.expect("a stream");
     let first = next(&mut stream).await.expect("a picture at once");
     assert_eq!(find(&first, NOTIFIER).expect("the notifier").status(), NodeStatus::Running);
-    assert_eq!((first.path.as_str(), first.children.len()), ("root", 2));
+    assert_eq!((first.path.as_str(), first.children.len()), ("root", 3));
 
     operator.stops(NOTIFIER).await.expect("a stopped actor");
     sees(&mut stream, NOTIFIER, NodeStatus::Stopped).await;

@@ -26,7 +26,7 @@ const SERVICES: [&str; 5] = [
     "bursar.boleto.v1.BoletoService",
     "bursar.boleto.v1.BankAccountService",
     "bursar.control.v1.ControlService",
-    "bursar.notification.v1.EndpointService",
+    "bursar.notification.v1.NotificationService",
 ];
 
 async fn health(channel: &Channel, service: &str) -> ServingStatus {

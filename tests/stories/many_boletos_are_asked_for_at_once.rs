@@ -5,15 +5,17 @@ use std::collections::BTreeSet;
 
 use bursar::proto::boleto::v1::batch_create_result::Result as ItemResult;
 use bursar::proto::boleto::v1::{
-    BankAccountResolution, BatchCreateBoletosRequest, BatchError, BoletoStatus, CreateBoletoRequest,
-    CreateBoletoResponse, ListBoletosRequest,
+    Address, BankAccount, BankAccountResolution, BatchCreateBoletosRequest, BatchError, BoletoStatus,
+    Charges, CreateBoletoRequest, CreateBoletoResponse, Discount, Fine, Guarantor, Interest, LatePayment,
+    ListBoletosRequest, Payer, discount, fine, interest,
 };
 use bursar::proto::control::v1::{PauseQueueRequest, ResumeQueueRequest};
 use bursar::sandbox::Behaviour;
+use prost::Message as _;
 use tonic::{Code, Status};
 
 use crate::support::database::Kind;
-use crate::support::house::{House, Opened, Refusal as _, a_boleto, eventually};
+use crate::support::house::{House, Opened, Refusal as _, a_boleto, an_account, eventually};
 
 async fn asks(house: &Opened, requests: Vec<CreateBoletoRequest>) -> Result<Vec<ItemResult>, Status> {
     let request = BatchCreateBoletosRequest { requests };
@@ -138,6 +140,88 @@ async fn a_batch_has_a_size() {
         let status = asks(&house, requests).await.expect_err("a wrong size");
         assert_eq!((status.code(), status.fields()), (Code::InvalidArgument, vec!["requests".to_owned()]));
     }
+    house.close().await;
+}
+
+/// Every text at its limit, each letter of four bytes.
+fn the_longest_request(queue_url: &str) -> CreateBoletoRequest {
+    let long = |letters: usize| "\u{10400}".repeat(letters);
+    let address = || Address {
+        street: long(60),
+        number: long(10),
+        complement: long(40),
+        district: long(40),
+        city: long(40),
+        state: "SP".to_owned(),
+        postal_code: "01001000".to_owned(),
+    };
+    let percentage = "99.99999".to_owned();
+    let until = |days: u64| (chrono::Utc::now().date_naive() + chrono::Days::new(days)).to_string();
+    let discount =
+        |days: u64| Discount { until: until(days), value: Some(discount::Value::AmountPerDayEarlyCents(1)) };
+    CreateBoletoRequest {
+        request_id: "r".repeat(128),
+        bank_account_external_id: long(255),
+        amount_cents: 9_999_999_999,
+        due_date: until(5_000),
+        payer: Some(Payer {
+            name: long(60),
+            tax_id: "11.222.333/0001-81".to_owned(),
+            address: Some(address()),
+        }),
+        reference_id: long(255),
+        token: long(255),
+        instructions: long(165),
+        queue_url: queue_url.to_owned(),
+        charges: Some(Charges {
+            fine: Some(Fine { value: Some(fine::Value::Percentage(percentage.clone())), after_days: 365 }),
+            interest: Some(Interest {
+                value: Some(interest::Value::PercentagePerMonth(percentage)),
+                after_days: 365,
+            }),
+            discounts: (1..=3).map(|days| discount(days * 1_000)).collect(),
+            abatement_cents: 1,
+        }),
+        guarantor: Some(Guarantor {
+            name: long(60),
+            tax_id: "529.982.247-25".to_owned(),
+            address: Some(address()),
+        }),
+        late_payment: Some(LatePayment { accepted_days: 365 }),
+        hold_registration: true,
+        ..CreateBoletoRequest::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_of_the_longest_fit_and_more_than_fits_is_refused() {
+    let house = House::new().without_account().with("banks.development.enabled", "true").open().await;
+    let external_id = "\u{10400}".repeat(255);
+    let account = BankAccount { external_id, provider: "development".to_owned(), ..an_account() };
+    house.operator().opens_without_credentials(account).await.expect("an account");
+    // The longest name that a queue may have.
+    let base = house.world().addresses().queue_url.clone();
+    let queue_url = format!("{}/{}", base.rsplit_once('/').expect("a name").0, "q".repeat(80));
+    let longest = the_longest_request(&queue_url);
+    let named =
+        |number: usize| CreateBoletoRequest { request_id: format!("{number:0>128}"), ..longest.clone() };
+    let requests: Vec<CreateBoletoRequest> = (0..1_000).map(named).collect();
+    let request = BatchCreateBoletosRequest { requests: requests.clone() };
+    assert!(request.encoded_len() > 6_000_000, "{} bytes", request.encoded_len());
+    let mut boletos = house.shop().boletos.max_decoding_message_size(64 * 1024 * 1024);
+    let answer = boletos.batch_create_boletos(request).await.expect("a thousand results").into_inner();
+    assert_eq!(answer.results.len(), 1_000);
+    for result in answer.results {
+        made(&result.result.expect("a result"));
+    }
+
+    let mut beyond = requests;
+    beyond.extend_from_within(..400);
+    let status = asks(&house, beyond).await.expect_err("longer than the limit");
+    assert_eq!((status.code(), status.reason().as_str()), (Code::OutOfRange, "PROTOCOL"));
+    let alone = CreateBoletoRequest { instructions: "x".repeat(2 * 1024 * 1024), ..longest.clone() };
+    let status = house.shop().boletos.create_boleto(alone).await.expect_err("no batch");
+    assert_eq!((status.code(), status.reason().as_str()), (Code::OutOfRange, "PROTOCOL"));
     house.close().await;
 }
 

@@ -3,20 +3,16 @@
 
 use bursar::proto::boleto::v1::bank_account::Issuer;
 use bursar::proto::boleto::v1::{
-    BancoDoBrasilIssuer, BankAccount, Boleto, BoletoStatus, Difference, GetBankAccountRequest,
-    ListDifferencesRequest, ListReconciliationsRequest, ReconcileBankAccountRequest,
-    ReconcileBankAccountResponse, Reconciliation, ResyncBankAccountRequest, SettleDifferenceRequest,
+    BancoDoBrasilIssuer, BankAccount, BoletoStatus, GetBankAccountRequest, ResyncBankAccountRequest,
     get_bank_account_request, resync_bank_account_request::Ahead,
 };
-use bursar::sandbox::Payment;
-use chrono::{NaiveDate, Utc};
-use chrono_tz::America::Sao_Paulo;
-use tonic::{Code, Status};
+use tonic::Code;
 
 use crate::support::database::{Kind, TestDatabase};
-use crate::support::house::{House, Opened, Operator, Refusal as _, a_boleto, an_account, eventually};
+use crate::support::house::reconciliation::{differences, pays, reconciles, run, settles, stands, today};
+use crate::support::house::{House, Opened, Refusal as _, a_boleto, an_account, eventually};
 
-/// An account whose bank can be asked: it lists by agency and account.
+/// An account whose bank lists what was paid, by agency and account.
 fn a_listed_account() -> BankAccount {
     let issuer = BancoDoBrasilIssuer {
         convenio: "3128557".to_owned(),
@@ -40,46 +36,6 @@ async fn asking(every: &str) -> (Opened, BankAccount) {
     (house, account)
 }
 
-async fn reconciles(
-    operator: &Operator,
-    account: &BankAccount,
-) -> Result<ReconcileBankAccountResponse, Status> {
-    let request = ReconcileBankAccountRequest { id: account.id.clone() };
-    Ok(operator.accounts.clone().reconcile_bank_account(request).await?.into_inner())
-}
-
-/// A whole run.
-async fn run(operator: &Operator, account: &BankAccount) -> Reconciliation {
-    let answer = reconciles(operator, account).await.expect("a run");
-    assert!(!answer.pending, "{answer:?}");
-    answer.reconciliation.expect("what it came to")
-}
-
-async fn stands(operator: &Operator) -> Reconciliation {
-    let request = ListReconciliationsRequest::default();
-    let answer = operator.accounts.clone().list_reconciliations(request).await.expect("a list").into_inner();
-    answer.reconciliations.into_iter().next().expect("the account")
-}
-
-async fn differences(operator: &Operator, settled_too: bool) -> Vec<Difference> {
-    let request = ListDifferencesRequest { settled_too, ..ListDifferencesRequest::default() };
-    operator.accounts.clone().list_differences(request).await.expect("a list").into_inner().differences
-}
-
-async fn settles(operator: &Operator, id: &str, reason: &str) -> Result<Difference, Status> {
-    let request = SettleDifferenceRequest { id: id.to_owned(), reason: reason.to_owned() };
-    let answer = operator.accounts.clone().settle_difference(request).await?.into_inner();
-    Ok(answer.difference.expect("the difference"))
-}
-
-async fn pays(house: &Opened, boleto: &Boleto, cents: u64) {
-    house.world().pay(&Payment::of(&boleto.barcode, cents, today())).await.expect("the bank takes it");
-}
-
-fn today() -> NaiveDate {
-    Utc::now().with_timezone(&Sao_Paulo).date_naive()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_owner_hears_once_of_what_was_paid() {
     let (house, account) = asking("1h").await;
@@ -101,6 +57,7 @@ async fn the_owner_hears_once_of_what_was_paid() {
     assert_eq!(shop.gets(&paid.id).await.version, seen.version);
     let known = stands(&operator).await;
     assert!(known.supported && known.next_run_time.is_some() && known.last_error.is_empty());
+    assert_eq!(known.reconciled_by, "listing");
     assert!(known.runs >= 3, "{known:?}");
     house.close().await;
 }
@@ -188,11 +145,19 @@ async fn after_a_restore_no_number_is_used_again_and_what_was_lost_is_listed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bank_that_cannot_be_asked_is_said() {
-    let house = House::new().with("reconciliation.enabled", "true").open().await;
+    let house = House::new()
+        .without_account()
+        .with("reconciliation.enabled", "true")
+        .with("banks.development.enabled", "true")
+        .open()
+        .await;
     let operator = house.operator();
+    let provider = "development".to_owned();
+    let account = operator.opens_without_credentials(BankAccount { provider, ..an_account() }).await;
+    let account = account.expect("an account");
     let known = stands(&operator).await;
     assert!(!known.supported && known.next_run_time.is_none());
-    let account = BankAccount { id: known.bank_account_id, ..BankAccount::default() };
+    assert_eq!(known.reconciled_by, "none");
     let refused = reconciles(&operator, &account).await.unwrap_err();
     assert_eq!(
         (refused.code(), refused.reason().as_str()),

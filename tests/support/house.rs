@@ -8,6 +8,8 @@ mod bank;
 mod operator;
 mod orders;
 mod owner;
+mod payer;
+pub mod reconciliation;
 mod refusal;
 mod shop;
 mod surroundings;
@@ -27,7 +29,8 @@ use tonic::transport::Channel;
 pub use self::bank::Bank;
 pub use self::operator::{Operator, an_account};
 pub use self::orders::a_resolution;
-pub use self::owner::Owner;
+pub use self::owner::{Owner, Told};
+pub use self::payer::{BASE_URL, Page, Payer, path_of};
 pub use self::refusal::Refusal;
 pub use self::shop::{Shop, a_boleto};
 pub use self::surroundings::Surroundings;
@@ -105,6 +108,16 @@ impl Opened {
     /// Those who are told.
     pub fn owner(&self) -> Owner<'_> {
         Owner(self.world())
+    }
+
+    /// Somebody with a browser, in a house that serves documents behind links.
+    pub fn payer(&self) -> Payer {
+        Payer::at(self.house.document_links.expect("a house that serves documents"))
+    }
+
+    /// The database that it stands on.
+    pub fn database_url(&self) -> &str {
+        &self.surroundings.database.url
     }
 
     /// How the outside misbehaves.

@@ -78,10 +78,13 @@ impl Outside {
         let data_dir = self.folder.path().display().to_string();
         let key = self.folder.secret("sqs-key", "testing");
         let folders = serde_json::json!([self.folder.path()]).to_string();
+        // Thirty-two bytes, as anybody could make them up.
+        let sealing_key = self.folder.secret("sealing-key", "dGhlIGtleSB1bmRlciB3aGljaCBhIHRlc3Qgc2VhbHM=");
         let mut settings: Vec<(String, String)> = [
             ("data_dir", data_dir.as_str()),
             ("api.listen", "127.0.0.1:0"),
             ("secrets.folders", &folders),
+            ("secrets.key", &sealing_key),
             ("banks.banco_do_brasil.api_url", &addresses.bank_url),
             ("banks.banco_do_brasil.token_url", &addresses.token_url),
             ("banks.banco_do_brasil.settle_after", "10ms"),
@@ -91,6 +94,7 @@ impl Outside {
             ("registration.inline_deadline", "5s"),
             ("reconciliation.enabled", "false"),
             ("notification.retry_base", "10ms"),
+            ("channels.webhook.retry_waits", "[]"),
             ("work.poll_interval", "20ms"),
             ("channels.sqs.endpoint", &addresses.sqs_url),
             ("channels.sqs.region", "us-east-1"),

@@ -67,7 +67,7 @@ pub(super) fn ended_at_the_bank(
                 payment(boleto, title, now).map_or(Effect::None, |found| Effect::Paid(Box::new(found)));
             Some(ended(OrderState::Refused, response, effect))
         }
-        (TitleState::Open | TitleState::Other, _) => None,
+        (TitleState::Open | TitleState::PartlyPaid | TitleState::Other, _) => None,
     }
 }
 
@@ -83,7 +83,7 @@ fn payment(boleto: &Boleto, title: &Title, now: DateTime<Utc>) -> Option<Payment
         paid_on,
         is_partial: false,
         source: PaymentSource::Bank,
-        external_id: Happened::Paid { total: paid, on: paid_on }.payment_name(),
+        external_id: Happened::Paid { total: paid, on: paid_on }.payment()?.0,
         response_code: Some(title.response.code.clone()),
         created_at: now,
     })

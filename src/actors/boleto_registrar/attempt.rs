@@ -119,7 +119,8 @@ impl Attempt {
                 Err(error) => return self.store_trouble(claim, &error),
             }
         }
-        Found::Change(self.register(claim, &account, boleto).await)
+        let sent_before = claim.sent_at.is_some() && !is_fresh;
+        Found::Change(self.register(claim, &account, boleto, sent_before).await)
     }
 
     async fn read(&self, claim: &Claim) -> Result<Option<Boleto>, StoreError> {
@@ -160,6 +161,7 @@ impl Attempt {
                     state: WorkState::Scheduled,
                     error,
                     attempt_counts: false,
+                    nothing_was_sent: false,
                     bank_reference: None,
                 })
             }
@@ -187,6 +189,7 @@ impl Attempt {
             state: WorkState::Scheduled,
             error: "taken by the bank, not decided yet".to_owned(),
             attempt_counts: false,
+            nothing_was_sent: false,
             bank_reference,
         }
     }
@@ -215,7 +218,14 @@ impl Attempt {
         }
     }
 
-    async fn register(&self, claim: &Claim, account: &BankAccount, boleto: &Boleto) -> Change {
+    /// `sent_before`: bytes may have left for it before this attempt, by us or by the service that it was imported from.
+    async fn register(
+        &self,
+        claim: &Claim,
+        account: &BankAccount,
+        boleto: &Boleto,
+        sent_before: bool,
+    ) -> Change {
         let attempt_key = format!("{}:{}", claim.id, claim.fence);
         let request = RegisterRequest {
             account,
@@ -232,9 +242,18 @@ impl Attempt {
             Ok(RegisterAnswer::Registered(registration)) => registered(registration, account, boleto),
             Ok(RegisterAnswer::Accepted { bank_reference }) => self.not_decided_yet(Some(bank_reference)),
             Err(BankError::AlreadyOnFile { response }) => {
-                self.already_on_file(claim, account, boleto, response).await
+                self.already_on_file(claim, account, boleto, response, sent_before).await
             }
-            Err(error) => self.trouble(claim, error),
+            Err(error) => {
+                // What the bank kept nothing of leaves no doubt behind, unless an attempt before has left one.
+                let kept_nothing =
+                    matches!(error, BankError::Unavailable { .. } | BankError::Misconfigured { .. });
+                let mut change = self.trouble(claim, error);
+                if let Change::Open { nothing_was_sent, .. } = &mut change {
+                    *nothing_was_sent = kept_nothing && !sent_before;
+                }
+                change
+            }
         }
     }
 
@@ -246,6 +265,7 @@ impl Attempt {
         account: &BankAccount,
         boleto: &Boleto,
         response: BankResponse,
+        sent_before: bool,
     ) -> Change {
         match self.look_up(claim, account, boleto).await {
             Ok(LookUp::OnFile(title)) => on_file(*title, boleto),
@@ -255,10 +275,7 @@ impl Attempt {
                 let error = format!("on file by {} and not found", response.code);
                 self.later(claim, None, true, error)
             }
-            // Bytes of ours left before this attempt's.
-            Err(BankError::Unsupported { .. })
-                if claim.sent_at.is_some() && claim.attempt > 1 && boleto.codes.barcode.is_some() =>
-            {
+            Err(BankError::Unsupported { .. }) if sent_before && boleto.codes.barcode.is_some() => {
                 decided(Status::Registered, response)
             }
             Err(BankError::Unsupported { .. }) => decided(Status::NeedsReview, response),
@@ -295,7 +312,8 @@ impl Attempt {
             return Change::GivenUp { error };
         }
         let run_at = next_attempt(&self.means.claimer, claim, wait);
-        Change::Open { run_at, state: WorkState::Retryable, error, attempt_counts, bank_reference: None }
+        let (state, nothing_was_sent) = (WorkState::Retryable, false);
+        Change::Open { run_at, state, error, attempt_counts, nothing_was_sent, bank_reference: None }
     }
 
     /// The store is away before anything was asked: the guard gives the row back when it can. What the store cannot read

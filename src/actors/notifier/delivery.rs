@@ -7,12 +7,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
-use serde::Serialize;
+use chrono::{DateTime, Utc};
 use tokio::task::JoinSet;
 use tracing::{Instrument as _, debug, info_span, warn};
 
-use super::Means;
+use super::{Means, health, message};
 use crate::actors::hands::Claims;
 use crate::connectors::channels::{Channel as _, ChannelError, Destination, Notice, Receipt};
 use crate::domain::ids::{EndpointId, EventId};
@@ -29,19 +28,6 @@ struct Owed {
     guard: ClaimGuard,
     _place: Place,
     due: DueDelivery,
-}
-
-/// The message that an owner gets.
-#[derive(Serialize)]
-struct Message<'a> {
-    boleto_id: String,
-    status: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reference_id: Option<&'a str>,
-    event_id: String,
-    event_type: &'a str,
-    version: i64,
-    occurred_at: String,
 }
 
 /// Delivers a batch: one query for what is due, then every endpoint on its own.
@@ -95,6 +81,7 @@ async fn deliver_to_one(means: Arc<Means>, owed: Vec<Owed>) {
     let Some(first) = owed.first() else { return };
     let runner_id = first.guard.claim().runner_id;
     let timeout = means.config.attempt_timeout;
+    let started_at = Utc::now();
     let results = tokio::select! {
         biased;
         () = means.claimer.lease.lost(runner_id) => {
@@ -109,16 +96,10 @@ async fn deliver_to_one(means: Arc<Means>, owed: Vec<Owed>) {
         owed.iter().map(|owed| owed.due.events.iter().map(|_| Err(unknown())).collect()).collect()
     });
     hear(&means, &first.guard.claim().queue, &results);
-    let disabled = results.iter().flatten().any(|result| matches!(result, Err(ChannelError::Disabled)));
-    if disabled {
-        let reason = "the destination said that it is gone";
-        if let Err(error) = means.claimer.store.disable_endpoint(first.due.endpoint_id, reason).await {
-            warn!(%error, "endpoint not disabled");
-        }
-    }
+    health::note(&means, &first.due, &results).await;
     let mut settling = JoinSet::new();
     for (owed, results) in owed.into_iter().zip(results) {
-        let settlement = settlement(&means, &owed, &results);
+        let settlement = settlement(&means, &owed, &results, started_at);
         settling.spawn(settle(means.clone(), owed, settlement).in_current_span());
     }
     settling.join_all().await;
@@ -145,22 +126,20 @@ async fn send(means: &Means, owed: &[Owed]) -> Vec<Vec<Result<Receipt, ChannelEr
     if owed.iter().any(|owed| owed.due.disabled) {
         return each(&ChannelError::Refused { reason: "endpoint disabled".to_owned() });
     }
-    let destination: Destination = match serde_json::from_str(&owed[0].due.destination) {
+    let destination: Destination = match Destination::read(owed[0].due.endpoint_id, &owed[0].due.destination) {
         Ok(destination) => destination,
         Err(error) => return each(&ChannelError::Misconfigured { reason: error.to_string() }),
     };
-    let bodies: Vec<(usize, &DueEvent, String, String)> = owed
-        .iter()
-        .enumerate()
-        .flat_map(|(index, owed)| {
-            owed.due.events.iter().map(move |event| {
-                let subject = owed.due.subject_id.to_string();
-                // Who knew it before goes on knowing it by that name.
-                let known_as = owed.due.legacy_id.as_deref().unwrap_or(&subject);
-                (index, event, body(known_as, event), subject)
-            })
-        })
-        .collect();
+    let mut bodies: Vec<(usize, &DueEvent, String, String)> = Vec::new();
+    for (index, owed) in owed.iter().enumerate() {
+        for event in &owed.due.events {
+            let Some(body) = message::body(&owed.due, event) else {
+                let reason = format!("what is kept of event {} is no JSON", event.id);
+                return each(&ChannelError::Misconfigured { reason });
+            };
+            bodies.push((index, event, body, owed.due.subject_id.to_string()));
+        }
+    }
     let notices: Vec<Notice<'_>> = bodies
         .iter()
         .map(|(index, event, body, subject)| {
@@ -190,41 +169,42 @@ async fn send(means: &Means, owed: &[Owed]) -> Vec<Vec<Result<Receipt, ChannelEr
     results
 }
 
-fn body(boleto_id: &str, event: &DueEvent) -> String {
-    let message = Message {
-        boleto_id: boleto_id.to_owned(),
-        status: &event.status,
-        reference_id: event.reference_id.as_deref(),
-        event_id: event.id.to_string(),
-        event_type: &event.event_type,
-        version: event.version,
-        occurred_at: event.occurred_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
-    };
-    serde_json::to_string(&message).expect("text and numbers are always JSON")
-}
-
 /// What the results of one delivery's events mean for its row: sent up to the first that was not taken.
-fn settlement(means: &Means, owed: &Owed, results: &[Result<Receipt, ChannelError>]) -> DeliverySettlement {
+fn settlement(
+    means: &Means,
+    owed: &Owed,
+    results: &[Result<Receipt, ChannelError>],
+    started_at: DateTime<Utc>,
+) -> DeliverySettlement {
     let claim = owed.guard.claim();
     let taken = results.iter().take_while(|result| result.is_ok()).count();
     let mut sent_version = taken.checked_sub(1).map_or(0, |last| owed.due.events[last].version);
     let (change, answer) = match results.get(taken) {
         None => {
             // What the endpoint does not want counts as told, too.
-            sent_version = owed.due.wanted_version;
+            if owed.due.resend.is_none() {
+                sent_version = owed.due.wanted_version;
+            }
             (DeliveryChange::Delivered, accepted(results.last()))
         }
         Some(Err(error)) => (after_error(means, claim, error), error.to_string()),
         Some(Ok(_)) => unreachable!("counted as taken above"),
     };
+    let now = Utc::now();
+    let resend = owed.due.resend;
+    // What was held back behind a failure was not tried.
+    let tried = owed.due.events.iter().zip(results.iter().take(taken + 1));
+    let attempts = tried.map(|(event, result)| message::attempt(event, result, resend.is_some(), started_at, now)).collect();
     DeliverySettlement {
         claim: claim.clone(),
         endpoint_id: owed.due.endpoint_id,
         sent_version,
         wanted_version: owed.due.wanted_version,
         answer,
+        resend,
+        attempts,
         change,
-        now: Utc::now(),
+        now,
     }
 }
 
@@ -237,8 +217,7 @@ fn accepted(last: Option<&Result<Receipt, ChannelError>>) -> String {
 }
 
 fn after_error(means: &Means, claim: &Claim, error: &ChannelError) -> DeliveryChange {
-    let policy = means.claimer.returns.policy();
-    let backoff = policy.wait_after(claim.attempt, rand::random());
+    let Some(backoff) = wait_after(means, claim) else { return DeliveryChange::GivenUp };
     let wait = match error {
         ChannelError::Refused { .. } | ChannelError::Disabled => return DeliveryChange::GivenUp,
         ChannelError::Unavailable { retry_after, .. } => {
@@ -247,14 +226,25 @@ fn after_error(means: &Means, claim: &Claim, error: &ChannelError) -> DeliveryCh
         ChannelError::OutcomeUnknown { .. } => backoff,
         ChannelError::Misconfigured { .. } => means.config.retry_cap,
     };
-    if !claim.has_attempts_left() {
-        return DeliveryChange::GivenUp;
-    }
     DeliveryChange::Later {
         run_at: means.claimer.store.now() + wait,
         state: WorkState::Retryable,
         attempt_counts: true,
     }
+}
+
+/// How long to wait after this attempt; nothing after the last one.
+fn wait_after(means: &Means, claim: &Claim) -> Option<Duration> {
+    if !claim.has_attempts_left() {
+        return None;
+    }
+    let waits = means.channel.waits();
+    if waits.is_empty() {
+        return Some(means.claimer.returns.policy().wait_after(claim.attempt, rand::random()));
+    }
+    let place = usize::try_from(claim.attempt.saturating_sub(1)).unwrap_or_default();
+    // Up to a tenth more, so that owners who failed together do not come back together.
+    waits.get(place).map(|wait| wait.mul_f64(1.0 + rand::random::<f64>() / 10.0))
 }
 
 /// Writes the outcome down, however long the store is away, for as long as the lease holds.

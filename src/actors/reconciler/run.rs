@@ -1,4 +1,5 @@
-//! One run: asks a bank for the movements of one account, page by page, and writes each page down before it asks on.
+//! One run: asks a bank for the movements of one account, page by page, and writes each page down before it asks on. What it
+//! does at a bank that lists nothing stands in `look_ups`.
 //!
 //! **Owns** its claim, in a guard. **Fails** never: whatever the bank does becomes a [`RunChange`]; a panic or a cut leaves
 //! the row to the guard, and the next attempt begins anew and repeats itself harmlessly.
@@ -15,16 +16,16 @@ use uuid::Uuid;
 use super::Means;
 use crate::actors::bank_attempt::{self, to_microseconds};
 use crate::connectors::banks::{
-    Bank as _, BankError, Movement, MovementKind, MovementPage, MovementsRequest,
+    Bank as _, BankError, Movement, MovementKind, MovementPage, MovementsRequest, ReconciledBy,
 };
 use crate::domain::bank_account::BankAccount;
 use crate::domain::ids::EventId;
 use crate::domain::reconciliation::{Fact, Happened};
 use crate::domain::work::Claim;
 use crate::messages::bank_accounts::AccountKey;
-use crate::messages::reconciler::reconciliation_work;
+use crate::messages::reconciler::{Position, reconciliation_work};
 use crate::store::reconciliation::{Counts, RunChange, RunEnd, RunEnded};
-use crate::store::reconciliation_apply::{Slice, Told};
+use crate::store::reconciliation_apply::{Asked, Slice, Told};
 use crate::store::{StoreError, StoreKind};
 use crate::work::ClaimGuard;
 use crate::work::breaker::Verdict;
@@ -41,9 +42,11 @@ pub(super) struct Run {
 }
 
 /// Why a run ended before the bank had told everything.
-enum Cut {
+pub(super) enum Cut {
     Bank(BankError),
     Store(StoreError),
+    /// The account had no place for a question in time.
+    NoPlace,
     /// The bank's listing does not end.
     Endless,
     LostLease,
@@ -83,6 +86,11 @@ impl Run {
             Err(Cut::Endless) => {
                 Some(self.later(claim, None, "the bank gives the same page again and again".to_owned()))
             }
+            Err(Cut::NoPlace) => {
+                let error =
+                    "the account has no place for a question: its calls are bounded, or its bank is away";
+                Some(self.later(claim, None, error.to_owned()))
+            }
             Err(Cut::Store(error)) => {
                 warn!(work_id = %claim.id, %error, "run cut off");
                 Some(self.later(claim, None, "the store was away".to_owned()))
@@ -102,21 +110,27 @@ impl Run {
     }
 
     async fn ask_everything(&self, claim: &Claim) -> Result<RunChange, Cut> {
-        let store = &self.means.claimer.store;
         let id = crate::domain::ids::BankAccountId(claim.subject_id);
         let account = self.means.accounts.find(&claim.tenant_id, &AccountKey::Id(id)).await?;
-        let Some(account) = account.filter(|account| self.means.bank.capabilities(account).payments) else {
-            return Ok(RunChange::Moot);
-        };
-        let known = store.reconciliation(&claim.tenant_id, id).await?;
+        let Some(account) = account else { return Ok(RunChange::Moot) };
+        match self.means.bank.capabilities(&account).reconciled_by {
+            ReconciledBy::Listing => self.read_listing(claim, &account).await,
+            ReconciledBy::LookUp => self.look_up_open(claim, &account).await,
+            ReconciledBy::Nothing => Ok(RunChange::Moot),
+        }
+    }
+
+    async fn read_listing(&self, claim: &Claim, account: &BankAccount) -> Result<RunChange, Cut> {
+        let store = &self.means.claimer.store;
+        let known = store.reconciliation(&claim.tenant_id, account.id).await?;
         let until = store.now().with_timezone(&Sao_Paulo).date_naive();
         let since = self.first_day(known.and_then(|known| known.asked_until), until);
         let mut counts = Counts::default();
         let mut cursor: Option<String> = None;
         loop {
-            let request = MovementsRequest { account: &account, since, until, cursor: cursor.as_deref() };
+            let request = MovementsRequest { account, since, until, cursor: cursor.as_deref() };
             let MovementPage { movements, next } = self.ask(claim, &request).await?;
-            counts = counts.plus(self.write_down(claim, &account, movements).await?);
+            counts = counts.plus(self.write_down(claim, account, movements).await?);
             let Some(next) = next else { break };
             if cursor.as_ref() == Some(&next) {
                 return Err(Cut::Endless);
@@ -124,8 +138,8 @@ impl Run {
             cursor = Some(next);
         }
         let now = store.now();
-        let next = Box::new(reconciliation_work(&account, now + self.means.config.every, now));
-        Ok(RunChange::Done { asked_until: until, counts, next })
+        let next = Box::new(reconciliation_work(account, now + self.means.config.every, now));
+        Ok(RunChange::Done { asked_until: Some(until), counts, next })
     }
 
     /// From when on the bank is asked.
@@ -159,33 +173,46 @@ impl Run {
             StoreKind::Sqlite => SLICE_MAX_SQLITE,
         };
         let mut counts = Counts::default();
-        let mut told = movements.into_iter().map(told).peekable();
-        while told.peek().is_some() {
-            let slice = Slice {
-                claim: claim.clone(),
-                range_key: account.issuer.range_key(),
-                items: told.by_ref().take(slice_max).collect(),
-                delivery_attempts_max: self.means.delivery_attempts_max,
-                now: to_microseconds(Utc::now()),
-            };
-            let write = |_| {
-                let slice = &slice;
-                async move {
-                    crate::failpoint::reached("reconcile.apply.before");
-                    let applied = store.apply_movements(slice).await?;
-                    crate::failpoint::reached("reconcile.apply.after");
-                    Ok(applied)
-                }
-            };
-            let applied = bank_attempt::write_down(&self.means.claimer, claim, write).await?;
-            let came_to = applied.flatten().ok_or(Cut::LostLease)?;
-            if came_to.payments + came_to.cancellations > 0 {
-                self.means.hints.there_is_work("delivery/");
-                self.means.changes.send_modify(|count| *count += 1);
-            }
-            counts = counts.plus(came_to);
+        let mut facts = movements.into_iter().map(|movement| told(fact(movement), None)).peekable();
+        while facts.peek().is_some() {
+            let items = facts.by_ref().take(slice_max).collect();
+            counts = counts.plus(self.apply(claim, account, items, None).await?);
         }
         Ok(counts)
+    }
+
+    /// Writes a slice down, with how far look-ups have come by it.
+    pub(super) async fn apply(
+        &self,
+        claim: &Claim,
+        account: &BankAccount,
+        items: Vec<Told>,
+        position: Option<Position>,
+    ) -> Result<Counts, Cut> {
+        let slice = Slice {
+            claim: claim.clone(),
+            range_key: account.issuer.range_key(),
+            items,
+            position: position.map(Position::payload),
+            delivery_attempts_max: self.means.delivery_attempts_max,
+            now: to_microseconds(Utc::now()),
+        };
+        let write = |_| {
+            let (store, slice) = (&self.means.claimer.store, &slice);
+            async move {
+                crate::failpoint::reached("reconcile.apply.before");
+                let applied = store.apply_movements(slice).await?;
+                crate::failpoint::reached("reconcile.apply.after");
+                Ok(applied)
+            }
+        };
+        let applied = bank_attempt::write_down(&self.means.claimer, claim, write).await?;
+        let came_to = applied.flatten().ok_or(Cut::LostLease)?;
+        if came_to.payments + came_to.cancellations > 0 {
+            self.means.hints.there_is_work("delivery/");
+            self.means.changes.send_modify(|count| *count += 1);
+        }
+        Ok(came_to)
     }
 
     fn later(&self, claim: &Claim, wait: Option<Duration>, error: String) -> RunChange {
@@ -230,19 +257,25 @@ fn before(day: NaiveDate, span: Duration) -> NaiveDate {
     day.checked_sub_days(Days::new(span.as_secs() / 86_400)).unwrap_or(day)
 }
 
-fn told(movement: Movement) -> Told {
+fn fact(movement: Movement) -> Fact {
     let happened = match movement.kind {
         MovementKind::Paid { amount, on } => Happened::Paid { total: amount, on },
         MovementKind::PartlyPaid { amount, on } => Happened::PartlyPaid { total: amount, on },
-        MovementKind::Cancelled { on } => Happened::Cancelled { on },
+        MovementKind::Cancelled { on } => Happened::Cancelled { on: Some(on) },
     };
+    Fact {
+        nosso_numero: movement.nosso_numero,
+        bank_reference: movement.bank_reference,
+        happened,
+        response_code: movement.response.code,
+    }
+}
+
+/// A fact, with the ids of what may be made of it.
+pub(super) fn told(fact: Fact, asked: Option<Asked>) -> Told {
     Told {
-        fact: Fact {
-            nosso_numero: movement.nosso_numero,
-            bank_reference: movement.bank_reference,
-            happened,
-            response_code: movement.response.code,
-        },
+        fact,
+        asked,
         payment_id: Uuid::now_v7(),
         event_id: EventId(Uuid::now_v7()),
         difference_id: Uuid::now_v7(),

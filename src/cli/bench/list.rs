@@ -3,15 +3,13 @@
 //! **Owns** nothing beyond its run. **Fails** with the first call that fails. **Limits**: the list is written straight
 //! into the store before the service starts (`fill`); calls go one at a time.
 
-mod fill;
-
 use std::time::Duration;
 
 use anyhow::ensure;
 use tokio::time::Instant;
 use tonic::transport::Channel;
 
-use self::fill::fill;
+use super::fill::fill;
 use super::report::{Begun, Bound, Row, median};
 use super::site::{Service, Site, settings};
 use super::{Bench, Store};

@@ -199,8 +199,7 @@ pub(super) fn settings(site: &Site, world: Option<&Addresses>, deliver: bool) ->
         text.push_str(&format!(
             "[banks.banco_do_brasil]\napi_url = {}\ntoken_url = {}\n\
              [channels.sqs]\nendpoint = {}\nregion = \"us-east-1\"\n\
-             [channels.sqs.credentials]\naccess_key_id = \"env:{SQS_KEY_ID}\"\n\
-             secret_access_key = \"env:{SQS_KEY}\"\n\
+             {SQS_CREDENTIALS}\
              [channels.sqs.egress]\nschemes = [\"http\"]\nhosts = [\"127.0.0.1\"]\nports = []\n\
              allow_loopback = true\n",
             quoted(&world.bank_url),
@@ -211,8 +210,14 @@ pub(super) fn settings(site: &Site, world: Option<&Addresses>, deliver: bool) ->
     text
 }
 
-const SQS_KEY_ID: &str = "BURSAR_BENCH_SQS_KEY_ID";
 const SQS_KEY: &str = "BURSAR_BENCH_SQS_KEY";
+/// What the service signs its calls of queues with; no receiver of a bench looks at it.
+pub(super) const SQS_CREDENTIALS: &str = "[channels.sqs.credentials]\naccess_key_id = \"env:BURSAR_BENCH_SQS_KEY\"\n\
+     secret_access_key = \"env:BURSAR_BENCH_SQS_KEY\"\n";
+/// What the service signs webhooks with, as a reference into its environment.
+pub(super) const WEBHOOK_SECRET: &str = "env:BURSAR_BENCH_WEBHOOK_SECRET";
+/// Base64 of "known to everybody, for a benchmark".
+const WEBHOOK_SECRET_TEXT: &str = "whsec_a25vd24gdG8gZXZlcnlib2R5LCBmb3IgYSBiZW5jaG1hcms=";
 
 /// What the service signs in with at the world's bank, as references into its environment.
 pub(super) const BANK_CREDENTIALS: [(&str, &str); 3] = [
@@ -234,8 +239,8 @@ pub(super) fn this_program() -> anyhow::Result<Command> {
         .env("BURSAR_BENCH_CLIENT_ID", bank.client_id)
         .env("BURSAR_BENCH_CLIENT_SECRET", bank.client_secret)
         .env("BURSAR_BENCH_APP_KEY", bank.app_key)
-        .env(SQS_KEY_ID, "sandbox")
         .env(SQS_KEY, "sandbox")
+        .env(WEBHOOK_SECRET.trim_start_matches("env:"), WEBHOOK_SECRET_TEXT)
         .kill_on_drop(true);
     Ok(command)
 }

@@ -23,7 +23,7 @@ pub(in crate::cli) struct RenderArgs {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum FormatName {
+pub(super) enum FormatName {
     Pdf,
     Png,
     Svg,

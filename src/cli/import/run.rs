@@ -267,16 +267,10 @@ impl Import<'_> {
         if !self.args.dry_run {
             let text =
                 serde_json::to_string(destination).expect("a structure of text can be written as JSON");
-            let endpoint = StoredEndpoint {
-                id,
-                tenant_id: self.common.tenant.clone(),
-                channel: destination.kind().as_str().to_owned(),
-                destination: text,
-                target: queue_url.to_owned(),
-                event_types: vec![],
-                disabled: None,
-                created_at: self.common.now,
-            };
+            let channel = destination.kind().as_str();
+            let (tenant, now) = (self.common.tenant.clone(), self.common.now);
+            let endpoint =
+                StoredEndpoint { id, ..StoredEndpoint::new(tenant, channel, text, queue_url.to_owned(), now) };
             id = self.store.ensure_endpoint(&endpoint).await.map_err(|error| of_store(&error))?.id;
         }
         self.endpoints.insert(queue_url.to_owned(), id);

@@ -7,8 +7,8 @@ use super::{short, short_name_parser, time};
 use crate::cli::table::Column;
 use crate::proto::boleto::v1::{
     Address, BankAccountResolution, BankResponse, Boleto, BoletoChange, BoletoOrder, BoletoOrderKind,
-    BoletoOrderState, BoletoStatus, Charges, Discount, Fine, Guarantor, Interest, LatePayment, Payer,
-    Payment, QuoteBoletoResponse, ResolvedIssuer, discount, fine, interest,
+    BoletoOrderState, BoletoStatus, Charges, Discount, DocumentFormat, DocumentLink, Fine, Guarantor,
+    Interest, LatePayment, Payer, Payment, QuoteBoletoResponse, ResolvedIssuer, discount, fine, interest,
 };
 
 /// Every status that a boleto may have, by its short name.
@@ -80,6 +80,15 @@ pub const ORDER: [Column; 5] = [
     Column::plain("bank message", "/bank_response/message"),
 ];
 
+/// What is shown of a link to a document.
+pub const LINK: [Column; 5] = [
+    Column::plain("address", "/url"),
+    Column::plain("shows", "/link/format"),
+    Column::time("until", "/link/expire_time"),
+    Column::plain("boleto", "/link/boleto_id"),
+    Column::plain("link", "/link/id"),
+];
+
 /// What is shown of a quote.
 pub const QUOTE: [Column; 11] = [
     Column::plain("on", "/on"),
@@ -94,6 +103,21 @@ pub const QUOTE: [Column; 11] = [
     Column::reais("total", "/total_cents"),
     Column::plain("payable", "/payable"),
 ];
+
+/// The link to a document; one that is for all formats names none.
+pub fn link(link: &DocumentLink) -> Value {
+    let format = DocumentFormat::try_from(link.format).ok().map(|format| format.as_str_name());
+    json!({
+        "id": link.id,
+        "boleto_id": link.boleto_id,
+        "format": match link.format {
+            0 => "all".to_owned(),
+            number => short(number, "DOCUMENT_FORMAT_", format),
+        },
+        "create_time": time(link.create_time.as_ref()),
+        "expire_time": time(link.expire_time.as_ref()),
+    })
+}
 
 /// The boleto as a document.
 pub fn boleto(boleto: &Boleto) -> Value {

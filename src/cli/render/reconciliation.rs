@@ -9,7 +9,7 @@ use crate::proto::boleto::v1::{Difference, Reconciliation};
 /// What a list shows of each account.
 pub const ROW: [Column; 10] = [
     Column::plain("ACCOUNT", "/bank_account_id"),
-    Column::plain("SUPPORTED", "/supported"),
+    Column::plain("ASKED BY", "/reconciled_by"),
     Column::plain("ASKED UNTIL", "/asked_until"),
     Column::time("LAST RUN", "/last_run_time"),
     Column::plain("TOLD", "/movements"),
@@ -36,6 +36,7 @@ pub fn reconciliation(it: &Reconciliation) -> Value {
     json!({
         "bank_account_id": it.bank_account_id,
         "supported": it.supported,
+        "reconciled_by": it.reconciled_by,
         "asked_until": it.asked_until,
         "last_run_time": time(it.last_run_time.as_ref()),
         "last_error": it.last_error,

@@ -6,7 +6,7 @@ use prost::Message;
 use prost_types::FileDescriptorSet;
 use serde_json::Value;
 
-use super::{bank_account, boleto, endpoint, node, parsed, process, queue, reconciliation, work};
+use super::{bank_account, boleto, delivery, endpoint, node, parsed, process, queue, reconciliation, work};
 use crate::proto::DESCRIPTOR_SET;
 
 /// The names of a message's fields, as the protocol has them.
@@ -78,6 +78,12 @@ fn the_names_of_every_document_are_the_protocols() {
         (notification, "Endpoint", endpoint::endpoint(&Default::default())),
         (notification, "SqsDestination", endpoint::sqs(&Default::default())),
         (notification, "WebhookDestination", endpoint::webhook(&Default::default())),
+        (notification, "KeptSecret", endpoint::kept_secret(&Default::default())),
+        (notification, "MailDestination", endpoint::mail(&Default::default())),
+        (notification, "NatsDestination", endpoint::nats(&Default::default())),
+        (notification, "EventFilter", endpoint::filter(&Default::default())),
+        (notification, "Delivery", delivery::delivery(&Default::default())),
+        (notification, "DeliveryAttempt", delivery::attempt(&Default::default())),
         (control, "Node", node::node(&Default::default())),
         (control, "Exit", node::exit(&Default::default())),
         (control, "GetInfoResponse", node::info(&Default::default())),
@@ -103,6 +109,8 @@ fn enums_are_their_short_names() {
     assert_eq!(numbered, boleto::STATUSES);
     let numbered: Vec<String> = (1..=7).map(work::state).collect();
     assert_eq!(numbered, work::STATES);
+    let numbered: Vec<String> = (1..=4).map(delivery::state).collect();
+    assert_eq!(numbered, delivery::STATES);
     assert_eq!((node::kind(2), boleto::resolution(2)), ("supervisor".to_owned(), "external_id".to_owned()));
     assert_eq!((process::state(2), queue::breaker_state(3)), ("dead".to_owned(), "half_open".to_owned()));
 }
@@ -110,7 +118,7 @@ fn enums_are_their_short_names() {
 #[test]
 fn every_pointer_of_a_view_points_into_its_document() {
     // A view that points past its document would silently show nothing for ever.
-    let views: [(&[crate::cli::table::Column], Value); 15] = [
+    let views: [(&[crate::cli::table::Column], Value); 19] = [
         (&boleto::DETAIL, boleto::boleto(&Default::default())),
         (&boleto::ROW, boleto::boleto(&Default::default())),
         (&bank_account::DETAIL, bank_account::bank_account(&Default::default())),
@@ -118,6 +126,10 @@ fn every_pointer_of_a_view_points_into_its_document() {
         (&reconciliation::ROW, reconciliation::reconciliation(&Default::default())),
         (&reconciliation::DIFFERENCE, reconciliation::difference(&Default::default())),
         (&endpoint::DETAIL, endpoint::endpoint(&Default::default())),
+        (&delivery::DETAIL, delivery::delivery(&Default::default())),
+        (&delivery::ROW, delivery::delivery(&Default::default())),
+        (&delivery::ATTEMPT, delivery::attempt(&Default::default())),
+        (&delivery::ATTEMPT_DETAIL, delivery::attempt(&Default::default())),
         (&work::DETAIL, work::work(&Default::default())),
         (&work::ROW, work::work(&Default::default())),
         (&node::INFO, node::info(&Default::default())),

@@ -17,16 +17,21 @@ use tonic::transport::Channel;
 
 use super::super::sample;
 use super::banks;
+use super::mail::OWNER_ADDRESS;
 use super::outside::Secrets;
 use crate::proto::boleto::v1 as boleto;
 use crate::proto::boleto::v1::bank_account_service_client::BankAccountServiceClient;
 use crate::proto::boleto::v1::boleto_service_client::BoletoServiceClient;
 use crate::proto::notification::v1 as notification;
-use crate::proto::notification::v1::endpoint_service_client::EndpointServiceClient;
+use crate::proto::notification::v1::notification_service_client::NotificationServiceClient;
 use crate::sandbox::Addresses;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// The queue, the webhook, the mailbox, the stream.
+const DESTINATIONS: usize = 4;
+/// The subject below which the stream is told.
+const SUBJECT: &str = "owners.sandbox";
 /// Numbers begin below this.
 const FIRST_SEQUENCE_MAX: i64 = 90_000_000;
 
@@ -76,14 +81,25 @@ impl Demo {
             destination: Some(notification::endpoint::Destination::Webhook(
                 notification::WebhookDestination {
                     url: self.outside.webhook_url.clone(),
-                    secrets: vec![self.webhook_secret.clone()],
-                },
+                    secrets: vec![self.webhook_secret.clone()], ..Default::default() },
             )),
             event_types: vec!["*".to_owned()],
             ..notification::Endpoint::default()
         };
-        let request = notification::CreateEndpointRequest { endpoint: Some(endpoint) };
-        EndpointServiceClient::new(channel.clone()).create_endpoint(request).await?;
+        let mailbox = notification::MailDestination { address: OWNER_ADDRESS.to_owned(), ..Default::default() };
+        let mail = notification::Endpoint {
+            destination: Some(notification::endpoint::Destination::Mail(mailbox)),
+            ..endpoint.clone()
+        };
+        let subject = notification::NatsDestination { subject: SUBJECT.to_owned() };
+        let stream = notification::Endpoint {
+            destination: Some(notification::endpoint::Destination::Nats(subject)),
+            ..endpoint.clone()
+        };
+        for endpoint in [endpoint, mail, stream] {
+            let request = notification::CreateEndpointRequest { endpoint: Some(endpoint) };
+            NotificationServiceClient::new(channel.clone()).create_endpoint(request).await?;
+        }
         let mut accounts = BankAccountServiceClient::new(channel);
         for account in &self.others {
             open_account(&mut accounts, account).await?;
@@ -119,7 +135,7 @@ impl Demo {
         }
     }
 
-    /// Waits until the bank has it and both of its owner's destinations have been told.
+    /// Waits until the bank has it and every destination of its owner's has been told.
     async fn effects_of(&self, made: &boleto::Boleto) -> anyhow::Result<Vec<Effect>> {
         let deadline = Instant::now() + PATIENCE;
         let client = reqwest::Client::new();
@@ -132,7 +148,7 @@ impl Demo {
                 .filter(|effect| effect.key.contains(&made.nosso_numero) || effect.key.contains(&made.id))
                 .collect();
             let told = ours.iter().filter(|effect| effect.kind.starts_with("owner.")).count();
-            if told >= 2 {
+            if told >= DESTINATIONS {
                 return Ok(ours);
             }
             if Instant::now() >= deadline {
@@ -158,6 +174,9 @@ The house is open.
   more banks  {}
   queue       {}
   webhook     {}
+  mail        {}, for any address: {OWNER_ADDRESS} is told of everything
+  stream      {}, any subject: {SUBJECT} is told of everything
+  inbox       {}/inbox: all that owners received, by every channel
   ledger      {}
 
 Three commands to paste:
@@ -172,6 +191,9 @@ Magic amounts: 5000003 cents leaves the outcome unknown for a while, 5000004 is 
             self.other_banks(),
             outside.queue_url,
             outside.webhook_url,
+            outside.smtp_url,
+            outside.nats_url,
+            outside.control_url,
             ledger.display(),
             self.other_accounts(),
         )

@@ -17,7 +17,7 @@ use tokio::process::{Child, Command};
 
 use super::banks::Credential;
 use crate::connectors::secret::SecretRef;
-use crate::sandbox::{Addresses, BankOptions, Ports, SandboxError, WorldOptions, ledger, run_process};
+use crate::sandbox::{Addresses, BankOptions, MAIL_PASSWORD, MAIL_USERNAME, Ports, SandboxError, WorldOptions, ledger, run_process};
 
 const OPENING_PATIENCE: Duration = Duration::from_secs(10);
 const CLOSING_PATIENCE: Duration = Duration::from_secs(3);
@@ -49,6 +49,8 @@ pub(super) struct Secrets {
     pub sqs_key_id: SecretRef,
     pub sqs_key: SecretRef,
     pub webhook: SecretRef,
+    pub mail_username: SecretRef,
+    pub mail_password: SecretRef,
 }
 
 impl Secrets {
@@ -77,6 +79,8 @@ impl Secrets {
             sqs_key_id: keep("sqs-key-id", "sandbox")?,
             sqs_key: keep("sqs-key", "sandbox")?,
             webhook: keep(WEBHOOK_SECRET_FILE, &webhook)?,
+            mail_username: keep("mail-username", MAIL_USERNAME)?,
+            mail_password: keep("mail-password", MAIL_PASSWORD)?,
         })
     }
 }
@@ -191,6 +195,8 @@ fn ports_of_last_time(data_dir: &Path) -> Ports {
             itau: port(&banks.itau_api_url)?,
             sqs: port(&addresses.sqs_url)?,
             webhook: port(&addresses.webhook_url)?,
+            nats: port(&addresses.nats_url)?,
+            smtp: port(&addresses.smtp_url)?,
             control: port(&addresses.control_url)?,
         })
     };

@@ -1,5 +1,9 @@
 //! A service on a real socket whose answers are scripted, and the command line run against it.
 
+pub mod accounts;
+pub mod decisions;
+pub mod notifications;
+
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -18,10 +22,12 @@ use tonic_types::{ErrorDetails, StatusExt};
 use crate::cli::screen::Screen;
 use crate::cli::{Cli, Command, Exit, ask, conclude};
 use crate::proto::boleto::v1 as boleto;
+use crate::proto::boleto::v1::bank_account_service_server::BankAccountServiceServer;
 use crate::proto::boleto::v1::boleto_service_server::{BoletoService, BoletoServiceServer};
 use crate::proto::boleto::v1::*;
 use crate::proto::control::v1::control_service_server::{ControlService, ControlServiceServer};
 use crate::proto::control::v1::*;
+use crate::proto::notification::v1::notification_service_server::NotificationServiceServer;
 
 /// A service, and where it listens.
 pub struct House {
@@ -42,7 +48,9 @@ pub async fn house() -> House {
     let address = listener.local_addr().unwrap();
     let serving = Server::builder()
         .add_service(BoletoServiceServer::new(Scripted::default()))
+        .add_service(BankAccountServiceServer::new(Scripted::default()))
         .add_service(ControlServiceServer::new(Scripted::default()))
+        .add_service(NotificationServiceServer::new(Scripted::default()))
         .serve_with_incoming(TcpIncoming::from(listener));
     let server = tokio::spawn(async move { serving.await.unwrap() });
     House { address, server: Some(server) }
@@ -186,16 +194,16 @@ impl BoletoService for Scripted {
 
     async fn amend_boleto(
         &self,
-        _: Request<boleto::AmendBoletoRequest>,
+        request: Request<boleto::AmendBoletoRequest>,
     ) -> Answer<boleto::AmendBoletoResponse> {
-        unasked()
+        decisions::amended(request.into_inner())
     }
 
     async fn cancel_boleto(
         &self,
-        _: Request<boleto::CancelBoletoRequest>,
+        request: Request<boleto::CancelBoletoRequest>,
     ) -> Answer<boleto::CancelBoletoResponse> {
-        unasked()
+        decisions::cancelled(request.into_inner())
     }
 
     /// Gives back what was paid, named after the request.
@@ -231,6 +239,32 @@ impl BoletoService for Scripted {
         Ok(Response::new(boleto::RenderBoletoResponse { content, ..Default::default() }))
     }
 
+    /// An address for whatever is asked about.
+    async fn create_document_link(
+        &self,
+        request: Request<boleto::CreateDocumentLinkRequest>,
+    ) -> Answer<boleto::CreateDocumentLinkResponse> {
+        let request = request.into_inner();
+        let link = boleto::DocumentLink {
+            boleto_id: request.id,
+            format: request.format,
+            expire_time: request
+                .lifetime
+                .map(|span| prost_types::Timestamp { seconds: span.seconds, nanos: 0 }),
+            ..Default::default()
+        };
+        let url = "https://pay.example/d/secret".to_owned();
+        Ok(Response::new(boleto::CreateDocumentLinkResponse { link: Some(link), url }))
+    }
+
+    /// Two links each time.
+    async fn revoke_document_links(
+        &self,
+        _: Request<boleto::RevokeDocumentLinksRequest>,
+    ) -> Answer<boleto::RevokeDocumentLinksResponse> {
+        Ok(Response::new(boleto::RevokeDocumentLinksResponse { revoked: 2 }))
+    }
+
     /// Makes those that have an amount, each under its reference.
     async fn batch_create_boletos(
         &self,
@@ -255,16 +289,16 @@ impl BoletoService for Scripted {
 
     async fn resolve_boleto(
         &self,
-        _: Request<boleto::ResolveBoletoRequest>,
+        request: Request<boleto::ResolveBoletoRequest>,
     ) -> Answer<boleto::ResolveBoletoResponse> {
-        unasked()
+        decisions::resolved(request.into_inner())
     }
 
     async fn get_boleto_history(
         &self,
-        _: Request<boleto::GetBoletoHistoryRequest>,
+        request: Request<boleto::GetBoletoHistoryRequest>,
     ) -> Answer<boleto::GetBoletoHistoryResponse> {
-        unasked()
+        decisions::history(request.into_inner())
     }
 
     type ExportBoletosStream =

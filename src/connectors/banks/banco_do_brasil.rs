@@ -24,7 +24,8 @@ use crate::domain::violation::Violation;
 
 use super::{
     AmendRequest, Bank, BankError, CancelRequest, Capabilities, CodesFrom, LookUp, LookUpRequest,
-    MovementPage, MovementsRequest, Proposal, RegisterAnswer, RegisterRequest, credentials, unsupported,
+    MovementPage, MovementsRequest, Proposal, ReconciledBy, RegisterAnswer, RegisterRequest, credentials,
+    unsupported,
 };
 use client::Client;
 use config::BancoDoBrasilConfig;
@@ -61,8 +62,11 @@ impl Bank for BancoDoBrasil {
             codes: CodesFrom::Us,
             amend: &AMENDED,
             cancel: true,
-            // The bank lists by agency and account.
-            payments: Holder::of(&account.issuer).is_some(),
+            // The bank lists by agency and account; without them it is asked title by title.
+            reconciled_by: match Holder::of(&account.issuer) {
+                Some(_) => ReconciledBy::Listing,
+                None => ReconciledBy::LookUp,
+            },
         }
     }
 

@@ -24,7 +24,7 @@ use crate::domain::boleto::issuer::Issuer;
 use crate::domain::violation::Violation;
 
 use super::{
-    Bank, BankError, Capabilities, CodesFrom, LookUp, LookUpRequest, Proposal, RegisterAnswer,
+    Bank, BankError, Capabilities, CodesFrom, LookUp, LookUpRequest, Proposal, ReconciledBy, RegisterAnswer,
     RegisterRequest, bradesco, credentials, unsupported,
 };
 use client::Client;
@@ -80,7 +80,7 @@ impl Bank for BoletoApi {
             codes: CodesFrom::BankUnderOurNumber,
             amend: &[],
             cancel: false,
-            payments: false,
+            reconciled_by: ReconciledBy::Nothing,
         }
     }
 

@@ -10,7 +10,7 @@ pub(super) mod wire;
 
 use std::time::Duration;
 
-use super::{Capabilities, CodesFrom};
+use super::{Capabilities, CodesFrom, ReconciledBy};
 use crate::domain::bank_account::BankAccount;
 use crate::domain::boleto::issuer::Issuer;
 use crate::domain::boleto::terms::{LatePayment, Terms};
@@ -34,7 +34,7 @@ pub(super) fn capabilities() -> Capabilities {
         codes: CodesFrom::Us,
         amend: &[],
         cancel: false,
-        payments: false,
+        reconciled_by: ReconciledBy::Nothing,
     }
 }
 

@@ -61,6 +61,25 @@ pub(super) fn of_change(answer: &Answer, said: &Complaints, known: Known<'_>) ->
     }
 }
 
+/// What a success means that answers a change. No public source says what a bank says with it, but a page for people or
+/// half an answer is none of its words: what became of it is to be looked at.
+///
+/// # Errors
+/// `OutcomeUnknown` where it could be anybody's.
+pub(super) fn done(answer: &Answer) -> Result<BankResponse, BankError> {
+    let status = answer.status.as_u16();
+    let said_nothing = answer.body.trim_ascii().is_empty();
+    let is_said = if said_nothing {
+        matches!(status, 202 | 204)
+    } else {
+        serde_json::from_slice::<serde_json::Map<String, Value>>(&answer.body).is_ok()
+    };
+    if !is_said {
+        return Err(BankError::OutcomeUnknown { reason: format!("unreadable answer with status {status}") });
+    }
+    Ok(BankResponse { code: status.to_string(), message: String::new() })
+}
+
 /// What an answer to a look-up means that is neither a success nor 401. `None`: there is no such title.
 pub(super) fn of_question(answer: &Answer, said: &Complaints, known: Known<'_>) -> Option<BankError> {
     match answer.status.as_u16() {

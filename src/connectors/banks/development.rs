@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bank, BankError, Capabilities, CodesFrom, LookUp, LookUpRequest, Proposal, RegisterAnswer,
+    Bank, BankError, Capabilities, CodesFrom, LookUp, LookUpRequest, Proposal, ReconciledBy, RegisterAnswer,
     RegisterRequest, Registration, credentials, unsupported,
 };
 use crate::domain::bank_account::BankAccount;
@@ -55,7 +55,7 @@ impl Bank for Development {
             codes: CodesFrom::Us,
             amend: &[],
             cancel: false,
-            payments: false,
+            reconciled_by: ReconciledBy::Nothing,
         }
     }
 

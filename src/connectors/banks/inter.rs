@@ -24,8 +24,8 @@ use crate::domain::violation::Violation;
 
 use super::expressible::Expressible;
 use super::{
-    Bank, BankError, CancelRequest, Capabilities, CodesFrom, LookUp, LookUpRequest, Proposal, RegisterAnswer,
-    RegisterRequest, credentials, secured,
+    Bank, BankError, CancelRequest, Capabilities, CodesFrom, LookUp, LookUpRequest, Proposal, ReconciledBy,
+    RegisterAnswer, RegisterRequest, credentials, secured,
 };
 use client::Client;
 use config::InterConfig;
@@ -59,7 +59,7 @@ impl Bank for Inter {
             codes: CodesFrom::Bank,
             amend: &[],
             cancel: true,
-            payments: false,
+            reconciled_by: ReconciledBy::LookUp,
         }
     }
 

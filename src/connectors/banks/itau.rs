@@ -4,7 +4,8 @@
 //! **Fails** as [`BankError`] says.
 //! **Limits**: fines and interest in per cent; no discounts, no guarantor, no abatement with the registration and no
 //! terms of late payment, whose fields the public sources do not give in full. The Pix of this bank (bolecode) lives in
-//! another API and is not asked for. No payments are listed: they are seen by looking open boletos up.
+//! another API and is not asked for. No payments are listed: they are seen by looking open boletos up, once somebody has
+//! turned that on, for no manual says in which fields the sum and the day stand.
 
 mod agreement;
 mod client;
@@ -24,7 +25,7 @@ use crate::domain::violation::Violation;
 use super::expressible::Expressible;
 use super::{
     AmendRequest, Bank, BankError, CancelRequest, Capabilities, CodesFrom, LookUp, LookUpRequest, Proposal,
-    RegisterAnswer, RegisterRequest, credentials, secured,
+    ReconciledBy, RegisterAnswer, RegisterRequest, credentials, secured,
 };
 use client::Client;
 use config::ItauConfig;
@@ -58,7 +59,7 @@ impl Bank for Itau {
             codes: CodesFrom::Us,
             amend: AMENDS,
             cancel: true,
-            payments: false,
+            reconciled_by: ReconciledBy::look_up_if(self.client.config().reconcile_by_look_up),
         }
     }
 

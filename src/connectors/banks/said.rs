@@ -32,8 +32,35 @@ pub struct Capabilities {
     pub amend: &'static [AmendPart],
     /// The bank takes a boleto off file on request.
     pub cancel: bool,
-    /// The bank can be asked for what was paid.
-    pub payments: bool,
+    /// How what was paid at the bank becomes known.
+    pub reconciled_by: ReconciledBy,
+}
+
+/// How it becomes known what was paid at a bank, and what it took off file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReconciledBy {
+    /// The bank lists what happened within some days.
+    Listing,
+    /// The bank is asked about one open boleto after the other: its answer says whether it was paid, how much and when.
+    LookUp,
+    /// The bank cannot be asked.
+    Nothing,
+}
+
+impl ReconciledBy {
+    /// Its name in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Listing => "listing",
+            Self::LookUp => "look_up",
+            Self::Nothing => "none",
+        }
+    }
+
+    /// By look-ups, where somebody has turned them on.
+    pub(super) fn look_up_if(is_on: bool) -> Self {
+        if is_on { Self::LookUp } else { Self::Nothing }
+    }
 }
 
 /// Who makes the codes of a boleto.
@@ -193,7 +220,9 @@ pub enum TitleState {
     Settled,
     /// Taken off file (baixado).
     Cancelled,
-    /// On file in a way that is none of the above (notary, partly paid, a code that we do not know).
+    /// On file and paid in part.
+    PartlyPaid,
+    /// On file in a way that is none of the above (notary, a code that we do not know).
     Other,
 }
 

@@ -4,8 +4,9 @@
 //! **Fails** as [`BankError`] says; a title that was paid by Pix, which the bank shows as written off, counts as paid.
 //! **Limits**: the convênio is the beneficiary's code; fines and interest in per cent with two decimals; no discounts, no
 //! guarantor and no terms of late payment, whose fields the public sources do not give in full. The bank lists no
-//! payments here: they are seen by looking open boletos up. `nsuCode`, `nsuDate` and `covenantCode` are the same at
-//! every attempt, so that a second one makes no second title.
+//! payments here: they are seen by looking open boletos up, once somebody has turned that on, for no manual says in which
+//! fields the sum and the day stand. `nsuCode`, `nsuDate` and `covenantCode` are the same at every attempt, so that a
+//! second one makes no second title.
 
 mod agreement;
 mod client;
@@ -25,7 +26,7 @@ use crate::domain::violation::Violation;
 use super::expressible::Expressible;
 use super::{
     AmendRequest, Bank, BankError, CancelRequest, Capabilities, CodesFrom, LookUp, LookUpRequest, Proposal,
-    RegisterAnswer, RegisterRequest, credentials, secured,
+    ReconciledBy, RegisterAnswer, RegisterRequest, credentials, secured,
 };
 use client::Client;
 use config::SantanderConfig;
@@ -72,7 +73,7 @@ impl Bank for Santander {
             codes: CodesFrom::Us,
             amend: AMENDS,
             cancel: true,
-            payments: false,
+            reconciled_by: ReconciledBy::look_up_if(self.client.config().reconcile_by_look_up),
         }
     }
 

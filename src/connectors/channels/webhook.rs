@@ -3,34 +3,35 @@
 //! **Owns** nothing. **Fails** per notice: any answer but 2xx is a failure to be tried again, 410 ends the endpoint,
 //! a redirect is a failure and is not followed.
 //! **Limits**: `in_flight_max` subjects at a time per destination; the notices of one subject go one after another,
-//! and behind a failed one none is sent. Of an answer's body nothing is kept.
+//! and behind a failed one none is sent. Of an answer's body the first words are kept, without anybody's data.
 
 pub mod config;
+pub mod secret;
 mod signature;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::Utc;
 use futures_util::stream::{self, StreamExt};
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
+use tracing::warn;
 
+use crate::connectors::answer;
 use crate::connectors::egress::EgressPolicy;
 use crate::connectors::http::{
     Answer, BodyLimit, HttpClient, HttpClientError, HttpConfig, HttpError, Request,
 };
-use crate::connectors::secret::SecretRef;
 use crate::connectors::secret::policy::SecretPolicy;
 use crate::domain::ids::TenantId;
 use crate::domain::violation::Violation;
 
 use super::{Channel, ChannelError, Destination, Notice, Receipt};
 use config::WebhookConfig;
+use secret::{SECRETS_MAX, WebhookSecret};
 use signature::SigningKey;
-
-/// Two while one is being rotated, and some room.
-const SECRETS_MAX: usize = 4;
 
 /// The connector. Cheap to clone; clones share connections.
 #[derive(Debug, Clone)]
@@ -62,12 +63,22 @@ impl Webhook {
             return Err(misconfigured("the destination is not a webhook".to_owned()));
         };
         let url = self.policy.vet(url).map_err(|error| misconfigured(error.to_string()))?;
-        if secrets.is_empty() {
+        let now = Utc::now();
+        let mut keys = Vec::with_capacity(secrets.len());
+        for secret in secrets.iter().filter(|secret| secret.signs_at(now)) {
+            match SigningKey::read(secret, &self.secrets) {
+                Ok(key) => keys.push(key),
+                // One that goes anyway, and whose file may be gone already, does not keep the owner from being told.
+                Err(reason) if secret.expires_at().is_some() => {
+                    warn!(reason, "a secret that is being rotated out does not sign");
+                }
+                Err(reason) => return Err(misconfigured(reason)),
+            }
+        }
+        if keys.is_empty() {
             return Err(misconfigured("the webhook has no secret".to_owned()));
         }
-        let keys: Result<Vec<_>, _> =
-            secrets.iter().map(|reference| SigningKey::read(reference, &self.secrets)).collect();
-        Ok((url, keys.map_err(misconfigured)?))
+        Ok((url, keys))
     }
 
     async fn post(
@@ -78,7 +89,10 @@ impl Webhook {
     ) -> Result<Receipt, ChannelError> {
         let request = self.request(url, keys, notice, Utc::now().timestamp());
         match self.http.send(request).await {
-            Ok(answer) => of_answer(&answer),
+            Ok(answer) => {
+                let own: Vec<&str> = keys.iter().map(SigningKey::text).collect();
+                of_answer(&answer, answer::scrub(&answer.body, self.config.body_read_bytes, &own))
+            }
             Err(error) => Err(of_lost(&error)),
         }
     }
@@ -139,8 +153,8 @@ impl Channel for Webhook {
         if let Err(error) = self.policy.vet(url) {
             found.push(Violation::new("url", error.to_string()));
         }
-        if secrets.is_empty() || secrets.len() > SECRETS_MAX {
-            found.push(Violation::new("secrets", format!("from 1 to {SECRETS_MAX} are needed")));
+        if secrets.len() > SECRETS_MAX {
+            found.push(Violation::new("secrets", format!("at most {SECRETS_MAX}")));
         }
         found
     }
@@ -169,6 +183,10 @@ impl Channel for Webhook {
         outcomes.sort_unstable_by_key(|(index, _)| *index);
         outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
+
+    fn waits(&self) -> &[Duration] {
+        &self.config.retry_waits
+    }
 }
 
 /// The places of each subject's notices, subjects in order of their first notice.
@@ -185,14 +203,14 @@ fn by_subject(notices: &[Notice<'_>]) -> Vec<Vec<usize>> {
     groups
 }
 
-fn of_answer(answer: &Answer) -> Result<Receipt, ChannelError> {
+fn of_answer(answer: &Answer, said: Option<String>) -> Result<Receipt, ChannelError> {
     let status = answer.status.as_u16();
     match status {
-        200..=299 => Ok(Receipt { status: Some(status), provider_message_id: None }),
+        200..=299 => Ok(Receipt { status: Some(status), provider_message_id: None, answer: said }),
         410 => Err(ChannelError::Disabled),
         _ => Err(ChannelError::Unavailable {
             retry_after: answer.retry_after(Utc::now()),
-            reason: format!("status {status}"),
+            reason: said.map_or_else(|| format!("status {status}"), |said| format!("status {status}: {said}")),
         }),
     }
 }
@@ -207,9 +225,12 @@ fn of_lost(error: &HttpError) -> ChannelError {
 }
 
 impl SigningKey {
-    fn read(reference: &SecretRef, policy: &SecretPolicy) -> Result<Self, String> {
-        let secret = policy.resolve(reference).map_err(|error| error.to_string())?;
-        Self::parse(&secret).ok_or_else(|| format!("secret {reference} is no whsec_ secret"))
+    fn read(secret: &WebhookSecret, policy: &SecretPolicy) -> Result<Self, String> {
+        let unusable = || match secret.reference() {
+            Some(reference) => format!("secret {reference} is no whsec_ secret"),
+            None => "the kept secret is no whsec_ secret".to_owned(),
+        };
+        Self::parse(&secret.open(policy)?).ok_or_else(unusable)
     }
 }
 

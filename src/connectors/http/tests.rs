@@ -8,7 +8,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::*;
-use crate::connectors::egress::EgressConfig;
+use crate::connectors::egress::{EgressConfig, LookUp};
 use crate::connectors::scripted::{Reply, Scripted, hanging_up, nobody, reply, reply_with};
 
 fn client() -> HttpClient {
@@ -94,6 +94,37 @@ async fn a_vetted_client_asks_the_policy_before_it_connects() {
     let sandbox = EgressPolicy::new(EgressConfig { allow_loopback: true, ..open });
     let allowed = HttpClient::vetted(&HttpConfig::default(), sandbox).unwrap();
     assert_eq!(allowed.send(get(&by_name)).await.unwrap().status, 200);
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_name_that_changes_its_mind_gains_nothing() {
+    let server = Scripted::start(|_| reply_with(200, "connection", "close")).await;
+    let policy = EgressPolicy::new(EgressConfig {
+        schemes: vec!["http".into()],
+        ports: Vec::new(),
+        allow_loopback: true,
+        ..EgressConfig::default()
+    });
+    let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    // Good once, beside an address that nobody may reach; bad from then on.
+    let look_up: LookUp = Arc::new(move |_| {
+        let first = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+        let found: Vec<_> = if first { vec!["169.254.169.254:0", "127.0.0.1:0"] } else { vec!["169.254.169.254:0"] }
+            .into_iter()
+            .map(|text| text.parse().unwrap())
+            .collect();
+        Box::pin(async move { Ok(found) })
+    });
+    let mut client = HttpClient::vetted(&HttpConfig::default(), policy.clone()).unwrap();
+    let resolver = VettingResolver::with(policy.clone(), look_up);
+    client = client.with(HttpClient::builder(&client.config, Some(&policy)).dns_resolver(resolver)).unwrap();
+    let url = format!("http://rebinding.example:{}/", server.address.port());
+    assert_eq!(client.send(get(&url)).await.unwrap().status, 200);
+    assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 1, "what was vetted was connected to");
+    let error = client.send(get(&url)).await.unwrap_err();
+    assert!(matches!(error, HttpError::Forbidden(EgressError::Address(_))), "{error}");
     assert_eq!(server.seen().len(), 1);
 }
 

@@ -14,9 +14,10 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use super::sealed::SecretKeeper;
 use super::{InvalidSecretRef, SecretError, SecretRef};
 
-/// What callers may name.
+/// `[secrets]`: what callers may name, and by which key the service keeps what it is handed itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SecretsConfig {
@@ -24,11 +25,20 @@ pub struct SecretsConfig {
     pub env_prefixes: Vec<String>,
     /// Folders below which a file must lie; none in the list allows no file.
     pub folders: Vec<PathBuf>,
+    /// By which key secrets that arrive at run time are sealed: 32 bytes in Base64. Without it none are kept.
+    pub key: Option<SecretRef>,
+    /// Keys that sealed before and still open what they sealed.
+    pub previous_keys: Vec<SecretRef>,
 }
 
 impl Default for SecretsConfig {
     fn default() -> Self {
-        Self { env_prefixes: vec!["BURSAR_SECRET_".to_owned()], folders: vec!["/run/secrets/bursar".into()] }
+        Self {
+            env_prefixes: vec!["BURSAR_SECRET_".to_owned()],
+            folders: vec!["/run/secrets/bursar".into()],
+            key: None,
+            previous_keys: Vec::new(),
+        }
     }
 }
 
@@ -36,6 +46,7 @@ impl Default for SecretsConfig {
 #[derive(Debug, Clone)]
 pub struct SecretPolicy {
     config: Arc<SecretsConfig>,
+    keeper: SecretKeeper,
 }
 
 /// Which rule a reference broke.
@@ -65,7 +76,13 @@ enum Found {
 
 impl SecretPolicy {
     pub fn new(config: SecretsConfig) -> Self {
-        Self { config: Arc::new(config) }
+        let keeper = SecretKeeper::new(&config);
+        Self { config: Arc::new(config), keeper }
+    }
+
+    /// Who keeps the secrets that arrive at run time.
+    pub fn keeper(&self) -> &SecretKeeper {
+        &self.keeper
     }
 
     /// Reads a caller's reference.

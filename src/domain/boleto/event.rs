@@ -20,7 +20,7 @@ pub enum EventType {
 
 impl EventType {
     /// The news that leaves the status as it is.
-    const OF_THEIR_OWN: [(Self, &'static str); 3] = [
+    pub(crate) const OF_THEIR_OWN: [(Self, &'static str); 3] = [
         (Self::Amended, "boleto.amended"),
         (Self::PaymentRecorded, "boleto.payment_recorded"),
         (Self::OrderRefused, "boleto.order_refused"),

@@ -1,14 +1,16 @@
 //! How accounts stand with their banks, and in what they disagree.
 
 use super::timestamp;
+use crate::connectors::banks::ReconciledBy;
 use crate::proto::boleto::v1 as proto;
 use crate::store::difference::Difference;
 use crate::store::reconciliation::Reconciliation;
 
-pub fn to_proto(known: &Reconciliation, supported: bool) -> proto::Reconciliation {
+pub fn to_proto(known: &Reconciliation, reconciled_by: ReconciledBy) -> proto::Reconciliation {
     proto::Reconciliation {
         bank_account_id: known.bank_account_id.to_string(),
-        supported,
+        supported: reconciled_by != ReconciledBy::Nothing,
+        reconciled_by: reconciled_by.as_str().to_owned(),
         asked_until: known.asked_until.map(|day| day.to_string()).unwrap_or_default(),
         last_run_time: known.last_run_at.map(timestamp),
         last_error: known.last_error.clone().unwrap_or_default(),

@@ -106,6 +106,29 @@ impl Act {
     }
 }
 
+/// At which step the mail server is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SmtpStep {
+    /// Somebody has connected.
+    Greeting,
+    /// An address is named.
+    Recipient,
+    /// A message's content has come to its end.
+    Message,
+}
+
+impl SmtpStep {
+    const ALL: [SmtpStep; 3] = [SmtpStep::Greeting, SmtpStep::Recipient, SmtpStep::Message];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            SmtpStep::Greeting => "greeting",
+            SmtpStep::Recipient => "recipient",
+            SmtpStep::Message => "message",
+        }
+    }
+}
+
 /// Who is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -116,6 +139,10 @@ pub enum Party {
     Sqs,
     /// Any webhook receiver.
     Webhook,
+    /// The stream, of each message.
+    Nats,
+    /// One step of handing the mail server a message.
+    Smtp(SmtpStep),
 }
 
 // Banco do Brasil is "the bank" of every story that could be any bank's, so its parties have names of one word.
@@ -141,7 +168,8 @@ impl Party {
         let banks = BankName::ALL.into_iter();
         banks
             .flat_map(|bank| Act::ALL.into_iter().map(move |act| Party::Bank(bank, act)))
-            .chain([Party::Sqs, Party::Webhook])
+            .chain([Party::Sqs, Party::Webhook, Party::Nats])
+            .chain(SmtpStep::ALL.map(Party::Smtp))
     }
 }
 
@@ -151,6 +179,8 @@ impl fmt::Display for Party {
             Party::Bank(bank, act) => write!(f, "{}.{}", bank.as_str(), act.as_str()),
             Party::Sqs => f.write_str("sqs"),
             Party::Webhook => f.write_str("webhook"),
+            Party::Nats => f.write_str("nats"),
+            Party::Smtp(step) => write!(f, "smtp.{}", step.as_str()),
         }
     }
 }

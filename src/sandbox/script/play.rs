@@ -4,17 +4,26 @@
 //! **Fails** as scripted, through the request's line.
 //! **Limits**: a held request waits until the release or the end of the world.
 
+use std::io;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::{StatusCode, header};
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, StreamExt as _};
 
 use super::{Behaviour, Gate, Party, Script};
 use crate::sandbox::line::Line;
 
 const PAGE: &str = "<!DOCTYPE html><html><head><title>Erro</title></head>\
                     <body><h1>Sistema temporariamente indispon\u{ed}vel</h1></body></html>";
+/// What is broken off where there is no answer to break off.
+const HALF_SAID: &str = r#"{"status":{"codigo":"0","mensagem":"titulo registrado"}}"#;
+/// The longest answer that is broken off.
+const ANSWER_MAX: usize = 1024 * 1024;
+/// What an endless body repeats, and how often: 256 MiB of digits.
+const MORE: &[u8] = &[b'7'; 16 * 1024];
+const MORE_TIMES: usize = 16 * 1024;
 
 /// How a request should be worked on.
 pub(in crate::sandbox) struct Orders {
@@ -23,6 +32,13 @@ pub(in crate::sandbox) struct Orders {
 }
 
 impl Script {
+    /// Counts a request of a party that speaks no HTTP, and says how it is to behave.
+    pub(in crate::sandbox) fn next(&self, party: Party) -> Option<Behaviour> {
+        let behaviour = self.part(party, super::Part::next);
+        self.0.news.spread();
+        behaviour
+    }
+
     /// Counts the request, and answers it as the script says. `work` runs at most once, and always to its
     /// end once it was delayed: a late bank still does what it was asked by a caller that has gone.
     pub(in crate::sandbox) async fn perform<W, F>(&self, party: Party, line: &Line, work: W) -> Response
@@ -30,9 +46,7 @@ impl Script {
         W: FnOnce(Orders) -> F + Send + 'static,
         F: Future<Output = Response> + Send + 'static,
     {
-        let behaviour = self.part(party, super::Part::next);
-        self.0.news.spread();
-        match behaviour {
+        match self.next(party) {
             None | Some(Behaviour::Normal) => work(Orders { refuse: None }).await,
             Some(Behaviour::Refuse { code }) => work(Orders { refuse: Some(code) }).await,
             Some(Behaviour::ExpireTokens) => {
@@ -87,6 +101,9 @@ impl Script {
             }
             Behaviour::Html => ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], PAGE).into_response(),
             Behaviour::Empty => Response::default(),
+            Behaviour::Truncated => truncated(answer).await,
+            Behaviour::Endless => endless(),
+            Behaviour::Redirect { code, to } => redirect(code, &to),
             Behaviour::Status { code, body, retry_after_s } => status(code, body, retry_after_s),
             Behaviour::ExpireTokens => {
                 self.expire_tokens();
@@ -98,7 +115,7 @@ impl Script {
     }
 
     /// Waits as told; false when the world closed meanwhile.
-    async fn delay(&self, behaviour: &Behaviour) -> bool {
+    pub(in crate::sandbox) async fn delay(&self, behaviour: &Behaviour) -> bool {
         if let Behaviour::Latency { ms } = behaviour {
             let closed = self.until(|gate| gate.closed);
             return tokio::time::timeout(Duration::from_millis(*ms), closed).await.is_err();
@@ -140,11 +157,40 @@ fn gone(line: &Line) -> Response {
     Response::default()
 }
 
+/// The first half of the answer, under its own headers; the connection ends where the rest was due.
+async fn truncated(answer: Response) -> Response {
+    let (mut parts, body) = answer.into_parts();
+    let said = to_bytes(body, ANSWER_MAX).await.unwrap_or_default();
+    let said = if said.is_empty() { Bytes::from_static(HALF_SAID.as_bytes()) } else { said };
+    parts.headers.insert(header::CONTENT_LENGTH, said.len().into());
+    parts.headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    let half = said.slice(..said.len() / 2);
+    let broken = stream::once(async {
+        // What has been said so far must leave before the connection ends.
+        tokio::task::yield_now().await;
+        Err(io::Error::from(io::ErrorKind::ConnectionAborted))
+    });
+    Response::from_parts(parts, Body::from_stream(stream::once(async { Ok(half) }).chain(broken)))
+}
+
+fn endless() -> Response {
+    let more = stream::repeat_with(|| Ok::<_, io::Error>(Bytes::from_static(MORE))).take(MORE_TIMES);
+    ([(header::CONTENT_TYPE, "application/json")], Body::from_stream(more)).into_response()
+}
+
+fn redirect(code: u16, to: &str) -> Response {
+    let mut response = status(code, None, None);
+    if let Ok(to) = HeaderValue::from_str(to) {
+        response.headers_mut().insert(header::LOCATION, to);
+    }
+    response
+}
+
 fn status(code: u16, body: Option<String>, retry_after_s: Option<u64>) -> Response {
     let mut response = Response::new(body.map_or_else(Body::empty, Body::from));
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(seconds) = retry_after_s {
         headers.insert(header::RETRY_AFTER, seconds.into());
     }

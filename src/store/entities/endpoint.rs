@@ -15,6 +15,10 @@ pub struct Model {
     pub disabled: i64,
     pub disabled_reason: Option<String>,
     pub created_at_us: i64,
+    pub version: i64,
+    pub updated_at_us: i64,
+    pub filters: Option<String>,
+    pub failing_since_us: Option<i64>,
 }
 
 /// No relations: joins are the verbs' own SQL.

@@ -72,16 +72,24 @@ impl Before {
             ("of caixa", "boleto-api-caixa", "3337", "1103388", "14"),
             ("odd", "bradesco", "33", "x", "26"),
         ] {
-            let text = "insert into \"Configurations\" (id, external_id, issuer, issuer_agency, issuer_account, issuer_wallet)
-                values ('cf_' || $1, $1, $2, $3, $4, $5)";
-            let values = [external_id, issuer, agency, account, wallet].map(Into::into);
-            self.execute(text, values).await;
+            self.knows([external_id, issuer, agency, account, wallet]).await;
         }
         for row in rows() {
-            let text =
-                "insert into \"Boletos\" select * from json_populate_record(null::\"Boletos\", $1::json)";
-            self.execute(text, [row.to_string().into()]).await;
+            self.holds(&row).await;
         }
+    }
+
+    /// A configuration: external id, issuer, agency, account, wallet.
+    pub async fn knows(&self, configuration: [&str; 5]) {
+        let text = "insert into \"Configurations\" (id, external_id, issuer, issuer_agency, issuer_account, issuer_wallet)
+            values ('cf_' || $1, $1, $2, $3, $4, $5)";
+        self.execute(text, configuration.map(Into::into)).await;
+    }
+
+    /// A boleto.
+    pub async fn holds(&self, row: &Value) {
+        let text = "insert into \"Boletos\" select * from json_populate_record(null::\"Boletos\", $1::json)";
+        self.execute(text, [row.to_string().into()]).await;
     }
 
     /// What it holds, in one word.
@@ -133,7 +141,7 @@ pub fn refused() -> BTreeMap<String, &'static str> {
 }
 
 /// A registered boleto under the first configuration, with its codes.
-fn a_row(id: &str, title_id: i64) -> Value {
+pub fn a_row(id: &str, title_id: i64) -> Value {
     let address = json!({"zipcode": "04551010", "street": "Rua Fidêncio Ramos", "street_number": "308",
         "complementary": "9º andar, conjunto 91", "neighborhood": "Vila Olímpia", "city": "São Paulo", "state": "SP"});
     let issuer =
@@ -152,7 +160,8 @@ fn a_row(id: &str, title_id: i64) -> Value {
     })
 }
 
-fn with(mut row: Value, changes: Value) -> Value {
+/// The row with other values in some of its columns.
+pub fn with(mut row: Value, changes: Value) -> Value {
     for (name, value) in changes.as_object().expect("changes") {
         row[name] = value.clone();
     }

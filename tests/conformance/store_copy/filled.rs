@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 /// More than a page of the copy.
 const ROWS: usize = 300;
 /// Where not every text will do.
-const WORDS: [(&str, &str, &str); 8] = [
+const WORDS: [(&str, &str, &str); 9] = [
     ("work", "state", "available"),
     ("work_archive", "state", "discarded"),
     ("runner", "state", "dead"),
@@ -19,6 +19,7 @@ const WORDS: [(&str, &str, &str); 8] = [
     ("boleto_order", "state", "done"),
     ("boleto_payment", "source", "owner"),
     ("delivery", "state", "given_up"),
+    ("delivery_attempt", "outcome", "accepted"),
 ];
 /// What does not survive a move, by design.
 const POSITIONS: [(&str, &str); 3] =

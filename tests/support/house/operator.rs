@@ -10,9 +10,9 @@ use bursar::proto::control::v1::{
     WorkState,
 };
 use bursar::proto::notification::v1::endpoint::Destination;
-use bursar::proto::notification::v1::endpoint_service_client::EndpointServiceClient;
+use bursar::proto::notification::v1::notification_service_client::NotificationServiceClient;
 use bursar::proto::notification::v1::{
-    CreateEndpointRequest, Endpoint, GetEndpointRequest, WebhookDestination,
+    CreateEndpointRequest, Endpoint, EventFilter, GetEndpointRequest, MailDestination, NatsDestination, WebhookDestination,
 };
 use tonic::Status;
 use tonic::transport::Channel;
@@ -23,7 +23,7 @@ use super::{Surroundings, eventually};
 #[derive(Clone)]
 pub struct Operator {
     pub accounts: BankAccountServiceClient<Channel>,
-    pub endpoints: EndpointServiceClient<Channel>,
+    pub endpoints: NotificationServiceClient<Channel>,
     pub control: ControlServiceClient<Channel>,
     webhook_url: String,
     webhook_secret: String,
@@ -56,7 +56,7 @@ impl Operator {
         let reference = |key: &str, file: &str| (key.to_owned(), surroundings.secret(file));
         Self {
             accounts: BankAccountServiceClient::new(channel.clone()),
-            endpoints: EndpointServiceClient::new(channel.clone()),
+            endpoints: NotificationServiceClient::new(channel.clone()),
             control: ControlServiceClient::new(channel),
             webhook_url: surroundings.world.addresses().webhook_url.clone(),
             webhook_secret: surroundings.secret("webhook"),
@@ -84,19 +84,80 @@ impl Operator {
         Ok(answer.bank_account.expect("an account in the answer"))
     }
 
+    /// The reference of the secret that the world's webhooks know.
+    pub fn webhook_secret(&self) -> &str {
+        &self.webhook_secret
+    }
+
     /// Has a webhook told of these events.
     pub async fn subscribes_webhook(&self, event_types: &[&str]) -> Endpoint {
+        self.subscribes_webhook_at(&self.webhook_url, event_types, vec![]).await
+    }
+
+    /// Has a webhook of somebody's told of these events of these subjects.
+    pub async fn subscribes_webhook_at(
+        &self,
+        url: &str,
+        event_types: &[&str],
+        filters: Vec<EventFilter>,
+    ) -> Endpoint {
         let endpoint = Endpoint {
             destination: Some(Destination::Webhook(WebhookDestination {
-                url: self.webhook_url.clone(),
+                url: url.to_owned(),
                 secrets: vec![self.webhook_secret.clone()],
+                ..Default::default()
             })),
             event_types: event_types.iter().map(|name| (*name).to_owned()).collect(),
+            filters,
             ..Endpoint::default()
         };
         let request = CreateEndpointRequest { endpoint: Some(endpoint) };
         let answer = self.endpoints.clone().create_endpoint(request).await.expect("a subscription");
         answer.into_inner().endpoint.expect("an endpoint in the answer")
+    }
+
+    /// Has a subject of NATS told of these events.
+    pub async fn subscribes_nats(&self, subject: &str, event_types: &[&str]) -> Endpoint {
+        self.tries_to_subscribe_nats(subject, event_types).await.expect("a subscription")
+    }
+
+    /// Asks for a subject of NATS to be told of these events.
+    pub async fn tries_to_subscribe_nats(
+        &self,
+        subject: &str,
+        event_types: &[&str],
+    ) -> Result<Endpoint, Status> {
+        let endpoint = Endpoint {
+            destination: Some(Destination::Nats(NatsDestination { subject: subject.to_owned() })),
+            event_types: event_types.iter().map(|name| (*name).to_owned()).collect(),
+            ..Endpoint::default()
+        };
+        let request = CreateEndpointRequest { endpoint: Some(endpoint) };
+        let answer = self.endpoints.clone().create_endpoint(request).await?;
+        Ok(answer.into_inner().endpoint.expect("an endpoint in the answer"))
+    }
+
+    /// Has a mailbox told of these events, in this language or in the configured one.
+    pub async fn subscribes_mail(&self, address: &str, language: &str, event_types: &[&str]) -> Endpoint {
+        self.tries_to_subscribe_mail(address, language, event_types).await.expect("a subscription")
+    }
+
+    /// Asks for a mailbox to be told of these events.
+    pub async fn tries_to_subscribe_mail(
+        &self,
+        address: &str,
+        language: &str,
+        event_types: &[&str],
+    ) -> Result<Endpoint, Status> {
+        let mailbox = MailDestination { address: address.to_owned(), language: language.to_owned() };
+        let endpoint = Endpoint {
+            destination: Some(Destination::Mail(mailbox)),
+            event_types: event_types.iter().map(|name| (*name).to_owned()).collect(),
+            ..Endpoint::default()
+        };
+        let request = CreateEndpointRequest { endpoint: Some(endpoint) };
+        let answer = self.endpoints.clone().create_endpoint(request).await?;
+        Ok(answer.into_inner().endpoint.expect("an endpoint in the answer"))
     }
 
     pub async fn endpoint(&self, id: &str) -> Endpoint {

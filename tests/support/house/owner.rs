@@ -29,8 +29,16 @@ impl Owner<'_> {
     /// What has arrived about a boleto.
     pub fn heard(&self, boleto_id: &str) -> Vec<Told> {
         let about = |message: ReceivedMessage| {
-            let body: Value = serde_json::from_str(&message.body).expect("a message in JSON");
-            (body["boleto_id"] == boleto_id).then_some(Told {
+            // A mail is for people; what it is about stands in a header.
+            let (body, about) = if message.channel == "mail" {
+                let about = message.attributes.get("Bursar-Subject").cloned().map(Value::from);
+                (Value::from(message.body), about.unwrap_or_default())
+            } else {
+                let body: Value = serde_json::from_str(&message.body).expect("a message in JSON");
+                let about = body["boleto_id"].clone();
+                (body, about)
+            };
+            (about == boleto_id).then_some(Told {
                 channel: message.channel,
                 attributes: message.attributes,
                 body,

@@ -9,9 +9,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bursar::cli::house::{self, OpenHouse};
 use bursar::cli::sandbox::banks::{self, Credential};
+use bursar::cli::sandbox::mail;
 use bursar::config::{Config, Sources};
 use bursar::proto::boleto::v1::BankAccount;
-use bursar::sandbox::{BankOptions, World, WorldOptions};
+use bursar::sandbox::{BankOptions, MAIL_PASSWORD, MAIL_USERNAME, World, WorldOptions};
 use uuid::Uuid;
 
 use super::Opened;
@@ -49,6 +50,11 @@ const SETTINGS: &[(&str, &str)] = &[
     ("channels.sqs.egress.hosts", LOOPBACK),
     ("channels.sqs.egress.ports", "[]"),
     ("channels.sqs.egress.allow_loopback", "true"),
+    // The notifier's own waits, which are short.
+    ("channels.webhook.retry_waits", "[]"),
+    ("channels.nats.require_tls", "false"),
+    ("channels.nats.reconnect_base", "10ms"),
+    ("channels.nats.reconnect_cap", "100ms"),
     ("channels.webhook.egress.schemes", r#"["http"]"#),
     ("channels.webhook.egress.hosts", LOOPBACK),
     ("channels.webhook.egress.ports", "[]"),
@@ -80,6 +86,9 @@ impl Surroundings {
             ("inner-password", &bank.inner_password),
             ("queue-key", "sandbox"),
             ("webhook", &webhook),
+            ("mail-username", MAIL_USERNAME),
+            ("mail-password", MAIL_PASSWORD),
+            ("sealing-key", &STANDARD.encode([Uuid::now_v7().into_bytes(); 2].concat())),
         ] {
             std::fs::write(folder.0.join(name), value).expect("a secret's file");
         }
@@ -99,7 +108,8 @@ impl Surroundings {
     pub fn config(&self) -> Config {
         let outside = self.world.addresses();
         let mut sources = Sources::default();
-        for (key, value) in banks::settings(outside) {
+        let mail = mail::settings(outside, self.secret("mail-username"), self.secret("mail-password"));
+        for (key, value) in banks::settings(outside).into_iter().chain(mail) {
             sources = sources.with(&key, value);
         }
         for (key, value) in SETTINGS {
@@ -109,9 +119,11 @@ impl Surroundings {
         sources = sources
             .with("data_dir", self.folder.0.display().to_string())
             .with("secrets.folders", serde_json::json!([self.folder.0]).to_string())
+            .with("secrets.key", self.secret("sealing-key"))
             .with("store.url", self.database.url.clone())
             .with("channels.sqs.credentials.access_key_id", queue_key.clone())
-            .with("channels.sqs.credentials.secret_access_key", queue_key);
+            .with("channels.sqs.credentials.secret_access_key", queue_key)
+            .with("channels.nats.servers", serde_json::json!([outside.nats_url]).to_string());
         for (key, value) in &self.settings {
             sources = sources.with(key, value.clone());
         }

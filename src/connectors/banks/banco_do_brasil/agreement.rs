@@ -93,6 +93,7 @@ fn state(code: &str) -> TitleState {
         "1" | "15" | "80" => TitleState::Open,
         "6" | "16" => TitleState::Settled,
         "7" => TitleState::Cancelled,
+        "18" => TitleState::PartlyPaid,
         _ => TitleState::Other,
     }
 }

@@ -93,7 +93,7 @@ impl Client {
             let said = wire::complaints(&answer.body);
             return Err(complaints::of_change(&answer, &said, self.known()));
         }
-        Ok(BankResponse { code: answer.status.as_u16().to_string(), message: String::new() })
+        complaints::done(&answer)
     }
 
     fn known(&self) -> Known<'_> {

@@ -108,4 +108,5 @@ fn what_the_bank_cannot_take_is_said_beforehand() {
     assert_eq!(bank.supports(&shop.proposal()).len(), 1);
     let able = bank.capabilities(&shop.account);
     assert!(!able.repeatable && able.look_up && able.cancel && able.codes == CodesFrom::Bank);
+    assert_eq!(able.reconciled_by, ReconciledBy::LookUp, "the sum, the day and the state are in the manual");
 }

@@ -44,6 +44,8 @@ pub struct ItauConfig {
     pub city_chars_max: usize,
     /// Whether the bank takes a CNPJ with letters.
     pub alphanumeric_cnpj: bool,
+    /// Whether open boletos are looked up to learn what was paid.
+    pub reconcile_by_look_up: bool,
     /// The deadline of one call of the API.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
@@ -94,6 +96,7 @@ impl Default for ItauConfig {
             district_chars_max: 15,
             city_chars_max: 20,
             alphanumeric_cnpj: false,
+            reconcile_by_look_up: false,
             timeout: Duration::from_secs(20),
             token_timeout: Duration::from_secs(10),
             token_leeway: Duration::from_secs(60),

@@ -157,7 +157,7 @@ impl Client {
             let known = Known { on_file: &[], ..self.known() };
             return Err(complaints::of_change(&answer, &said, known));
         }
-        Ok(BankResponse { code: answer.status.as_u16().to_string(), message: String::new() })
+        complaints::done(&answer)
     }
 
     fn key<'a>(&self, account: &'a BankAccount, boleto: &'a Boleto) -> Result<TitleKey<'a>, BankError> {

@@ -2,7 +2,9 @@
 //!
 //! **Owns** a signer per region, all on one set of credentials.
 //! **Fails** as the table in `error` says.
-//! **Limits**: ten messages and 256 KiB a call; groups go one after another, so that order is kept.
+//! **Limits**: ten messages and 256 KiB a call; calls go one after another, so that order is kept. A FIFO queue takes or
+//! refuses each message of a call on its own and keeps for good the order in which it took them: there a call holds a subject
+//! once, and what follows a notice that was not taken is not sent.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqsign_aws_v4::{Credential, RequestSigner};
-use reqsign_core::Signer;
+use reqsign_core::{Context, Signer};
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
@@ -42,16 +44,24 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(config: SqsConfig, http: &HttpConfig) -> Result<Self, HttpClientError> {
+        let context = credentials::context(HttpClient::trusted(http)?);
+        Self::with_context(config, http, context)
+    }
+
+    /// A client whose credentials are found in these surroundings.
+    pub(super) fn with_context(
+        config: SqsConfig,
+        http: &HttpConfig,
+        context: Context,
+    ) -> Result<Self, HttpClientError> {
         let policy = EgressPolicy::new(config.egress.clone());
-        let trusted = HttpClient::trusted(http)?;
         let outward = match config.endpoint {
-            Some(_) => trusted.clone(),
+            Some(_) => HttpClient::trusted(http)?,
             None => HttpClient::vetted(http, policy.clone())?,
         };
         let provider = credentials::Provider::new(config.credentials.clone());
         // Which region it signs for is said anew for each region; the credentials are shared by all.
-        let signer =
-            Signer::new(credentials::context(trusted), provider, RequestSigner::new("sqs", "us-east-1"));
+        let signer = Signer::new(context, provider, RequestSigner::new("sqs", "us-east-1"));
         Ok(Self { config, policy, http: outward, signer, signers: Mutex::default() })
     }
 
@@ -72,10 +82,16 @@ impl Client {
         let mut outcomes: Vec<Option<Outcome>> =
             sizes.iter().map(|&size| (size > limit).then(|| Err(refused()))).collect();
         let fitting: Vec<usize> = (0..sizes.len()).filter(|&place| sizes[place] <= limit).collect();
-        for group in groups(&fitting, |place| sizes[place]) {
-            let members: Vec<&Notice<'_>> = group.iter().map(|&place| &notices[place]).collect();
-            for (place, outcome) in group.iter().zip(self.send_group(queue, &members).await) {
-                outcomes[*place] = Some(outcome);
+        let subject_of = |place: usize| queue.fifo.map(|_| notices[place].subject);
+        for mut wave in waves(&fitting, subject_of) {
+            if queue.fifo.is_some() {
+                hold_back(&mut wave, &mut outcomes, notices);
+            }
+            for group in groups(&wave, |place| sizes[place]) {
+                let members: Vec<&Notice<'_>> = group.iter().map(|&place| &notices[place]).collect();
+                for (place, outcome) in group.iter().zip(self.send_group(queue, &members).await) {
+                    outcomes[*place] = Some(outcome);
+                }
             }
         }
         outcomes
@@ -158,6 +174,41 @@ impl Client {
     }
 }
 
+/// Cuts places into waves that hold each subject once, in order; one wave where there are no subjects to be told apart.
+fn waves<'a>(places: &[usize], subject_of: impl Fn(usize) -> Option<&'a str>) -> Vec<Vec<usize>> {
+    let mut waves: Vec<Vec<usize>> = Vec::new();
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    for &place in places {
+        let wave = subject_of(place).map_or(0, |subject| {
+            let times = seen.entry(subject).or_default();
+            *times += 1;
+            *times - 1
+        });
+        if wave == waves.len() {
+            waves.push(Vec::new());
+        }
+        waves[wave].push(place);
+    }
+    waves
+}
+
+/// Takes out of a wave what follows a notice of its subject that was not taken.
+fn hold_back(wave: &mut Vec<usize>, outcomes: &mut [Option<Outcome>], notices: &[Notice<'_>]) {
+    let failed = outcomes.iter().zip(notices).enumerate().filter(|(_, (outcome, _))| matches!(outcome, Some(Err(_))));
+    let mut stuck: HashMap<&str, usize> = HashMap::new();
+    for (place, (_, notice)) in failed {
+        stuck.entry(notice.subject).or_insert(place);
+    }
+    wave.retain(|&place| {
+        let follows = stuck.get(notices[place].subject).is_some_and(|failed| *failed < place);
+        if follows {
+            let reason = "held back behind an earlier notice of its subject".to_owned();
+            outcomes[place] = Some(Err(ChannelError::Unavailable { retry_after: None, reason }));
+        }
+        !follows
+    });
+}
+
 /// Cuts places into groups of at most ten messages and 256 KiB, in order.
 fn groups(places: &[usize], size_of: impl Fn(usize) -> usize) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
@@ -206,7 +257,11 @@ fn of_batch(answer: &Answer, count: usize) -> Vec<Outcome> {
 }
 
 fn receipt(answer: &Answer, message_id: String) -> Receipt {
-    Receipt { status: Some(answer.status.as_u16()), provider_message_id: Some(message_id) }
+    Receipt {
+        status: Some(answer.status.as_u16()),
+        provider_message_id: Some(message_id),
+        answer: None,
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

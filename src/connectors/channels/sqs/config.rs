@@ -27,12 +27,25 @@ pub struct SqsConfig {
     pub timeout: Duration,
     /// The longest message, attributes included; SQS's own limit for a call is 256 KiB.
     pub message_max_bytes: usize,
+    /// By what messages to FIFO queues are grouped.
+    pub fifo_group: FifoGroup,
     /// Hosts that queue addresses may name. Not asked where `endpoint` is set: nothing goes to them then.
     pub egress: EgressConfig,
     /// Queues that any tenant may use. All queues of a region share a host, hence this second list.
     pub queues: QueueRules,
     /// Queues that one tenant may use, in the place of `queues`.
     pub tenants: BTreeMap<String, QueueRules>,
+}
+
+/// By what the messages to a FIFO queue are grouped. Either way a subject's messages are in one group and keep their order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FifoGroup {
+    /// The tenant, whichever boleto named the queue: everything that is the owner's comes in one order.
+    #[default]
+    Owner,
+    /// What the message is about: one that its reader cannot take holds back only what is about the same.
+    Subject,
 }
 
 /// Access keys, each a reference to a secret.
@@ -63,6 +76,7 @@ impl Default for SqsConfig {
             credentials: None,
             timeout: Duration::from_secs(10),
             message_max_bytes: 256 * 1024,
+            fifo_group: FifoGroup::default(),
             egress: EgressConfig { hosts: vec!["sqs.*.amazonaws.com".to_owned()], ..EgressConfig::default() },
             queues: QueueRules::default(),
             tenants: BTreeMap::new(),

@@ -95,3 +95,6 @@ impl HttpSend for Metadata {
         Ok(response)
     }
 }
+
+#[cfg(test)]
+mod tests;

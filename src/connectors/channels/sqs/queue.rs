@@ -7,7 +7,7 @@ use reqwest::Url;
 use crate::connectors::egress::EgressPolicy;
 use crate::domain::ids::TenantId;
 
-use super::config::{QueueRules, SqsConfig};
+use super::config::{FifoGroup, QueueRules, SqsConfig};
 
 /// A queue that may be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +17,8 @@ pub(super) struct Queue {
     /// Where calls go.
     pub(super) endpoint: Url,
     pub(super) region: String,
-    /// FIFO queues want a group and a deduplication id.
-    pub(super) is_fifo: bool,
+    /// FIFO queues want a group and a deduplication id; nothing for others.
+    pub(super) fifo: Option<FifoGroup>,
 }
 
 impl Queue {
@@ -81,7 +81,7 @@ impl Queue {
                 None => root_of(&parsed),
             },
             region: region.to_owned(),
-            is_fifo: name.ends_with(".fifo"),
+            fifo: name.ends_with(".fifo").then_some(config.fifo_group),
         })
     }
 }
@@ -142,7 +142,7 @@ mod tests {
         let queue = open(&SqsConfig::default(), url).unwrap();
         assert_eq!(queue.region, "sa-east-1");
         assert_eq!(queue.endpoint.as_str(), "https://sqs.sa-east-1.amazonaws.com/");
-        assert!(queue.is_fifo);
+        assert_eq!(queue.fifo, Some(FifoGroup::Owner));
         assert_eq!(queue.url, url);
     }
 

@@ -6,7 +6,7 @@ use chrono::DateTime;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::config::AccessKeys;
+use super::config::{AccessKeys, FifoGroup};
 use super::*;
 use crate::connectors::http::HttpUrl;
 use crate::connectors::scripted::{Reply, Scripted, SecretFile, Seen, hanging_up, nobody, reply};
@@ -23,6 +23,10 @@ struct Owner {
 
 impl Owner {
     fn calling(endpoint: &str) -> Self {
+        Self::grouping(endpoint, FifoGroup::Owner)
+    }
+
+    fn grouping(endpoint: &str, fifo_group: FifoGroup) -> Self {
         let secrets = [SecretFile::new("AKIDEXAMPLE"), SecretFile::new("secret-key")];
         let reference = |file: &SecretFile| SecretRef::parse(&file.reference()).unwrap();
         let config = SqsConfig {
@@ -32,6 +36,7 @@ impl Owner {
                 secret_access_key: reference(&secrets[1]),
                 session_token: None,
             }),
+            fifo_group,
             ..SqsConfig::default()
         };
         let channel = Sqs::new(config, &HttpConfig::default()).unwrap();
@@ -92,6 +97,7 @@ async fn one_notice_is_one_signed_send_message() {
                 "DataType": "String",
                 "StringValue": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
             },
+            "version": {"DataType": "Number", "StringValue": "2"},
         },
     });
     assert_eq!(seen.json(), expected);
@@ -103,14 +109,49 @@ async fn one_notice_is_one_signed_send_message() {
 
 #[tokio::test]
 async fn a_fifo_queue_gets_group_and_deduplication_id() {
-    let server = Scripted::start(taking_all).await;
-    let owner = Owner::calling(&server.url("/"));
-    let notices = [owner.notice(1, "{}"), owner.notice(2, "{}")];
-    assert!(owner.deliver(&format!("{QUEUE}.fifo"), &notices).await.iter().all(Result::is_ok));
-    let body = server.seen().remove(0).json();
-    assert_eq!(body["Entries"][1]["MessageGroupId"], "the-boleto");
-    assert_eq!(body["Entries"][1]["MessageDeduplicationId"], Uuid::from_u128(2).to_string());
-    assert_eq!(body["Entries"][1].get("QueueUrl"), None);
+    for (group, expected) in
+        [(FifoGroup::Owner, ["default", "default"]), (FifoGroup::Subject, ["the-boleto", "another"])]
+    {
+        let server = Scripted::start(taking_all).await;
+        let owner = Owner::grouping(&server.url("/"), group);
+        let notices = [owner.notice(1, "{}"), Notice { subject: "another", ..owner.notice(2, "{}") }];
+        assert!(owner.deliver(&format!("{QUEUE}.fifo"), &notices).await.iter().all(Result::is_ok));
+        let body = server.seen().remove(0).json();
+        assert_eq!([&body["Entries"][0]["MessageGroupId"], &body["Entries"][1]["MessageGroupId"]], expected);
+        assert_eq!(body["Entries"][1]["MessageDeduplicationId"], Uuid::from_u128(2).to_string());
+        assert_eq!(body["Entries"][1].get("QueueUrl"), None);
+    }
+}
+
+/// What the messages of a call were about.
+fn subjects_of(call: &Seen) -> Vec<String> {
+    let body = call.json();
+    let entries = body["Entries"].as_array().cloned().unwrap_or_else(|| vec![body]);
+    entries.iter().map(|entry| entry["MessageGroupId"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn what_follows_a_notice_that_a_fifo_queue_did_not_take_is_not_sent() {
+    // The first entry of the first call fails, as single entries of a batch may.
+    let script = |seen: &Seen| {
+        let body = seen.json();
+        if body["Entries"][0]["MessageBody"] != "1" {
+            return taking_all(seen);
+        }
+        let failed = json!([{"Id": "0", "Code": "InternalError", "SenderFault": false}]);
+        let taken = json!([{"Id": "1", "MessageId": "m"}]);
+        reply(200, json!({"Successful": taken, "Failed": failed}).to_string())
+    };
+    let server = Scripted::start(script).await;
+    let owner = Owner::grouping(&server.url("/"), FifoGroup::Subject);
+    let about = |number, subject, body| Notice { subject, ..owner.notice(number, body) };
+    let notices = [about(1, "a", "1"), about(2, "a", "2"), about(3, "b", "3"), about(4, "b", "4"), about(5, "a", "5")];
+    let outcomes = owner.deliver(&format!("{QUEUE}.fifo"), &notices).await;
+    let taken: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
+    assert_eq!(taken, [false, false, true, true, false]);
+    assert!(outcomes[1..2].iter().chain(&outcomes[4..]).all(|held| kind(held) == Kind::Unavailable));
+    let calls: Vec<Vec<String>> = server.seen().iter().map(subjects_of).collect();
+    assert_eq!(calls, [vec!["a", "b"], vec!["b"]]);
 }
 
 #[tokio::test]

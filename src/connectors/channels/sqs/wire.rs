@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::connectors::channels::Notice;
 
+use super::config::FifoGroup;
 use super::queue::Queue;
 
 /// One notice, as a call of its own or as an entry of a batch.
@@ -27,10 +28,16 @@ pub(super) struct Message<'a> {
     deduplication: Option<String>,
 }
 
+/// What a reader may decide by without opening the body; the same as there, but for the trace context.
 #[derive(Serialize)]
 struct Attributes<'a> {
+    /// For doing nothing twice.
     event_id: Attribute<String>,
+    /// For subscriptions and routing.
     event_type: Attribute<&'a str>,
+    /// For leaving alone what is not above the last one seen of the subject; a number.
+    version: Attribute<String>,
+    /// For the reader's own spans; left out where the change was not traced.
     #[serde(skip_serializing_if = "Option::is_none")]
     traceparent: Option<Attribute<&'a str>>,
 }
@@ -64,11 +71,15 @@ impl<'a> Message<'a> {
             id: None,
             queue_url: None,
             body: notice.body,
-            group: queue.is_fifo.then_some(notice.subject),
-            deduplication: queue.is_fifo.then(|| event_id.clone()),
+            group: queue.fifo.map(|group| match group {
+                FifoGroup::Owner => notice.tenant.as_str(),
+                FifoGroup::Subject => notice.subject,
+            }),
+            deduplication: queue.fifo.map(|_| event_id.clone()),
             attributes: Attributes {
                 event_id: attribute(event_id),
                 event_type: attribute(notice.event_type),
+                version: Attribute { data_type: "Number", value: notice.version.to_string() },
                 traceparent: notice.traceparent.filter(|text| !text.is_empty()).map(attribute),
             },
         }
@@ -92,12 +103,14 @@ fn attribute<T>(value: T) -> Attribute<T> {
 
 /// What a message counts for: its body, and the names, types and values of its attributes.
 pub(super) fn size_bytes(notice: &Notice<'_>) -> usize {
+    // `Number` is as long a word as `String`.
     let attribute = |name: &str, value: usize| name.len() + "String".len() + value;
     let traceparent = notice.traceparent.map_or(0, |text| attribute("traceparent", text.len()));
     // A UUID is written in 36 characters.
     notice.body.len()
         + attribute("event_id", 36)
         + attribute("event_type", notice.event_type.len())
+        + attribute("version", notice.version.to_string().len())
         + traceparent
 }
 

@@ -10,21 +10,32 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use sha2::Sha256;
 
+use super::secret::PREFIX;
+
 /// The key of one endpoint.
-pub(super) struct SigningKey(SecretSlice<u8>);
+pub(super) struct SigningKey {
+    key: SecretSlice<u8>,
+    /// As it was handed to the owner, without what all begin with.
+    text: SecretString,
+}
 
 impl SigningKey {
     /// Reads a secret as it is handed to owners: base64 behind `whsec_`.
     pub(super) fn parse(secret: &SecretString) -> Option<Self> {
-        let text = secret.expose_secret().strip_prefix("whsec_")?;
+        let text = secret.expose_secret().strip_prefix(PREFIX)?;
         let bytes = STANDARD.decode(text).ok()?;
-        (16..=64).contains(&bytes.len()).then(|| Self(bytes.into()))
+        (16..=64).contains(&bytes.len()).then(|| Self { key: bytes.into(), text: text.into() })
+    }
+
+    /// What must not be kept of an answer that repeats it.
+    pub(super) fn text(&self) -> &str {
+        self.text.expose_secret()
     }
 
     /// The signature as it stands in the header.
     pub(super) fn sign(&self, id: &str, timestamp: i64, body: &str) -> String {
         let mut mac =
-            Hmac::<Sha256>::new_from_slice(self.0.expose_secret()).expect("HMAC takes a key of any length");
+            Hmac::<Sha256>::new_from_slice(self.key.expose_secret()).expect("HMAC takes a key of any length");
         mac.update(format!("{id}.{timestamp}.").as_bytes());
         mac.update(body.as_bytes());
         format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))

@@ -12,6 +12,7 @@ use crate::connectors::egress::EgressConfig;
 use crate::connectors::scripted::{
     Reply, Scripted, SecretFile, any_secret, hanging_up, nobody, reply, reply_with,
 };
+use crate::connectors::secret::SecretRef;
 use crate::domain::ids::EventId;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -31,7 +32,8 @@ impl Owner {
     }
 
     fn at(&self, url: &str) -> Destination {
-        let secrets = self.secrets.iter().map(|file| SecretRef::parse(&file.reference()).unwrap()).collect();
+        let reference = |file: &SecretFile| SecretRef::parse(&file.reference()).unwrap();
+        let secrets = self.secrets.iter().map(|file| WebhookSecret::Referenced(reference(file))).collect();
         Destination::Webhook { url: url.to_owned(), secrets }
     }
 
@@ -154,8 +156,9 @@ async fn a_forbidden_destination_is_not_connected_to() {
     assert!(matches!(outcomes[0], Err(ChannelError::Misconfigured { .. })));
     assert!(server.seen().is_empty());
     assert_eq!(strict.check(&owner.tenant, &destination)[0].field, "url");
-    let bare = Destination::Webhook { url: "https://example.com/".into(), secrets: Vec::new() };
-    assert_eq!(strict.check(&owner.tenant, &bare)[0].field, "secrets");
+    let secret = WebhookSecret::Referenced(SecretRef::Env("HOOK".into()));
+    let many = Destination::Webhook { url: "https://example.com/".into(), secrets: vec![secret; 5] };
+    assert_eq!(strict.check(&owner.tenant, &many)[0].field, "secrets");
 }
 
 #[tokio::test]
@@ -170,7 +173,7 @@ async fn a_secret_that_is_none_is_never_shown() {
 async fn a_secret_that_callers_may_not_name_is_not_read() {
     let owner = Owner::new(&[]);
     // A row may be older than the rule.
-    let secrets = vec![SecretRef::Env("PATH".into())];
+    let secrets = vec![WebhookSecret::Referenced(SecretRef::Env("PATH".into()))];
     let destination = Destination::Webhook { url: "http://127.0.0.1:1/".into(), secrets };
     let outcomes = channel(PATIENCE).deliver(&destination, &[owner.notice(1, "b")]).await;
     let error = outcomes[0].clone().unwrap_err();

@@ -24,6 +24,7 @@ impl Place {
         let policy = SecretPolicy::new(SecretsConfig {
             env_prefixes: vec!["BURSAR_TEST_".to_owned()],
             folders: vec![root.join("in")],
+            ..SecretsConfig::default()
         });
         Self { root, policy }
     }
@@ -102,6 +103,7 @@ fn a_link_may_lead_about_in_the_folder_and_not_out_of_it() {
     let policy = SecretPolicy::new(SecretsConfig {
         env_prefixes: Vec::new(),
         folders: vec![place.root.join("alias")],
+        ..SecretsConfig::default()
     });
     for path in ["alias/key", "in/key"] {
         let real = place.root.canonicalize().unwrap().join(path).display().to_string();
@@ -118,14 +120,22 @@ fn what_is_no_regular_file_may_not_be_named() {
     for path in ["in", "in/deeper", "in/pipe"] {
         assert_eq!(place.refused(&place.named(path)), ForbiddenSecret::NotAFile, "{path}");
     }
-    let devices = SecretPolicy::new(SecretsConfig { env_prefixes: Vec::new(), folders: vec!["/dev".into()] });
+    let devices = SecretPolicy::new(SecretsConfig {
+        env_prefixes: Vec::new(),
+        folders: vec!["/dev".into()],
+        ..SecretsConfig::default()
+    });
     assert_eq!(devices.check(&SecretRef::File("/dev/zero".to_owned())), Err(ForbiddenSecret::NotAFile));
 }
 
 #[test]
 fn empty_lists_allow_nothing_and_a_value_is_not_said_back() {
     let place = Place::new();
-    let policy = SecretPolicy::new(SecretsConfig { env_prefixes: Vec::new(), folders: Vec::new() });
+    let policy = SecretPolicy::new(SecretsConfig {
+        env_prefixes: Vec::new(),
+        folders: Vec::new(),
+        ..SecretsConfig::default()
+    });
     assert_eq!(policy.check(&SecretRef::Env("BURSAR_SECRET_A".to_owned())), Err(ForbiddenSecret::Variable));
     assert_eq!(policy.check(&place.named("in/key")), Err(ForbiddenSecret::Place));
     let error = place.policy.vet("s3cret").unwrap_err();

@@ -19,7 +19,7 @@ async fn a_page_is_asked_for_by_holder_days_and_index() {
     let shop = listed();
     let server = bank(|| reply(200, PAGE)).await;
     let bank = connector(&server.address);
-    assert!(bank.capabilities(&shop.account).payments);
+    assert_eq!(bank.capabilities(&shop.account).reconciled_by, ReconciledBy::Listing);
     let MovementPage { movements, next } =
         bank.payments_since(&shop.movements(Some("ended:100"))).await.unwrap();
     assert_eq!(next.as_deref(), Some("ended:200"));
@@ -60,10 +60,10 @@ async fn trouble_with_a_listing_is_never_an_empty_page() {
 }
 
 #[tokio::test]
-async fn an_account_without_agency_cannot_be_asked() {
+async fn an_account_without_agency_is_asked_title_by_title() {
     let shop = shop();
     let bank = connector(&nobody().await);
-    assert!(!bank.capabilities(&shop.account).payments);
+    assert_eq!(bank.capabilities(&shop.account).reconciled_by, ReconciledBy::LookUp);
     let error = bank.payments_since(&shop.movements(None)).await.unwrap_err();
     assert!(matches!(error, BankError::Unsupported { .. }), "{error:?}");
 }

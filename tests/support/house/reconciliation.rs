@@ -1,0 +1,52 @@
+//! What operators ask about banks' words for payments, and the payers behind them.
+
+use bursar::proto::boleto::v1::{
+    BankAccount, Boleto, Difference, ListDifferencesRequest, ListReconciliationsRequest,
+    ReconcileBankAccountRequest, ReconcileBankAccountResponse, Reconciliation, SettleDifferenceRequest,
+};
+use bursar::sandbox::Payment;
+use chrono::{NaiveDate, Utc};
+use chrono_tz::America::Sao_Paulo;
+use tonic::Status;
+
+use super::{Opened, Operator};
+
+pub async fn reconciles(
+    operator: &Operator,
+    account: &BankAccount,
+) -> Result<ReconcileBankAccountResponse, Status> {
+    let request = ReconcileBankAccountRequest { id: account.id.clone() };
+    Ok(operator.accounts.clone().reconcile_bank_account(request).await?.into_inner())
+}
+
+/// A whole run.
+pub async fn run(operator: &Operator, account: &BankAccount) -> Reconciliation {
+    let answer = reconciles(operator, account).await.expect("a run");
+    assert!(!answer.pending, "{answer:?}");
+    answer.reconciliation.expect("what it came to")
+}
+
+pub async fn stands(operator: &Operator) -> Reconciliation {
+    let request = ListReconciliationsRequest::default();
+    let answer = operator.accounts.clone().list_reconciliations(request).await.expect("a list").into_inner();
+    answer.reconciliations.into_iter().next().expect("the account")
+}
+
+pub async fn differences(operator: &Operator, settled_too: bool) -> Vec<Difference> {
+    let request = ListDifferencesRequest { settled_too, ..ListDifferencesRequest::default() };
+    operator.accounts.clone().list_differences(request).await.expect("a list").into_inner().differences
+}
+
+pub async fn settles(operator: &Operator, id: &str, reason: &str) -> Result<Difference, Status> {
+    let request = SettleDifferenceRequest { id: id.to_owned(), reason: reason.to_owned() };
+    let answer = operator.accounts.clone().settle_difference(request).await?.into_inner();
+    Ok(answer.difference.expect("the difference"))
+}
+
+pub async fn pays(house: &Opened, boleto: &Boleto, cents: u64) {
+    house.world().pay(&Payment::of(&boleto.barcode, cents, today())).await.expect("the bank takes it");
+}
+
+pub fn today() -> NaiveDate {
+    Utc::now().with_timezone(&Sao_Paulo).date_naive()
+}
