@@ -91,7 +91,8 @@ impl Config {
         let extracted = schema::extract::<Self>(&merged);
         if let Ok(config) = &extracted {
             let faults = config.channels.mail.template_faults().into_iter();
-            problems.extend(faults.map(|fault| Problem::bad("channels.mail.templates", error::TOGETHER, fault)));
+            problems
+                .extend(faults.map(|fault| Problem::bad("channels.mail.templates", error::TOGETHER, fault)));
         }
         match extracted {
             Ok(config) if problems.is_empty() => Ok(config),

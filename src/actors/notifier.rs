@@ -7,7 +7,6 @@
 
 mod delivery;
 mod health;
-mod message;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -103,7 +103,9 @@ fn settings(
         .with("channels.nats.servers", json!([outside.nats_url]).to_string())
         .with("channels.nats.require_tls", "false");
     let (username, password) = (secrets.mail_username.to_string(), secrets.mail_password.to_string());
-    for (key, value) in banks::settings(outside).into_iter().chain(mail::settings(outside, username, password)) {
+    for (key, value) in
+        banks::settings(outside).into_iter().chain(mail::settings(outside, username, password))
+    {
         sources = sources.with(&key, value);
     }
     for channel in ["sqs", "webhook"] {

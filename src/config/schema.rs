@@ -159,7 +159,8 @@ pub(super) fn check_nats(merged: &Table, problems: &mut Vec<Problem>) {
         problems.push(Problem::bad("channels.nats.credentials", TOGETHER, reason));
     }
     let file = |name: &str| text(&["channels", "nats", name]);
-    for (name, other) in [("certificate_file", "private_key_file"), ("private_key_file", "certificate_file")] {
+    for (name, other) in [("certificate_file", "private_key_file"), ("private_key_file", "certificate_file")]
+    {
         if file(other) && !file(name) {
             let reason = format!("must be set if channels.nats.{other} is");
             problems.push(Problem::bad(format!("channels.nats.{name}"), TOGETHER, reason));

@@ -311,7 +311,9 @@ fn access_keys_are_whole_or_absent() {
 fn a_house_signs_in_at_nats_in_one_way() {
     let key = |name: &str| format!("channels.nats.credentials.{name}");
     let user = Sources::default().with(&key("user"), "env:USER_NAME");
-    assert!(refused(&user).starts_with("channels.nats.credentials.password (all sources together): must be set"));
+    assert!(
+        refused(&user).starts_with("channels.nats.credentials.password (all sources together): must be set")
+    );
     let whole = user.with(&key("password"), "env:PASSWORD");
     assert!(Config::load(&whole).is_ok());
     let both = whole.with(&key("creds"), "file:creds");
@@ -377,16 +379,24 @@ fn a_tenant_without_keys_may_name_any_queue() {
 #[test]
 fn mail_has_a_sender_and_does_not_leave_in_the_open_by_mistake() {
     let server = Sources::default().with("channels.mail.server", "smtp.example.com");
-    assert_eq!(refused(&server), "channels.mail.from (all sources together): must be set if channels.mail.server is");
+    assert_eq!(
+        refused(&server),
+        "channels.mail.from (all sources together): must be set if channels.mail.server is"
+    );
     let whole = server.with("channels.mail.from", "Shop <notices@example.com>");
     assert!(Config::load(&whole).is_ok());
     let open = whole.with("channels.mail.security", "none");
-    assert!(refused(&open).starts_with("channels.mail.security (all sources together): must be starttls or tls unless"));
+    assert!(
+        refused(&open)
+            .starts_with("channels.mail.security (all sources together): must be starttls or tls unless")
+    );
     assert!(Config::load(&open.clone().with("channels.mail.allow_plaintext", "true")).is_ok());
     assert!(Config::load(&open.with("channels.mail.server", "127.0.0.1")).is_ok());
     let half = Sources::default().with("channels.mail.credentials.username", "env:MAILER");
     assert!(refused(&half).contains("channels.mail.credentials"), "{}", refused(&half));
-    for (key, value) in [("from", "nobody"), ("server", "smtp://example.com"), ("time_zone", "Brasília"), ("language", "pt")] {
+    for (key, value) in
+        [("from", "nobody"), ("server", "smtp://example.com"), ("time_zone", "Brasília"), ("language", "pt")]
+    {
         let text = refused(&Sources::default().with(&format!("channels.mail.{key}"), value));
         assert!(text.starts_with(&format!("channels.mail.{key} (command line): must be")), "{text}");
         assert!(!text.contains(value) || key == "language", "{text}");

@@ -181,7 +181,10 @@ mod tests {
             ("to <maria@example.com>, please", "to <[address]>, please"),
             ("mailto:maria@example.com?x", "mailto:[address]"),
             ("\"maria silva\"@example.com", "\"maria silva\"[address]"),
-            ("Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJlMTIz", "Bearer [token].[token].[token]"),
+            (
+                "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJlMTIz",
+                "Bearer [token].[token].[token]",
+            ),
             ("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", "v1,[token]="),
             ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "[token]"),
             ("id 0198f1c2-7c1e-7000-8000-0123456789ab", "id [token]"),

@@ -48,7 +48,9 @@ impl Outcome {
     /// Why there is no number, where somebody has to know.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::VendorRefused { reason } | Self::Unreadable { reason } | Self::GaveUp { reason } => Some(reason),
+            Self::VendorRefused { reason } | Self::Unreadable { reason } | Self::GaveUp { reason } => {
+                Some(reason)
+            }
             _ => None,
         }
     }
@@ -89,8 +91,12 @@ mod tests {
     fn an_answer_without_a_score_keeps_its_place_and_is_no_number() {
         let risk = |text| formula::read_risk_row(text).unwrap();
         let unreadable = || Outcome::Unreadable { reason: "no row".to_owned() };
-        let outcomes =
-            [Outcome::Scored(risk("TQ1;C0;3;14.67;62")), Outcome::NoSpeech, unreadable(), Outcome::Scored(risk("TQ1;C0;1;1.00;5"))];
+        let outcomes = [
+            Outcome::Scored(risk("TQ1;C0;3;14.67;62")),
+            Outcome::NoSpeech,
+            unreadable(),
+            Outcome::Scored(risk("TQ1;C0;1;1.00;5")),
+        ];
         assert_eq!(result_text(&outcomes, false), "38|||95");
         assert_eq!(result_text(&outcomes, true), "38|40|40|95");
         assert!(has_fillers(&outcomes, true));

@@ -133,7 +133,8 @@ mod tests {
         for good in ["-Nsample0000000000A1", "a", "ação", &"k".repeat(768)] {
             assert_eq!(TransferKey::parse(good).unwrap().as_str(), good);
         }
-        for bad in ["", "a/b", "a.b", "$a", "#", "[0]", "a\u{7f}", "a\nb", &"k".repeat(769), &"é".repeat(385)] {
+        for bad in ["", "a/b", "a.b", "$a", "#", "[0]", "a\u{7f}", "a\nb", &"k".repeat(769), &"é".repeat(385)]
+        {
             assert_eq!(TransferKey::parse(bad), Err(InvalidKey), "{bad}");
         }
     }

@@ -23,9 +23,9 @@ use super::bank_account_service::BankAccounts;
 use super::boleto_service::Boletos;
 use super::config::ApiConfig;
 use super::control_service::Control;
-use super::notification_service::Notifications;
 use super::gate::Gate;
 use super::layer::{self, InFlight};
+use super::notification_service::Notifications;
 use super::streams::Streams;
 use crate::proto;
 use crate::proto::boleto::v1::bank_account_service_server::BankAccountServiceServer;
@@ -136,7 +136,8 @@ fn routes(
                 .max_decoding_message_size(bytes_max),
         )
         .add_service(
-            NotificationServiceServer::new(Notifications { gate: gate.clone() }).max_decoding_message_size(bytes_max),
+            NotificationServiceServer::new(Notifications { gate: gate.clone() })
+                .max_decoding_message_size(bytes_max),
         )
         .add_service(health)
         .add_service(reflection().build_v1()?)

@@ -195,8 +195,7 @@ async fn notify(house: &House, tenant: &TenantId, owner: &Owner) -> Result<Notif
             let text =
                 serde_json::to_string(destination).map_err(|error| ApiError::Internal(error.to_string()))?;
             let channel = destination.kind().as_str();
-            let endpoint =
-                StoredEndpoint::new(tenant.clone(), channel, text, target.clone(), request::now());
+            let endpoint = StoredEndpoint::new(tenant.clone(), channel, text, target.clone(), request::now());
             let id = house.store.ensure_endpoint(&endpoint).await?.id;
             house.queues.keep(tenant, target, id);
             Ok(Notify::Owner(Some(id)))

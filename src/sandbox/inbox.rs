@@ -48,7 +48,10 @@ impl ReceivedMessage {
     /// What is told of it in the list.
     pub fn listed(&self) -> Listed {
         let attribute = |name: &str| {
-            self.attributes.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
+            self.attributes
+                .iter()
+                .find(|(key, _)| key.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value.clone())
         };
         let notice = Notice::read(&self.body, attribute);
         Listed {
@@ -71,7 +74,8 @@ pub(super) fn table(messages: &[ReceivedMessage]) -> String {
     );
     for message in messages {
         let Listed { at, channel, destination, event_type, subject, event_id, version } = message.listed();
-        let (at, version) = (at.format("%H:%M:%S"), version.map_or_else(|| "-".to_owned(), |v| v.to_string()));
+        let (at, version) =
+            (at.format("%H:%M:%S"), version.map_or_else(|| "-".to_owned(), |v| v.to_string()));
         // Writing to a text does not fail.
         let _ = writeln!(
             text,
@@ -178,7 +182,12 @@ mod tests {
         };
         let body = r#"{"boleto_id":"b1","event_type":"boleto.registered","event_id":"e1","version":2}"#;
         let general = r#"{"subject_id":"s1","event_type":"endpoint.disabled","event_id":"e2","version":1}"#;
-        let mail = [("bursar-subject", "b1"), ("Bursar-Event-Id", "e1"), ("Bursar-Event-Type", "boleto.registered"), ("Bursar-Version", "2")];
+        let mail = [
+            ("bursar-subject", "b1"),
+            ("Bursar-Event-Id", "e1"),
+            ("Bursar-Event-Type", "boleto.registered"),
+            ("Bursar-Version", "2"),
+        ];
         let messages = [
             came("sqs", &[], body),
             came("webhook", &[("webhook-id", "e2")], general),

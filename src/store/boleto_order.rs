@@ -12,8 +12,8 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult, Value};
 use uuid::Uuid;
 
-use super::boleto::{HELD_BACK, NewEvent, from_json, to_json};
 use super::announce::Announcement;
+use super::boleto::{HELD_BACK, NewEvent, from_json, to_json};
 use super::request_key::{Entered, RequestKey};
 use super::transaction::{all, execute};
 use super::{Store, StoreError, StoreKind, from_us, to_us};

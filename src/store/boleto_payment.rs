@@ -12,8 +12,8 @@ use chrono::NaiveDate;
 use sea_orm::{DatabaseTransaction, QueryResult, Value};
 use uuid::Uuid;
 
-use super::boleto::NewEvent;
 use super::announce::Announcement;
+use super::boleto::NewEvent;
 use super::request_key::{Entered, NewKey, RequestKey};
 use super::rows::Rows;
 use super::transaction::{all, execute};

@@ -12,8 +12,8 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
 use uuid::Uuid;
 
-use super::boleto::NewEvent;
 use super::announce::Announcement;
+use super::boleto::NewEvent;
 use super::rows::Rows;
 use super::transaction::{all, execute};
 use super::work::{Ending, Fate, PutBack};
@@ -91,16 +91,18 @@ impl Settlement {
             Change::GivenUp { error } => {
                 Fate::End(Ending::of(claim, WorkState::Discarded, Some(error.clone())))
             }
-            Change::Open { run_at, state, error, attempt_counts, nothing_was_sent, .. } => Fate::Back(PutBack {
-                id: claim.id,
-                runner_id: claim.runner_id,
-                fence: claim.fence,
-                state: *state,
-                run_at: *run_at,
-                error: Some(error.clone()),
-                attempt_counts: *attempt_counts,
-                nothing_was_sent: *nothing_was_sent,
-            }),
+            Change::Open { run_at, state, error, attempt_counts, nothing_was_sent, .. } => {
+                Fate::Back(PutBack {
+                    id: claim.id,
+                    runner_id: claim.runner_id,
+                    fence: claim.fence,
+                    state: *state,
+                    run_at: *run_at,
+                    error: Some(error.clone()),
+                    attempt_counts: *attempt_counts,
+                    nothing_was_sent: *nothing_was_sent,
+                })
+            }
         }
     }
 

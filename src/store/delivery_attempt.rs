@@ -107,7 +107,8 @@ fn read(row: &QueryResult) -> Result<DeliveryAttempt, StoreError> {
         version: row.try_get("", "version")?,
         started_at: from_us(row.try_get("", "started_at_us")?)?,
         ended_at: from_us(row.try_get("", "ended_at_us")?)?,
-        outcome: AttemptOutcome::parse(&outcome).ok_or_else(|| StoreError::unreadable("outcome", &outcome))?,
+        outcome: AttemptOutcome::parse(&outcome)
+            .ok_or_else(|| StoreError::unreadable("outcome", &outcome))?,
         status: status.and_then(|status| u16::try_from(status).ok()),
         answer: row.try_get("", "answer")?,
         provider_message_id: row.try_get("", "provider_message_id")?,

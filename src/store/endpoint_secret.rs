@@ -65,8 +65,9 @@ impl Store {
             ],
         );
         execute(transaction, update).await?;
-        let told =
-            |version: i64, secrets: usize| serde_json::json!({"version": version, "secrets": secrets}).to_string();
+        let told = |version: i64, secrets: usize| {
+            serde_json::json!({"version": version, "secrets": secrets}).to_string()
+        };
         let deed = Deed {
             id: hand.id,
             tenant_id: &hand.tenant_id,

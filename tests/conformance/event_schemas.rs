@@ -36,9 +36,8 @@ async fn judged(bodies: &[String]) -> Verdict {
 async fn every_event_that_there_is_arrives_as_its_schema_says() {
     let house = SmallHouse::furnished(&[]).await;
     let endpoints = NotificationServiceClient::new(house.channel.clone());
-    let queue = Destination::Sqs(SqsDestination {
-        queue_url: house.outside.world.addresses().queue_url.clone(),
-    });
+    let queue =
+        Destination::Sqs(SqsDestination { queue_url: house.outside.world.addresses().queue_url.clone() });
     let all = subscribes(&endpoints, queue, "*").await;
     everything_becomes_of_boletos(&house).await;
     an_endpoint_says_that_it_is_gone(&house, &endpoints).await;
@@ -126,7 +125,10 @@ async fn one_comes_into_review(house: &SmallHouse) {
         bank_account: Some(account),
         ..boleto::CreateBankAccountRequest::default()
     };
-    BankAccountServiceClient::new(house.channel.clone()).create_bank_account(request).await.expect("an account");
+    BankAccountServiceClient::new(house.channel.clone())
+        .create_bank_account(request)
+        .await
+        .expect("an account");
     let request = boleto::CreateBoletoRequest {
         amount_cents: 12_591,
         bank_account_external_id: "another".to_owned(),
@@ -203,7 +205,9 @@ fn the_schemas_name_the_types_of_the_catalogue_and_no_others() {
         let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a schema");
         let schema: Value = serde_json::from_str(&text).expect("JSON");
         let types = schema.pointer("/properties/event_type/enum").expect("a list of types");
-        named.extend(types.as_array().expect("a list").iter().map(|name| name.as_str().expect("text").to_owned()));
+        named.extend(
+            types.as_array().expect("a list").iter().map(|name| name.as_str().expect("text").to_owned()),
+        );
     }
     assert_eq!(named, catalogue());
 }

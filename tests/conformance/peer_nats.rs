@@ -111,12 +111,8 @@ async fn what_a_stream_does_not_take_says_what_is_to_be_done() {
     let nats = Nats::new(settings(&server));
     is_misconfigured(&send(&nats, &[1], BODY).await[0]);
 
-    let limits = Config {
-        max_messages: 1,
-        max_message_size: 1024,
-        discard: DiscardPolicy::New,
-        ..Config::default()
-    };
+    let limits =
+        Config { max_messages: 1, max_message_size: 1024, discard: DiscardPolicy::New, ..Config::default() };
     let stream = server.create_stream(limits).await;
     for length in [2_000, 5_000] {
         let outcome = &send(&nats, &[1], &"7".repeat(length)).await[0];
@@ -235,7 +231,10 @@ async fn a_token_that_was_rotated_counts_from_the_next_connection_on() {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     while let Err(error) = &send(&nats, &[1], BODY).await[0] {
         // Until the wait after the failure is over, its reason is everybody's answer.
-        assert!(matches!(error, ChannelError::Misconfigured { .. }) && Instant::now() < deadline, "{error:?}");
+        assert!(
+            matches!(error, ChannelError::Misconfigured { .. }) && Instant::now() < deadline,
+            "{error:?}"
+        );
         ticks.tick().await;
     }
     server.go_down().await;
@@ -337,7 +336,10 @@ async fn subscribe(house: &SmallHouse, subject: &str) {
         ..notification::Endpoint::default()
     };
     let request = notification::CreateEndpointRequest { endpoint: Some(endpoint) };
-    NotificationServiceClient::new(house.channel.clone()).create_endpoint(request).await.expect("a subscription");
+    NotificationServiceClient::new(house.channel.clone())
+        .create_endpoint(request)
+        .await
+        .expect("a subscription");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -370,7 +372,10 @@ async fn a_house_opens_without_its_server_and_tells_it_everything_later() {
     }
     let held = stored(&stream).await;
     let body: Value = serde_json::from_str(&held[0].body).expect("JSON");
-    assert_eq!((body["boleto_id"].as_str(), body["status"].as_str()), (Some(made.id.as_str()), Some("registered")));
+    assert_eq!(
+        (body["boleto_id"].as_str(), body["status"].as_str()),
+        (Some(made.id.as_str()), Some("registered"))
+    );
     assert_eq!(body["event_id"], held[0].id);
     assert_eq!((held[0].subject.as_str(), held.len()), ("owners.acme.boleto.registered", 1));
     house.close().await;

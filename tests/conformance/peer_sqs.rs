@@ -130,7 +130,7 @@ async fn twenty_five_notices_arrive_in_tens(moto: &Moto, sender: &Sender) {
 async fn a_fifo_queue_keeps_the_order_and_drops_what_it_had(moto: &Moto, group: FifoGroup, name: &str) {
     let sender = Sender::grouping(&moto.endpoint, group);
     let queue = moto.create_queue(name).await;
-    let subject = |number: u128| if number % 2 == 0 { "one-boleto" } else { "another" };
+    let subject = |number: u128| if number.is_multiple_of(2) { "one-boleto" } else { "another" };
     let bodies: Vec<String> = (0..24).map(|number| number.to_string()).collect();
     let notices: Vec<Notice<'_>> =
         (0..24).zip(&bodies).map(|(number, body)| sender.notice(number, subject(number), body)).collect();

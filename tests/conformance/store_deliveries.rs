@@ -92,7 +92,8 @@ async fn the_owners_queue_and_the_subscriptions_are_told_and_nobody_else(kind: K
         store.due_deliveries(&claims).await.expect("deliveries").into_iter().flatten().collect();
     let (due, of_endpoints): (Vec<_>, Vec<_>) =
         due.into_iter().partition(|delivery| delivery.subject_kind == SubjectKind::Boleto);
-    let heard: Vec<_> = of_endpoints.iter().map(|delivery| (delivery.endpoint_id, delivery.subject_id)).collect();
+    let heard: Vec<_> =
+        of_endpoints.iter().map(|delivery| (delivery.endpoint_id, delivery.subject_id)).collect();
     assert_eq!(heard, [(all.id, off.id.0)], "of another endpoint's end hears who wants everything");
     assert_eq!(of_endpoints[0].events[0].event_type, "endpoint.disabled");
     let mut told: Vec<EndpointId> = due.iter().map(|delivery| delivery.endpoint_id).collect();

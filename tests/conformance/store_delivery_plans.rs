@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use bursar::domain::ids::{EndpointId, TenantId};
 use bursar::store::Store;
+use bursar::store::boleto::Notify;
+use bursar::store::delivery::{DeliveryChange, DeliverySettlement};
 use bursar::store::delivery_list::{DeliveriesOf, DeliveryFilter, DeliveryState, LOOKED_AT_MAX};
 use bursar::store::delivery_steer::DeliverySteered;
 use bursar::store::endpoint_steer::ByHand;
 use chrono::DateTime;
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
 use uuid::Uuid;
 
-use crate::store_deliveries::endpoint;
+use crate::store_deliveries::{a_registered_boleto, deliveries, endpoint};
 use crate::support::database::{Kind, TestDatabase};
-use crate::support::drafts::now;
+use crate::support::drafts::{now, runner};
 
 /// Deliveries of the one endpoint that were taken long ago, and dead letters of others.
 const BYSTANDERS: i64 = 100_000;
@@ -25,7 +27,9 @@ const GIVEN_UP: i64 = 20;
 async fn what_is_read_of_many_deliveries_goes_by_what_is_asked_for() {
     let database = TestDatabase::create(Kind::PostgreSql).await;
     let store = database.open().await;
-    let server = Database::connect(&database.url).await.expect("a second connection");
+    // One and no more: whoever else is connected is the store.
+    let alone = ConnectOptions::new(&database.url).max_connections(1).to_owned();
+    let server = Database::connect(alone).await.expect("a second connection");
     let own = store.ensure_endpoint(&endpoint("queue", &[])).await.expect("an endpoint");
     let asked_before = subjects(&store, own.id, None).await;
     assert!(asked_before.is_empty());
@@ -51,6 +55,42 @@ async fn what_is_read_of_many_deliveries_goes_by_what_is_asked_for() {
     assert!(read < LOOKED_AT_MAX, "{read} deliveries were read");
     let letters = written_down(&server, "work_archive").await;
     assert!(letters < LOOKED_AT_MAX, "{letters} ended rows were read");
+}
+
+/// A change of a column that any index names costs an entry in every index of the table, in those with a condition too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_taken_changes_no_column_of_an_index() {
+    let database = TestDatabase::create(Kind::PostgreSql).await;
+    let store = database.open().await;
+    let alone = ConnectOptions::new(&database.url).max_connections(1).to_owned();
+    let server = Database::connect(alone).await.expect("a second connection");
+    let runner = runner(&store).await;
+    let own = store.ensure_endpoint(&endpoint("queue", &[])).await.expect("an endpoint");
+    a_registered_boleto(&store, runner, Notify::Owner(Some(own.id))).await;
+    let claim = deliveries(&store, runner).await.remove(0);
+    let taken = DeliverySettlement {
+        claim,
+        endpoint_id: own.id,
+        sent_version: 2,
+        wanted_version: 2,
+        answer: "accepted".to_owned(),
+        resend: None,
+        attempts: vec![],
+        change: DeliveryChange::Delivered,
+        now: now(),
+    };
+    assert!(matches!(store.settle_deliveries(&[taken]).await[0], Ok(true)));
+    store.close().await.expect("closed");
+    written_down(&server, "delivery").await;
+    let text = "select n_tup_upd as changed, n_tup_hot_upd as changed_in_place from pg_stat_user_tables
+        where relname = 'delivery'";
+    let statement = Statement::from_string(server.get_database_backend(), text);
+    let row = server.query_one_raw(statement).await.expect("an answer").expect("a row");
+    let counts: (i64, i64) = (
+        row.try_get("", "changed").expect("a number"),
+        row.try_get("", "changed_in_place").expect("a number"),
+    );
+    assert_eq!(counts, (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -134,7 +174,8 @@ async fn fill(server: &DatabaseConnection, id: EndpointId) {
 async fn written_down(server: &DatabaseConnection, table: &str) -> i64 {
     let text = format!(
         "select t.seq_tup_read + sum(i.idx_tup_read)::bigint as read,
-            (select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()) as others
+            (select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+                and backend_type = 'client backend') as others
          from pg_stat_user_tables t join pg_stat_user_indexes i using (relid)
          where t.relname = '{table}' group by t.seq_tup_read"
     );

@@ -16,7 +16,7 @@ use bursar::store::endpoint_steer::ByHand;
 use bursar::store::request_key::RequestKey;
 use bursar::store::work_steer::WorkFilter;
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement, TransactionTrait, Value};
+use sea_orm::{ConnectionTrait, Database, Statement, TransactionTrait, Value};
 use uuid::Uuid;
 
 use crate::on_both_databases;

@@ -74,8 +74,13 @@ async fn told_twice(kind: Kind, crashing: EffectKind) {
     let effects = stage.world.effects();
     let twice: Vec<usize> = arrivals(&effects, crashing).into_values().collect();
     assert_eq!(twice, [2], "the same event id, once for each side of the crash");
-    let other = if crashing == EffectKind::OwnerSqs { EffectKind::OwnerWebhook } else { EffectKind::OwnerSqs };
-    assert_eq!(arrivals(&effects, other).into_values().collect::<Vec<_>>(), [1], "who saw no crash is told once");
+    let other =
+        if crashing == EffectKind::OwnerSqs { EffectKind::OwnerWebhook } else { EffectKind::OwnerSqs };
+    assert_eq!(
+        arrivals(&effects, other).into_values().collect::<Vec<_>>(),
+        [1],
+        "who saw no crash is told once"
+    );
     stage.close().await;
 }
 

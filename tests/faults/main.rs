@@ -42,11 +42,11 @@ mod crash_points;
 #[cfg(feature = "failpoints")]
 mod database_away;
 #[cfg(feature = "failpoints")]
-mod deliveries_outlive;
-#[cfg(feature = "failpoints")]
 mod decision_points;
 #[cfg(feature = "failpoints")]
 mod deeds;
+#[cfg(feature = "failpoints")]
+mod deliveries_outlive;
 #[cfg(feature = "failpoints")]
 mod disk_full;
 #[cfg(feature = "failpoints")]

@@ -114,10 +114,12 @@ impl Stage {
 }
 
 fn settings_file(folder: &Path, database_url: &str, outside: &Addresses) -> String {
-    let mail = mail::settings(outside, MAILER.to_owned(), MAILER_SECRET.to_owned()).into_iter().map(|(key, value)| {
-        // A port is the one that is no text.
-        if key.ends_with(".port") { format!("{key} = {value}\n") } else { format!("{key} = {value:?}\n") }
-    });
+    let mail = mail::settings(outside, MAILER.to_owned(), MAILER_SECRET.to_owned()).into_iter().map(
+        |(key, value)| {
+            // A port is the one that is no text.
+            if key.ends_with(".port") { format!("{key} = {value}\n") } else { format!("{key} = {value:?}\n") }
+        },
+    );
     let mail = mail.collect::<String>();
     let mut text = format!(
         r#"

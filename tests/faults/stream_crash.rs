@@ -48,7 +48,8 @@ async fn killed_before_the_acknowledgement(kind: Kind) {
     let effects = stage.world.effects();
     assert_eq!(keys(&effects, EffectKind::OwnerNatsDuplicate), first, "once more, under the same id");
     assert_eq!(keys(&effects, EffectKind::OwnerNats), first);
-    let kept: Vec<_> = stage.world.messages().into_iter().filter(|message| message.channel == "nats").collect();
+    let kept: Vec<_> =
+        stage.world.messages().into_iter().filter(|message| message.channel == "nats").collect();
     assert_eq!(kept.len(), 1);
     house.close().await;
     stage.close().await;

@@ -115,7 +115,9 @@ async fn what_a_stream_never_takes_is_a_dead_letter() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subject_that_is_none_is_refused_when_it_is_named() {
     let house = a_house().with("channels.nats.subjects.prefixes", r#"["owners"]"#).open().await;
-    for subject in ["owners.>", "owners.*", "owners..acme", "$JS.API.INFO", "_INBOX.a", "others", "ownership", ""] {
+    for subject in
+        ["owners.>", "owners.*", "owners..acme", "$JS.API.INFO", "_INBOX.a", "others", "ownership", ""]
+    {
         let refused = house.operator().tries_to_subscribe_nats(subject, &["*"]).await;
         let status = refused.expect_err("no such subject");
         assert_eq!(status.code(), tonic::Code::InvalidArgument, "{subject:?}: {status}");

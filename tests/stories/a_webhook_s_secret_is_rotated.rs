@@ -87,8 +87,12 @@ async fn the_service_makes_a_secret_and_another_and_shows_each_once() {
     assert_eq!(going(&webhook(at_once.endpoint).kept_secrets), [false]);
 
     let stored = texts(&house, "select destination as text from endpoint").await.concat();
-    let audit = texts(&house, "select method || ' ' || reason || ' ' || before || ' ' || after as text from audit \
-        where method = 'RotateEndpointSecret' order by at_us").await;
+    let audit = texts(
+        &house,
+        "select method || ' ' || reason || ' ' || before || ' ' || after as text from audit \
+        where method = 'RotateEndpointSecret' order by at_us",
+    )
+    .await;
     assert_eq!(audit.len(), 2, "{audit:?}");
     assert!(audit[0].contains("somebody left the company"), "{audit:?}");
     assert!(audit[0].contains(r#""secrets":1"#) && audit[0].contains(r#""secrets":2"#), "{audit:?}");

@@ -52,7 +52,8 @@ async fn enables(house: &Opened, id: &str) {
 /// Makes the endpoint one that has failed for longer.
 async fn has_failed_for(house: &Opened, days: i64) {
     let database = Database::connect(house.database_url()).await.expect("the database");
-    let change = "update endpoint set failing_since_us = failing_since_us - $1 where failing_since_us is not null";
+    let change =
+        "update endpoint set failing_since_us = failing_since_us - $1 where failing_since_us is not null";
     let values = [(days * 24 * 3_600 * 1_000_000).into()];
     let statement = Statement::from_sql_and_values(database.get_database_backend(), change, values);
     assert_eq!(database.execute_raw(statement).await.expect("a change").rows_affected(), 1);

@@ -206,7 +206,7 @@ async fn a_filter_lets_one_account_through() {
     let only = EventFilter { attribute: "bank_account_id".to_owned(), values: vec![other.id.to_uppercase()] };
     let narrowed = Endpoint { filters: vec![only], ..named(&endpoint, None) };
     let narrowed = updates(&operator, narrowed, &["filters"]).await.expect("narrowed");
-    assert_eq!(narrowed.filters[0].values, [other.id.clone()], "as the events have it");
+    assert_eq!(narrowed.filters[0].values, std::slice::from_ref(&other.id), "as the events have it");
     let unheard = house.shop().creates(a_boleto()).await;
     let heard = a_boleto().with(|request| request.bank_account_id.clone_from(&other.id));
     let heard = house.shop().creates(heard).await;

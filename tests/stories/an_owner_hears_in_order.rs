@@ -125,7 +125,8 @@ async fn on_postgresql() {
 async fn later_news_waits_for_earlier_news_of_the_same_boleto(kind: Kind) {
     let house = House::new().on(kind).open().await;
     let mut control = house.operator().control.clone();
-    let pause = PauseQueueRequest { name: DELIVERIES.to_owned(), reason: "until all has happened".to_owned() };
+    let pause =
+        PauseQueueRequest { name: DELIVERIES.to_owned(), reason: "until all has happened".to_owned() };
     control.pause_queue(pause).await.expect("a pause");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     house.operator().subscribes_webhook_at(&url_of(&listener), &["*"], vec![]).await;

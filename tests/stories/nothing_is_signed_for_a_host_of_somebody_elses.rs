@@ -54,7 +54,8 @@ async fn a_row_that_was_put_in_by_hand_is_never_signed_for() {
         "https://example.com/123456789012/shop".to_owned(),
     ];
     let mut control = house.operator().control.clone();
-    let pause = PauseQueueRequest { name: DELIVERIES.to_owned(), reason: "an intruder is at work".to_owned() };
+    let pause =
+        PauseQueueRequest { name: DELIVERIES.to_owned(), reason: "an intruder is at work".to_owned() };
     control.pause_queue(pause).await.expect("a pause");
     let mut boletos = Vec::new();
     for (number, url) in hostile.iter().enumerate() {

@@ -35,7 +35,16 @@ async fn the_owner_is_told_of_a_registered_boleto(kind: Kind) {
     assert_eq!(channels, ["sqs", "webhook"]);
     for message in &told {
         let fields: Vec<&String> = message.body.as_object().expect("an object").keys().collect();
-        let all = ["boleto_id", "event_id", "event_type", "occurred_at", "reference_id", "status", "version"];
+        let all = [
+            "boleto_id",
+            "event_id",
+            "event_type",
+            "occurred_at",
+            "reference_id",
+            "schema",
+            "status",
+            "version",
+        ];
         assert_eq!(fields, all);
         assert_eq!(message.text("status"), "registered");
         assert_eq!(message.text("reference_id"), "order-7");

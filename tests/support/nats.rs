@@ -93,8 +93,7 @@ impl NatsServer {
 
     /// Makes a stream that listens to everything below `owners`.
     pub async fn create_stream(&self, config: Config) -> Stream {
-        let config =
-            Config { name: "OWNERS".to_owned(), subjects: vec!["owners.>".to_owned()], ..config };
+        let config = Config { name: "OWNERS".to_owned(), subjects: vec!["owners.>".to_owned()], ..config };
         self.client().await.create_stream(config).await.expect("a stream")
     }
 }

@@ -11,11 +11,12 @@ use chrono::{DateTime, Utc};
 use tokio::task::JoinSet;
 use tracing::{Instrument as _, debug, info_span, warn};
 
-use super::{Means, health, message};
+use super::{Means, health};
 use crate::actors::hands::Claims;
 use crate::connectors::channels::{Channel as _, ChannelError, Destination, Notice, Receipt};
 use crate::domain::ids::{EndpointId, EventId};
 use crate::domain::work::{Claim, WorkState};
+use crate::messages::notice;
 use crate::store::delivery::{DeliveryChange, DeliverySettlement, DueDelivery, DueEvent};
 use crate::work::breaker::Verdict;
 use crate::work::{ClaimGuard, Place};
@@ -126,14 +127,15 @@ async fn send(means: &Means, owed: &[Owed]) -> Vec<Vec<Result<Receipt, ChannelEr
     if owed.iter().any(|owed| owed.due.disabled) {
         return each(&ChannelError::Refused { reason: "endpoint disabled".to_owned() });
     }
-    let destination: Destination = match Destination::read(owed[0].due.endpoint_id, &owed[0].due.destination) {
+    let destination: Destination = match Destination::read(owed[0].due.endpoint_id, &owed[0].due.destination)
+    {
         Ok(destination) => destination,
         Err(error) => return each(&ChannelError::Misconfigured { reason: error.to_string() }),
     };
     let mut bodies: Vec<(usize, &DueEvent, String, String)> = Vec::new();
     for (index, owed) in owed.iter().enumerate() {
         for event in &owed.due.events {
-            let Some(body) = message::body(&owed.due, event) else {
+            let Some(body) = notice::body(&owed.due, event) else {
                 let reason = format!("what is kept of event {} is no JSON", event.id);
                 return each(&ChannelError::Misconfigured { reason });
             };
@@ -194,7 +196,9 @@ fn settlement(
     let resend = owed.due.resend;
     // What was held back behind a failure was not tried.
     let tried = owed.due.events.iter().zip(results.iter().take(taken + 1));
-    let attempts = tried.map(|(event, result)| message::attempt(event, result, resend.is_some(), started_at, now)).collect();
+    let attempts = tried
+        .map(|(event, result)| notice::attempt(event, result, resend.is_some(), started_at, now))
+        .collect();
     DeliverySettlement {
         claim: claim.clone(),
         endpoint_id: owed.due.endpoint_id,

@@ -34,10 +34,16 @@ async fn try_to_note(
     }
     if all().any(Result::is_ok) {
         // The happy path writes nothing.
-        return if due.failing_since.is_some() { store.note_endpoint_health(due.endpoint_id, None).await } else { Ok(()) };
+        return if due.failing_since.is_some() {
+            store.note_endpoint_health(due.endpoint_id, None).await
+        } else {
+            Ok(())
+        };
     }
     let now = store.now();
-    let Some(since) = due.failing_since else { return store.note_endpoint_health(due.endpoint_id, Some(now)).await };
+    let Some(since) = due.failing_since else {
+        return store.note_endpoint_health(due.endpoint_id, Some(now)).await;
+    };
     let failed_for = (now - since).to_std().unwrap_or_default();
     if failed_for < means.config.disable_after {
         return Ok(());

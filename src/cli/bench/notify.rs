@@ -25,7 +25,12 @@ pub(super) async fn measure(bench: &Bench, store: Store) -> anyhow::Result<Vec<R
     let mut rows = claim::measure(bench, store, &begun).await?;
     for receiver in [drain::Receiver::Webhooks, drain::Receiver::Queue] {
         let begun = Begun::now();
-        remark(&format!("telling {} owners by {} on {}", bench.args.notifications, receiver.name(), store.name()));
+        remark(&format!(
+            "telling {} owners by {} on {}",
+            bench.args.notifications,
+            receiver.name(),
+            store.name()
+        ));
         rows.push(drain::measure(bench, store, receiver, &begun).await?);
     }
     Ok(rows)

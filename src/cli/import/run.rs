@@ -269,8 +269,10 @@ impl Import<'_> {
                 serde_json::to_string(destination).expect("a structure of text can be written as JSON");
             let channel = destination.kind().as_str();
             let (tenant, now) = (self.common.tenant.clone(), self.common.now);
-            let endpoint =
-                StoredEndpoint { id, ..StoredEndpoint::new(tenant, channel, text, queue_url.to_owned(), now) };
+            let endpoint = StoredEndpoint {
+                id,
+                ..StoredEndpoint::new(tenant, channel, text, queue_url.to_owned(), now)
+            };
             id = self.store.ensure_endpoint(&endpoint).await.map_err(|error| of_store(&error))?.id;
         }
         self.endpoints.insert(queue_url.to_owned(), id);

@@ -81,12 +81,15 @@ impl Demo {
             destination: Some(notification::endpoint::Destination::Webhook(
                 notification::WebhookDestination {
                     url: self.outside.webhook_url.clone(),
-                    secrets: vec![self.webhook_secret.clone()], ..Default::default() },
+                    secrets: vec![self.webhook_secret.clone()],
+                    ..Default::default()
+                },
             )),
             event_types: vec!["*".to_owned()],
             ..notification::Endpoint::default()
         };
-        let mailbox = notification::MailDestination { address: OWNER_ADDRESS.to_owned(), ..Default::default() };
+        let mailbox =
+            notification::MailDestination { address: OWNER_ADDRESS.to_owned(), ..Default::default() };
         let mail = notification::Endpoint {
             destination: Some(notification::endpoint::Destination::Mail(mailbox)),
             ..endpoint.clone()

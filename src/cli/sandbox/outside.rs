@@ -17,7 +17,10 @@ use tokio::process::{Child, Command};
 
 use super::banks::Credential;
 use crate::connectors::secret::SecretRef;
-use crate::sandbox::{Addresses, BankOptions, MAIL_PASSWORD, MAIL_USERNAME, Ports, SandboxError, WorldOptions, ledger, run_process};
+use crate::sandbox::{
+    Addresses, BankOptions, MAIL_PASSWORD, MAIL_USERNAME, Ports, SandboxError, WorldOptions, ledger,
+    run_process,
+};
 
 const OPENING_PATIENCE: Duration = Duration::from_secs(10);
 const CLOSING_PATIENCE: Duration = Duration::from_secs(3);

@@ -184,7 +184,12 @@ mod tests {
 
     fn configured() -> NatsConfig {
         let servers = vec![NatsUrl::parse("nats://127.0.0.1:1").unwrap()];
-        NatsConfig { servers, require_tls: false, connect_timeout: Duration::from_secs(2), ..NatsConfig::default() }
+        NatsConfig {
+            servers,
+            require_tls: false,
+            connect_timeout: Duration::from_secs(2),
+            ..NatsConfig::default()
+        }
     }
 
     fn notice(tenant: &TenantId) -> Notice<'_> {

@@ -210,7 +210,8 @@ fn of_answer(answer: &Answer, said: Option<String>) -> Result<Receipt, ChannelEr
         410 => Err(ChannelError::Disabled),
         _ => Err(ChannelError::Unavailable {
             retry_after: answer.retry_after(Utc::now()),
-            reason: said.map_or_else(|| format!("status {status}"), |said| format!("status {status}: {said}")),
+            reason: said
+                .map_or_else(|| format!("status {status}"), |said| format!("status {status}: {said}")),
         }),
     }
 }

@@ -111,10 +111,11 @@ async fn a_name_that_changes_its_mind_gains_nothing() {
     // Good once, beside an address that nobody may reach; bad from then on.
     let look_up: LookUp = Arc::new(move |_| {
         let first = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
-        let found: Vec<_> = if first { vec!["169.254.169.254:0", "127.0.0.1:0"] } else { vec!["169.254.169.254:0"] }
-            .into_iter()
-            .map(|text| text.parse().unwrap())
-            .collect();
+        let found: Vec<_> =
+            if first { vec!["169.254.169.254:0", "127.0.0.1:0"] } else { vec!["169.254.169.254:0"] }
+                .into_iter()
+                .map(|text| text.parse().unwrap())
+                .collect();
         Box::pin(async move { Ok(found) })
     });
     let mut client = HttpClient::vetted(&HttpConfig::default(), policy.clone()).unwrap();

@@ -61,7 +61,10 @@ pub fn read_risk_row(row: &str) -> Result<VendorRisk, UnreadableRow> {
     let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let risk = plain(risk).then(|| risk.parse().ok()).flatten().filter(|risk| *risk <= 100);
     let segments = plain(segments).then(|| segments.parse().ok()).flatten();
-    Ok(VendorRisk { risk: risk.ok_or(UnreadableRow::Risk)?, segments: segments.ok_or(UnreadableRow::Segments)? })
+    Ok(VendorRisk {
+        risk: risk.ok_or(UnreadableRow::Risk)?,
+        segments: segments.ok_or(UnreadableRow::Segments)?,
+    })
 }
 
 /// Reads the rows of risk of a call about one question and channel; none for no speech.

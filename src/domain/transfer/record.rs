@@ -44,7 +44,11 @@ impl TransferRecord {
     ///
     /// # Errors
     /// [`UnreadableRecord`].
-    pub fn read(key: &TransferKey, value: &Value, consent_field: Option<&str>) -> Result<Self, UnreadableRecord> {
+    pub fn read(
+        key: &TransferKey,
+        value: &Value,
+        consent_field: Option<&str>,
+    ) -> Result<Self, UnreadableRecord> {
         let Value::Object(fields) = value else { return Err(UnreadableRecord::NotAnObject) };
         let alias_key = match text(fields, "key") {
             None => None,
@@ -108,8 +112,14 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(record.recorded_at, Some(json!("2026/01/15 - 10:20:30")));
-        assert_eq!((record.company_key.as_deref(), record.survey_key.as_deref()), (Some("company"), Some("survey")));
-        assert_eq!((record.is_processed, record.has_consent, record.alias_key.clone()), (Some(false), Some(true), None));
+        assert_eq!(
+            (record.company_key.as_deref(), record.survey_key.as_deref()),
+            (Some("company"), Some("survey"))
+        );
+        assert_eq!(
+            (record.is_processed, record.has_consent, record.alias_key.clone()),
+            (Some(false), Some(true), None)
+        );
         assert!(record.has_no_result_yet());
         let bare = read(json!({"date_inicio": 1_768_494_030, "processed": "no"})).unwrap();
         assert_eq!(bare.recorded_at, Some(json!(1_768_494_030)));

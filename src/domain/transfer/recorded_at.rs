@@ -124,9 +124,21 @@ mod tests {
         }
         assert_eq!(at(json!(1_768_494_030_250_i64), mexico).as_deref(), Some("2026-01-15T16:20:30.250Z"));
         for bad in [
-            json!(null), json!(true), json!(""), json!("yesterday"), json!("2026-01-15 10:20:30"), json!("NaN"),
-            json!("2026/02/30 - 10:20:30"), json!("2026/01/15 - 25:20:30"), json!(0), json!(-1), json!(20_260_115),
-            json!(1e18), json!("inf"), json!({"a": 1}), json!([1]),
+            json!(null),
+            json!(true),
+            json!(""),
+            json!("yesterday"),
+            json!("2026-01-15 10:20:30"),
+            json!("NaN"),
+            json!("2026/02/30 - 10:20:30"),
+            json!("2026/01/15 - 25:20:30"),
+            json!(0),
+            json!(-1),
+            json!(20_260_115),
+            json!(1e18),
+            json!("inf"),
+            json!({"a": 1}),
+            json!([1]),
         ] {
             assert_eq!(at(bad.clone(), mexico), None, "{bad}");
         }
@@ -142,7 +154,8 @@ mod tests {
     #[test]
     fn what_is_old_or_of_tomorrow_is_told_apart() {
         let now = DateTime::from_timestamp(1_768_494_030, 0).unwrap();
-        let (days, minutes) = (|n: u64| Duration::from_secs(n * 86_400), |n: u64| Duration::from_secs(n * 60));
+        let (days, minutes) =
+            (|n: u64| Duration::from_secs(n * 86_400), |n: u64| Duration::from_secs(n * 60));
         let check = |recorded_at| check_age(recorded_at, now, days(3), minutes(5));
         assert_eq!(check(now - days(3)), Ok(()));
         assert_eq!(check(now - days(3) - TimeDelta::seconds(1)), Err(Untimely::TooOld));

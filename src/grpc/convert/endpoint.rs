@@ -15,15 +15,18 @@ use crate::store::endpoint::StoredEndpoint;
 
 pub fn to_proto(endpoint: &StoredEndpoint) -> proto::Endpoint {
     // A destination that cannot be read any more is shown without one.
-    let destination = Destination::read(endpoint.id, &endpoint.destination).ok().map(|destination| match destination {
-        Destination::Sqs { queue_url, .. } => ProtoDestination::Sqs(proto::SqsDestination { queue_url }),
-        Destination::Webhook { url, secrets } => ProtoDestination::Webhook(webhook_to_proto(url, &secrets)),
-        Destination::Mail { address, language } => {
-            let language = language.unwrap_or_default();
-            ProtoDestination::Mail(proto::MailDestination { address, language })
-        }
-        Destination::Nats { subject } => ProtoDestination::Nats(proto::NatsDestination { subject }),
-    });
+    let destination =
+        Destination::read(endpoint.id, &endpoint.destination).ok().map(|destination| match destination {
+            Destination::Sqs { queue_url, .. } => ProtoDestination::Sqs(proto::SqsDestination { queue_url }),
+            Destination::Webhook { url, secrets } => {
+                ProtoDestination::Webhook(webhook_to_proto(url, &secrets))
+            }
+            Destination::Mail { address, language } => {
+                let language = language.unwrap_or_default();
+                ProtoDestination::Mail(proto::MailDestination { address, language })
+            }
+            Destination::Nats { subject } => ProtoDestination::Nats(proto::NatsDestination { subject }),
+        });
     proto::Endpoint {
         id: endpoint.id.to_string(),
         destination,

@@ -11,9 +11,7 @@ use tracing::info;
 
 use super::required_id;
 use crate::connectors::channels::Destination;
-use crate::connectors::channels::webhook::secret::{
-    self, OVERLAP_DEFAULT, OVERLAP_MAX, WebhookSecret,
-};
+use crate::connectors::channels::webhook::secret::{self, OVERLAP_DEFAULT, OVERLAP_MAX, WebhookSecret};
 use crate::connectors::secret::sealed::SealError;
 use crate::domain::ids::EndpointId;
 use crate::domain::violation::Violation;
@@ -34,7 +32,8 @@ const TRIES_MAX: usize = 5;
 pub(super) fn is_lacking(house: &House, destination: &Destination, violations: &mut Vec<Violation>) -> bool {
     let bare = matches!(destination, Destination::Webhook { secrets, .. } if secrets.is_empty());
     if bare && !house.secrets.keeper().has_key() {
-        let rule = "name one, env:NAME or file:PATH; the service makes one itself if its operator sets secrets.key";
+        let rule =
+            "name one, env:NAME or file:PATH; the service makes one itself if its operator sets secrets.key";
         violations.push(Violation::new("endpoint.webhook.secrets", rule));
     }
     bare

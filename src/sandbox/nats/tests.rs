@@ -1,3 +1,5 @@
+//! The stream as any client meets it, and what scripts make of it.
+
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -34,7 +36,8 @@ impl Plain {
     async fn publishes(&mut self, id: &str, body: &str, reply: &str) {
         let head = format!("NATS/1.0\r\nNats-Msg-Id: {id}\r\nBursar-Event-Type: boleto.registered\r\n\r\n");
         let (head_length, length) = (head.len(), head.len() + body.len());
-        self.says(&format!("HPUB owners.a _INBOX.x.{reply} {head_length} {length}\r\n{head}{body}\r\n")).await;
+        self.says(&format!("HPUB owners.a _INBOX.x.{reply} {head_length} {length}\r\n{head}{body}\r\n"))
+            .await;
     }
 
     /// The acknowledgement that comes next.
@@ -86,7 +89,10 @@ async fn a_script_is_told_in_the_protocols_own_way() {
     script.once(Party::Nats, Behaviour::saying(503, "maximum messages exceeded"));
     plain.publishes("e1", "{}", "2").await;
     let said = plain.ack("2").await;
-    assert_eq!((&said["error"]["err_code"], &said["error"]["description"]), (&json!(10_077), &json!("maximum messages exceeded")));
+    assert_eq!(
+        (&said["error"]["err_code"], &said["error"]["description"]),
+        (&json!(10_077), &json!("maximum messages exceeded"))
+    );
     script.once(Party::Nats, Behaviour::status(503));
     plain.publishes("e1", "{}", "3").await;
     assert_eq!(plain.line().await.unwrap(), "HMSG _INBOX.x.3 1 16 16");

@@ -12,7 +12,8 @@ use bursar::proto::control::v1::{
 use bursar::proto::notification::v1::endpoint::Destination;
 use bursar::proto::notification::v1::notification_service_client::NotificationServiceClient;
 use bursar::proto::notification::v1::{
-    CreateEndpointRequest, Endpoint, EventFilter, GetEndpointRequest, MailDestination, NatsDestination, WebhookDestination,
+    CreateEndpointRequest, Endpoint, EventFilter, GetEndpointRequest, MailDestination, NatsDestination,
+    WebhookDestination,
 };
 use tonic::Status;
 use tonic::transport::Channel;

@@ -1,8 +1,9 @@
 //! What a claim of notifications costs where many wait, beside one where few do.
 //!
 //! **Owns** both stores while it measures. **Fails** as the stores do. **Limits**: one claim at a time, the stores in turn, so that
-//! what disturbs the machine disturbs both alike. What was claimed goes back to the end of its queue outside the clock, so
-//! that claims walk through the rows and do not meet the same ones again.
+//! what disturbs the machine disturbs both alike. What was claimed is ended outside the clock and as much put in behind it, as
+//! deliveries come and go: rows that went back would be changed again and again where few wait, and once where many do, and
+//! it is that difference that would be measured.
 
 use anyhow::ensure;
 use chrono::Utc;
@@ -15,10 +16,10 @@ use crate::cli::bench::report::{Begun, Bound, Row, median};
 use crate::cli::bench::site::Site;
 use crate::cli::bench::{Bench, Store as Kind};
 use crate::connectors::channels::ChannelKind;
-use crate::domain::ids::RunnerId;
-use crate::domain::work::{Claim, WorkState, kind};
+use crate::domain::ids::{RunnerId, WorkId};
+use crate::domain::work::{Claim, NewWork, WorkState, kind};
 use crate::store::Store;
-use crate::store::work::{ClaimRequest, PutBack, end_of_prefix};
+use crate::store::work::{ClaimRequest, Ending, end_of_prefix};
 
 const OWNERS: usize = 10;
 /// Rows of a claim: what a notifier takes at a time unless it is told otherwise.
@@ -86,7 +87,7 @@ impl Stage {
         Ok(Self { _site: site, store, runner, claims: Vec::new(), reads: Vec::new() })
     }
 
-    /// Claims, reads what is to be told, and puts everything back: the milliseconds of the first two.
+    /// Claims, reads what is to be told, ends it and puts in as much again: the milliseconds of the first two.
     async fn claim(&self) -> anyhow::Result<(f64, f64)> {
         let request = ClaimRequest {
             runner_id: self.runner,
@@ -106,8 +107,11 @@ impl Stage {
         ensure!(claims.len() == BATCH, "{} rows were claimed", claims.len());
         let told = due.iter().flatten().map(|due| due.events.len()).sum::<usize>();
         ensure!(told == BATCH, "{told} events are to be told");
-        let back: Vec<PutBack> = claims.iter().map(to_the_end).collect();
-        ensure!(self.store.put_back_alone(&back).await?.len() == BATCH, "not all went back");
+        let endings: Vec<Ending> =
+            claims.iter().map(|claim| Ending::of(claim, WorkState::Completed, None)).collect();
+        ensure!(self.store.end_alone(&endings, Utc::now()).await?.len() == BATCH, "not all were ended");
+        let next: Vec<NewWork> = claims.into_iter().map(one_more).collect();
+        ensure!(self.store.insert_work_alone(&next).await?.len() == BATCH, "not all were put in");
         Ok((claimed.as_secs_f64() * 1_000.0, read.as_secs_f64() * 1_000.0))
     }
 
@@ -118,15 +122,23 @@ impl Stage {
     }
 }
 
-fn to_the_end(claim: &Claim) -> PutBack {
-    PutBack {
-        id: claim.id,
-        runner_id: claim.runner_id,
-        fence: claim.fence,
-        state: WorkState::Available,
-        run_at: Utc::now(),
-        error: None,
-        attempt_counts: false,
-        nothing_was_sent: true,
+/// The same once more, at the end of its queue.
+fn one_more(claim: Claim) -> NewWork {
+    let (id, now) = (Uuid::now_v7(), Utc::now());
+    NewWork {
+        id: WorkId(id),
+        tenant_id: claim.tenant_id,
+        kind: kind::NOTIFICATION_DELIVER,
+        queue: claim.queue,
+        priority: 0,
+        run_at: now,
+        attempts_max: claim.attempts_max,
+        unique_key: Some(format!("deliver:{id}")),
+        subject_id: claim.subject_id,
+        payload: claim.payload,
+        traceparent: None,
+        claimed_by: None,
+        sent_at: None,
+        created_at: now,
     }
 }

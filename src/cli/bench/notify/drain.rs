@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use anyhow::ensure;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -56,7 +57,8 @@ impl Receiver {
             Self::Webhooks => (0..HOOKS)
                 .map(|number| {
                     let target = format!("{base}/hooks/{number}");
-                    let destination = json!({"channel": "webhook", "url": target, "secrets": [WEBHOOK_SECRET]});
+                    let destination =
+                        json!({"channel": "webhook", "url": target, "secrets": [WEBHOOK_SECRET]});
                     Owner { channel: ChannelKind::Webhook, destination: destination.to_string(), target }
                 })
                 .collect(),
@@ -71,9 +73,11 @@ impl Receiver {
     /// The settings of a service that reaches the sink.
     fn settings(self, site: &Site, sink: &Sink) -> String {
         let channel = match self {
-            Self::Webhooks => "[channels.webhook.egress]\nschemes = [\"http\"]\nhosts = [\"127.0.0.1\"]\nports = []\n\
+            Self::Webhooks => {
+                "[channels.webhook.egress]\nschemes = [\"http\"]\nhosts = [\"127.0.0.1\"]\nports = []\n\
                  allow_loopback = true\n"
-                .to_owned(),
+                    .to_owned()
+            }
             Self::Queue => format!(
                 "[channels.sqs]\nendpoint = \"http://{}/\"\nregion = \"us-east-1\"\n{SQS_CREDENTIALS}",
                 sink.address
@@ -92,6 +96,7 @@ pub(super) async fn measure(
 ) -> anyhow::Result<Row> {
     let few = drain(bench, store, receiver, FEW).await?;
     let many = drain(bench, store, receiver, bench.args.notifications).await?;
+    ensure!(!many.windows.is_empty(), "all were told before a window was over; give more --notifications");
     let rates: Vec<f64> = many.windows.iter().map(|window| window.rate).collect();
     let measure = match receiver {
         Receiver::Webhooks => "webhooks, from waiting to taken",
@@ -110,9 +115,11 @@ pub(super) async fn measure(
     let row = Row { cpu_ms, ..Row::new(measure, store.name(), "/s", &rates, begun) }.resident(many.peak_mib);
     let flat = many.peak_mib.zip(few.peak_mib).map(|(many, few)| many / few);
     let few_mib = few.peak_mib.map_or_else(String::new, |mib| format!("; {mib:.0} MiB with {FEW}"));
-    let row = row
-        .note(format!("{} waiting{few_mib}; client: the receiver", bench.args.notifications))
-        .goal("peak MiB to that of 1,000 waiting", Bound::AtMost(1.25), flat);
+    let row = row.note(format!("{} waiting{few_mib}; client: the receiver", bench.args.notifications)).goal(
+        "peak MiB to that of 1,000 waiting",
+        Bound::AtMost(1.25),
+        flat,
+    );
     Ok(match receiver {
         Receiver::Webhooks => row.result_goal(Bound::AtLeast(3_000.0)),
         Receiver::Queue => row.goal("service CPU ms", Bound::AtMost(0.3), cpu_ms.service),
@@ -120,7 +127,12 @@ pub(super) async fn measure(
 }
 
 /// Fills a store, lets a service tell everybody, and watches.
-async fn drain(bench: &Bench, store: Store, receiver: Receiver, notifications: usize) -> anyhow::Result<Drained> {
+async fn drain(
+    bench: &Bench,
+    store: Store,
+    receiver: Receiver,
+    notifications: usize,
+) -> anyhow::Result<Drained> {
     let site = Site::make(bench, store).await?;
     let sink = Sink::open().await?;
     let owners = receiver.owners(&sink);

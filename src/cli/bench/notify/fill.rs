@@ -37,7 +37,8 @@ pub(super) async fn fill(site: &Site, owners: &[Owner], notifications: usize) ->
     let mut endpoints = Vec::new();
     for owner in owners {
         let (kind, destination) = (owner.channel.as_str(), owner.destination.clone());
-        let new = StoredEndpoint::new(TenantId::default(), kind, destination, owner.target.clone(), Utc::now());
+        let new =
+            StoredEndpoint::new(TenantId::default(), kind, destination, owner.target.clone(), Utc::now());
         endpoints.push((kind, store.ensure_endpoint(&new).await?.id));
     }
     store.close().await.context("cannot close the store")?;

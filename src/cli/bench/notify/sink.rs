@@ -62,7 +62,10 @@ impl Sink {
             if taken > seen {
                 (seen, since) = (taken, Instant::now());
             }
-            anyhow::ensure!(since.elapsed() < STALL_PATIENCE, "{seen} of {messages} messages came, and no more");
+            anyhow::ensure!(
+                since.elapsed() < STALL_PATIENCE,
+                "{seen} of {messages} messages came, and no more"
+            );
         }
         Ok(())
     }

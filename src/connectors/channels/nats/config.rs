@@ -108,7 +108,11 @@ impl NatsUrl {
         let url = Url::parse(text).map_err(|_| InvalidNatsUrl)?;
         let bare = url.username().is_empty() && url.password().is_none() && url.host_str().is_some();
         let short = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
-        if bare && short && matches!(url.scheme(), "nats" | "tls") { Ok(Self(url)) } else { Err(InvalidNatsUrl) }
+        if bare && short && matches!(url.scheme(), "nats" | "tls") {
+            Ok(Self(url))
+        } else {
+            Err(InvalidNatsUrl)
+        }
     }
 
     /// The address as text.

@@ -157,8 +157,10 @@ async fn open(config: &NatsConfig) -> Result<Connection, ChannelError> {
         options = options.add_root_certificates(config.ca_file.clone().into());
     }
     if !config.certificate_file.is_empty() {
-        options = options
-            .add_client_certificate(config.certificate_file.clone().into(), config.private_key_file.clone().into());
+        options = options.add_client_certificate(
+            config.certificate_file.clone().into(),
+            config.private_key_file.clone().into(),
+        );
     }
     let options = sign_in(options, &config.credentials)?;
     let client = options.connect(servers).await.map_err(|error| error::of_connect(&error))?;
@@ -193,7 +195,9 @@ fn sign_in(options: ConnectOptions, credentials: &NatsCredentials) -> Result<Con
 fn note(news: &watch::Sender<Trouble>, event: Event) {
     match event {
         Event::Disconnected | Event::Closed => news.send_modify(|trouble| trouble.lost = true),
-        Event::ServerError(ServerError::Other(said)) if said.to_ascii_lowercase().starts_with("permissions violation") => {
+        Event::ServerError(ServerError::Other(said))
+            if said.to_ascii_lowercase().starts_with("permissions violation") =>
+        {
             warn!(complaint = %said, "NATS server complains");
             news.send_modify(|trouble| {
                 if trouble.complaints.len() < COMPLAINTS_MAX {

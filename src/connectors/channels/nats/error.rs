@@ -81,7 +81,8 @@ pub(super) fn of_ack(error: &PublishError) -> ChannelError {
 
 /// The stream's own word for why it did not take the message.
 fn of_answer(code: ErrorCode, said: &str) -> ChannelError {
-    let said: String = said.chars().filter(|character| !character.is_control()).take(REASON_CHARS_MAX).collect();
+    let said: String =
+        said.chars().filter(|character| !character.is_control()).take(REASON_CHARS_MAX).collect();
     let reason = format!("JetStream answered {}: {said}", code.0);
     match code {
         ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM | ErrorCode::STREAM_HEADER_EXCEEDS_MAXIMUM => {
@@ -160,7 +161,10 @@ mod tests {
         let error = io::Error::new(io::ErrorKind::InvalidData, distrusted);
         let error = ConnectError::with_source(ConnectErrorKind::Io, error);
         assert!(matches!(of_connect(&error), ChannelError::Misconfigured { .. }));
-        let gone = ConnectError::with_source(ConnectErrorKind::Io, io::Error::from(io::ErrorKind::ConnectionRefused));
+        let gone = ConnectError::with_source(
+            ConnectErrorKind::Io,
+            io::Error::from(io::ErrorKind::ConnectionRefused),
+        );
         assert!(matches!(of_connect(&gone), ChannelError::Unavailable { .. }));
     }
 }

@@ -194,7 +194,8 @@ fn waves<'a>(places: &[usize], subject_of: impl Fn(usize) -> Option<&'a str>) ->
 
 /// Takes out of a wave what follows a notice of its subject that was not taken.
 fn hold_back(wave: &mut Vec<usize>, outcomes: &mut [Option<Outcome>], notices: &[Notice<'_>]) {
-    let failed = outcomes.iter().zip(notices).enumerate().filter(|(_, (outcome, _))| matches!(outcome, Some(Err(_))));
+    let failed =
+        outcomes.iter().zip(notices).enumerate().filter(|(_, (outcome, _))| matches!(outcome, Some(Err(_))));
     let mut stuck: HashMap<&str, usize> = HashMap::new();
     for (place, (_, notice)) in failed {
         stuck.entry(notice.subject).or_insert(place);
@@ -257,11 +258,7 @@ fn of_batch(answer: &Answer, count: usize) -> Vec<Outcome> {
 }
 
 fn receipt(answer: &Answer, message_id: String) -> Receipt {
-    Receipt {
-        status: Some(answer.status.as_u16()),
-        provider_message_id: Some(message_id),
-        answer: None,
-    }
+    Receipt { status: Some(answer.status.as_u16()), provider_message_id: Some(message_id), answer: None }
 }
 
 fn hex(bytes: &[u8]) -> String {

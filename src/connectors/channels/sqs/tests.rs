@@ -145,7 +145,8 @@ async fn what_follows_a_notice_that_a_fifo_queue_did_not_take_is_not_sent() {
     let server = Scripted::start(script).await;
     let owner = Owner::grouping(&server.url("/"), FifoGroup::Subject);
     let about = |number, subject, body| Notice { subject, ..owner.notice(number, body) };
-    let notices = [about(1, "a", "1"), about(2, "a", "2"), about(3, "b", "3"), about(4, "b", "4"), about(5, "a", "5")];
+    let notices =
+        [about(1, "a", "1"), about(2, "a", "2"), about(3, "b", "3"), about(4, "b", "4"), about(5, "a", "5")];
     let outcomes = owner.deliver(&format!("{QUEUE}.fifo"), &notices).await;
     let taken: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
     assert_eq!(taken, [false, false, true, true, false]);

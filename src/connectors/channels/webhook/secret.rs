@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::connectors::secret::SecretRef;
 use crate::connectors::secret::policy::SecretPolicy;
-use crate::connectors::secret::sealed::{SealError, SecretKeeper, Sealed};
+use crate::connectors::secret::sealed::{SealError, Sealed, SecretKeeper};
 use crate::domain::ids::EndpointId;
 
 /// Two while one is being rotated, and room for a second rotation before the first is over.
@@ -188,8 +188,7 @@ mod tests {
     }
 
     fn read_back(secret: &WebhookSecret, endpoint_id: EndpointId) -> WebhookSecret {
-        let mut read: WebhookSecret =
-            serde_json::from_str(&serde_json::to_string(secret).unwrap()).unwrap();
+        let mut read: WebhookSecret = serde_json::from_str(&serde_json::to_string(secret).unwrap()).unwrap();
         read.set_found_in(endpoint_id);
         read
     }

@@ -4,16 +4,18 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chrono::DateTime;
 use uuid::Uuid;
 
 use super::*;
 use crate::connectors::egress::EgressConfig;
 use crate::connectors::scripted::{
-    Reply, Scripted, SecretFile, any_secret, hanging_up, nobody, reply, reply_with,
+    Reply, Scripted, SecretFile, any_secret, any_secret_kept_by, hanging_up, nobody, reply, reply_with,
 };
 use crate::connectors::secret::SecretRef;
-use crate::domain::ids::EventId;
+use crate::domain::ids::{EndpointId, EventId};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OTHER_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
@@ -159,6 +161,70 @@ async fn a_forbidden_destination_is_not_connected_to() {
     let secret = WebhookSecret::Referenced(SecretRef::Env("HOOK".into()));
     let many = Destination::Webhook { url: "https://example.com/".into(), secrets: vec![secret; 5] };
     assert_eq!(strict.check(&owner.tenant, &many)[0].field, "secrets");
+}
+
+#[tokio::test]
+async fn what_is_answered_is_kept_short_and_without_anybodys_data() {
+    let owner = Owner::new(&[SECRET]);
+    let echo = SECRET.trim_start_matches("whsec_");
+    let page = format!("no boleto of 529.982.247-25 <maria@example.com> {echo} {}", "blah ".repeat(10_000));
+    let kept = "no boleto of [number] <[address]> [secret] blah blah";
+    for status in [200, 500] {
+        let answer = reply(status, page.clone());
+        let server = Scripted::start(move |_| answer.clone()).await;
+        let said = match deliver_one(&owner, &server.url("/"), PATIENCE).await {
+            Ok(receipt) => receipt.answer.unwrap(),
+            Err(ChannelError::Unavailable { reason, .. }) => {
+                reason.strip_prefix("status 500: ").unwrap().to_owned()
+            }
+            Err(error) => panic!("{error}"),
+        };
+        assert!(said.starts_with(kept) && said.len() <= answer::KEPT_BYTES, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_of_the_services_own_signs_in_its_own_row_only() {
+    let key = SecretFile::new(&STANDARD.encode([9; 32]));
+    let secrets = any_secret_kept_by(&key);
+    let (own, other) = (EndpointId(Uuid::from_u128(1)), EndpointId(Uuid::from_u128(2)));
+    let (made, shown) = secret::make(secrets.keeper(), own, Utc::now()).unwrap();
+    let channel = Webhook { secrets, ..channel(PATIENCE) };
+    let server = Scripted::start(|_| reply(204, "")).await;
+    let row = Destination::Webhook { url: server.url("/"), secrets: vec![made] };
+    let row = serde_json::to_string(&row).unwrap();
+    let owner = Owner::new(&[]);
+    let there = Destination::read(own, &row).unwrap();
+    channel.deliver(&there, &[owner.notice(1, "b")]).await.remove(0).unwrap();
+    let seen = server.seen().remove(0);
+    let timestamp: i64 = seen.header("webhook-timestamp").parse().unwrap();
+    let expected = SigningKey::parse(&shown).unwrap().sign(seen.header("webhook-id"), timestamp, &seen.body);
+    assert_eq!(seen.header("webhook-signature"), expected);
+
+    let moved = Destination::read(other, &row).unwrap();
+    let refused = channel.deliver(&moved, &[owner.notice(1, "b")]).await.remove(0).unwrap_err();
+    assert!(matches!(&refused, ChannelError::Misconfigured { reason } if reason.contains("something else")));
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_secret_that_goes_signs_as_long_as_it_can_be_read() {
+    let server = Scripted::start(|_| reply(204, "")).await;
+    let owner = Owner::new(&[SECRET, OTHER_SECRET]);
+    let Destination::Webhook { url, secrets } = owner.at(&server.url("/")) else { panic!("a webhook") };
+    let hour = Duration::from_hours(1);
+    let rotated = secret::rotated(&secrets[1..], secrets[0].clone(), Utc::now(), hour);
+    let destination = Destination::Webhook { url, secrets: rotated };
+    let channel = channel(PATIENCE);
+    channel.deliver(&destination, &[owner.notice(1, "b")]).await.remove(0).unwrap();
+    // Its file is taken away before its time is over.
+    let Owner { tenant, mut secrets } = owner;
+    drop(secrets.pop());
+    let owner = Owner { tenant, secrets };
+    channel.deliver(&destination, &[owner.notice(2, "b")]).await.remove(0).unwrap();
+    let counts: Vec<_> =
+        server.seen().iter().map(|seen| seen.header("webhook-signature").split(' ').count()).collect();
+    assert_eq!(counts, [2, 1]);
 }
 
 #[tokio::test]

@@ -54,10 +54,8 @@ impl Surroundings {
     /// Sends one notice to a server that stands for SQS, and returns what that saw; nothing if nothing was sent.
     async fn sends(&self, variables: &[(&str, String)]) -> Option<Seen> {
         let server = Scripted::start(|_| reply(200, json!({"MessageId": "m"}).to_string())).await;
-        let config = SqsConfig {
-            endpoint: Some(HttpUrl::parse(&server.url("/")).unwrap()),
-            ..SqsConfig::default()
-        };
+        let config =
+            SqsConfig { endpoint: Some(HttpUrl::parse(&server.url("/")).unwrap()), ..SqsConfig::default() };
         let mut envs: HashMap<String, String> =
             variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         // No test may meet the files and services of the machine that it runs on.
@@ -72,10 +70,14 @@ impl Surroundings {
         let context = Context::new()
             .with_env(StaticEnv { home_dir: Some(self.folder.clone()), envs })
             .with_file_read(Files)
-            .with_http_send(OnLoopback(Metadata(HttpClient::trusted(&http).unwrap()), self.cloud.url("/sts")));
+            .with_http_send(OnLoopback(
+                Metadata(HttpClient::trusted(&http).unwrap()),
+                self.cloud.url("/sts"),
+            ));
         let client = Client::with_context(config.clone(), &http, context).unwrap();
         let tenant = TenantId::default();
-        let queue = Queue::open(&config, &EgressPolicy::new(config.egress.clone()), &tenant, QUEUE, None).unwrap();
+        let queue =
+            Queue::open(&config, &EgressPolicy::new(config.egress.clone()), &tenant, QUEUE, None).unwrap();
         let notice = Notice {
             tenant: &tenant,
             event_id: EventId(uuid::Uuid::from_u128(1)),
@@ -127,7 +129,9 @@ fn cloud(seen: &Seen, expiry: &str) -> Reply {
         ("GET", "/latest/meta-data/iam/security-credentials/") if knows_pass("x-aws-ec2-metadata-token") => {
             reply(200, "a-role")
         }
-        ("GET", "/latest/meta-data/iam/security-credentials/a-role") if knows_pass("x-aws-ec2-metadata-token") => {
+        ("GET", "/latest/meta-data/iam/security-credentials/a-role")
+            if knows_pass("x-aws-ec2-metadata-token") =>
+        {
             reply(200, keys("instance"))
         }
         ("POST", "/sts") if seen.body.contains("WebIdentityToken=example+identity&") => {
@@ -154,7 +158,8 @@ fn signature(seen: &Seen, secret: &str) -> String {
         parts.filter_map(|part| part.trim().strip_prefix(name)?.strip_prefix('=')).next().unwrap().to_owned()
     };
     let signed = part("SignedHeaders");
-    let headers: String = signed.split(';').map(|name| format!("{name}:{}\n", seen.header(name).trim())).collect();
+    let headers: String =
+        signed.split(';').map(|name| format!("{name}:{}\n", seen.header(name).trim())).collect();
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let digest = |text: &[u8]| hex(&Sha256::digest(text));
     let request = [&seen.method, &seen.path, &seen.query, &headers, &signed, &digest(seen.body.as_bytes())]
@@ -181,6 +186,9 @@ fn ini(link: &str) -> String {
     format!("aws_access_key_id = {KEY}\naws_secret_access_key = {}\n", secret_of(link))
 }
 
+/// A link of the chain, the token that its keys come with, and the variables by which it is found.
+type Case<'a> = (&'a str, Option<&'a str>, Vec<(&'a str, String)>);
+
 #[tokio::test]
 async fn each_link_of_the_chain_signs_with_its_own_key() {
     let surroundings = Surroundings::make().await;
@@ -188,7 +196,7 @@ async fn each_link_of_the_chain_signs_with_its_own_key() {
     let credentials = surroundings.file("credentials", &format!("[default]\n{}", ini("the default profile")));
     let config = surroundings.file("config", &format!("[profile shop]\n{}", ini("the named profile")));
     let identity = surroundings.file("identity", "example identity");
-    let cases: Vec<(&str, Option<&str>, Vec<(&str, String)>)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         (
             "environment",
             Some(TOKEN),
@@ -199,11 +207,7 @@ async fn each_link_of_the_chain_signs_with_its_own_key() {
             ],
         ),
         ("the default profile", None, vec![named("AWS_SHARED_CREDENTIALS_FILE", &credentials)]),
-        (
-            "the named profile",
-            None,
-            vec![named("AWS_CONFIG_FILE", &config), named("AWS_PROFILE", "shop")],
-        ),
+        ("the named profile", None, vec![named("AWS_CONFIG_FILE", &config), named("AWS_PROFILE", "shop")]),
         (
             "web identity",
             Some(TOKEN),

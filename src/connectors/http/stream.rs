@@ -1,0 +1,103 @@
+//! An answer whose body is read as it comes, for streams that have no end of their own.
+//!
+//! **Owns** the connection until it is dropped. **Fails** as the client does.
+//! **Limits**: the request's deadline counts until the head of the answer is there; how long a silence may last behind it is
+//! for the reader to say. A body that is read whole has a limit again.
+
+use std::fmt;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use tracing::Instrument;
+
+use super::{Answer, HttpClient, HttpError, Request, classify, trace};
+
+/// An answer of which the head is known.
+pub struct OpenAnswer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    body: reqwest::Response,
+    begun: Instant,
+}
+
+impl HttpClient {
+    /// Sends a request and reads the head of its answer, whatever its status.
+    ///
+    /// # Errors
+    /// See [`HttpError`].
+    pub async fn open(&self, request: Request) -> Result<OpenAnswer, HttpError> {
+        let span = tracing::info_span!(
+            "http_request",
+            otel.kind = "client",
+            http.request.method = %request.method,
+            server.address = request.url.host_str().unwrap_or_default(),
+            http.response.status_code = tracing::field::Empty,
+        );
+        async {
+            let outcome = self.head(request).await;
+            match &outcome {
+                Ok(answer) => {
+                    tracing::Span::current().record("http.response.status_code", answer.status.as_u16());
+                }
+                Err(error) => tracing::debug!(%error, "http request failed"),
+            }
+            outcome
+        }
+        .instrument(span)
+        .await
+    }
+
+    async fn head(&self, mut request: Request) -> Result<OpenAnswer, HttpError> {
+        if let Some(policy) = &self.policy {
+            policy.vet_url(&request.url)?;
+        }
+        trace::inject(&mut request.headers);
+        let begun = Instant::now();
+        let asked = self.inner.request(request.method, request.url).headers(request.headers).body(request.body);
+        // The client's own deadline would end the stream, so that this one is kept here.
+        let timeout = request.timeout.unwrap_or(self.config.timeout);
+        let mut body = tokio::time::timeout(timeout, asked.send())
+            .await
+            .map_err(|_| HttpError::Timeout { elapsed_ms: elapsed_ms(begun) })?
+            .map_err(|error| classify(&error, begun))?;
+        let headers = std::mem::take(body.headers_mut());
+        Ok(OpenAnswer { status: body.status(), headers, body, begun })
+    }
+}
+
+impl OpenAnswer {
+    /// The next piece of the body, or nothing at its end.
+    ///
+    /// # Errors
+    /// See [`HttpError`].
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, HttpError> {
+        self.body.chunk().await.map_err(|error| classify(&error, self.begun))
+    }
+
+    /// The whole body, of so many bytes at most.
+    ///
+    /// # Errors
+    /// See [`HttpError`].
+    pub async fn whole(mut self, limit_bytes: usize) -> Result<Answer, HttpError> {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = self.chunk().await? {
+            if body.len() + chunk.len() > limit_bytes {
+                return Err(HttpError::BodyTooLarge { status: self.status.as_u16(), limit_bytes });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status: self.status, headers: self.headers, body: body.freeze() })
+    }
+}
+
+impl fmt::Debug for OpenAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenAnswer").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+fn elapsed_ms(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
