@@ -215,9 +215,7 @@ async fn a_filter_lets_one_account_through() {
     house.operator().sees_all_work_done().await;
     assert_eq!(house.owner().heard(&unheard.id).len(), 1, "its own queue alone");
 
-    let request =
-        CreateEndpointRequest { endpoint: Some(Endpoint { id: String::new(), ..narrowed.clone() }) };
-    let again = Endpoint { etag: String::new(), ..request.endpoint.expect("an endpoint") };
+    let again = Endpoint { id: String::new(), etag: String::new(), ..narrowed };
     let request = CreateEndpointRequest { endpoint: Some(again) };
     let again = operator.endpoints.clone().create_endpoint(request).await.expect("the same one").into_inner();
     assert_eq!(again.endpoint.expect("an endpoint").id, endpoint.id);

@@ -44,6 +44,8 @@ async fn the_tree_shows_every_actor_and_those_that_are_not_there() {
         one("house/workers/notifiers", Running),
         one("house/workers/notifiers/sqs", Running),
         one("house/workers/notifiers/webhook", Running),
+        one("house/workers/notifiers/mail", Running),
+        one("house/workers/notifiers/nats", Running),
         shelf("registrars", Running),
         shelf("clerks", Running),
         shelf("reconcilers", Disabled),
