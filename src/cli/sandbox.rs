@@ -8,6 +8,7 @@ mod demo;
 pub mod mail;
 mod outside;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -81,6 +82,9 @@ pub async fn run_world(args: WorldArgs) -> anyhow::Result<ExitCode> {
     Ok(Exit::Success.into())
 }
 
+/// How far above the house's own port its pages are.
+const PAGES_ABOVE: u16 = 80;
+
 /// The settings of a house whose outside is the world: its addresses instead of the real ones, and loopback allowed.
 fn settings(
     args: &SandboxArgs,
@@ -96,6 +100,7 @@ fn settings(
         .with("api.listen", args.listen.to_string())
         .with("banks.development.enabled", "true")
         .with("secrets.folders", folders)
+        .with("secrets.key", secrets.keeper_key.to_string())
         .with("channels.sqs.endpoint", outside.sqs_url.clone())
         .with("channels.sqs.region", "us-east-1")
         .with("channels.sqs.credentials.access_key_id", secrets.sqs_key_id.to_string())
@@ -107,6 +112,14 @@ fn settings(
         banks::settings(outside).into_iter().chain(mail::settings(outside, username, password))
     {
         sources = sources.with(&key, value);
+    }
+    if args.listen.ip().is_loopback() && args.listen.port() != 0 {
+        // Beside the house, where a person finds it: a link must be known before its page is served.
+        let pages = SocketAddr::new(args.listen.ip(), args.listen.port().saturating_add(PAGES_ABOVE));
+        sources = sources
+            .with("documents.links.enabled", "true")
+            .with("documents.links.address", pages.to_string())
+            .with("documents.links.base_url", format!("http://{pages}"));
     }
     for channel in ["sqs", "webhook"] {
         let key = |name: &str| format!("channels.{channel}.egress.{name}");

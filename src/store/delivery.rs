@@ -70,7 +70,7 @@ pub struct DeliveryAttempt {
     pub started_at: DateTime<Utc>,
     pub ended_at: DateTime<Utc>,
     pub outcome: AttemptOutcome,
-    /// The HTTP or SMTP status, where there is one.
+    /// The HTTP or SMTP status with which it was accepted; a failure's stands in its answer.
     pub status: Option<u16>,
     /// What the other side said: cut, and without personal data.
     pub answer: Option<String>,

@@ -52,6 +52,8 @@ pub(super) struct Secrets {
     pub sqs_key_id: SecretRef,
     pub sqs_key: SecretRef,
     pub webhook: SecretRef,
+    /// The key under which the house keeps secrets that it makes itself.
+    pub keeper_key: SecretRef,
     pub mail_username: SecretRef,
     pub mail_password: SecretRef,
 }
@@ -71,8 +73,9 @@ impl Secrets {
             }
             Ok(SecretRef::parse(&format!("file:{}", path.display()))?)
         };
-        let random: [u8; 24] = rand::random();
-        let webhook = format!("whsec_{}", base64::engine::general_purpose::STANDARD.encode(random));
+        let random = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+        let webhook = format!("whsec_{}", random(&rand::random::<[u8; 24]>()));
+        let keeper_key = random(&rand::random::<[u8; 32]>());
         Ok(Self {
             client_id: keep("bank-client-id", &bank.client_id)?,
             client_secret: keep("bank-client-secret", &bank.client_secret)?,
@@ -82,6 +85,7 @@ impl Secrets {
             sqs_key_id: keep("sqs-key-id", "sandbox")?,
             sqs_key: keep("sqs-key", "sandbox")?,
             webhook: keep(WEBHOOK_SECRET_FILE, &webhook)?,
+            keeper_key: keep("keeper-key", &keeper_key)?,
             mail_username: keep("mail-username", MAIL_USERNAME)?,
             mail_password: keep("mail-password", MAIL_PASSWORD)?,
         })
