@@ -65,7 +65,8 @@ mod armed {
         if let Some(path) = path
             && let Ok(mut file) = std::fs::OpenOptions::new().create(true).append(true).open(path)
         {
-            let _ = writeln!(file, "{name}");
+            // In one piece: another thread may be writing its own line.
+            let _ = file.write_all(format!("{name}\n").as_bytes());
         }
     }
 }

@@ -42,7 +42,7 @@ async fn crash_at(kind: Kind, point: &str, asked_again: u64) {
     let house = stage.house().await;
     assert!(house.opened().await, "{}", house.program.said());
     let channel = house.channel().await.expect("a house that listens");
-    let shop = Shop::of(&stage);
+    let shop = Shop::that_is_listed_nothing(&stage);
     shop.furnish(&channel).await.expect("an account");
     for number in 1..=BOLETOS {
         shop.create(&channel, number).await.expect("a boleto");

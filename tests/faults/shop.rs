@@ -19,16 +19,23 @@ use crate::stage::{APP_KEY, CLIENT_ID, CLIENT_SECRET, Stage, WEBHOOK_SECRET};
 #[derive(Clone)]
 pub struct Shop {
     outside: Addresses,
+    /// Whether its bank lists what was paid.
+    lists: bool,
 }
 
 impl Shop {
     pub fn of(stage: &Stage) -> Self {
-        Self { outside: stage.world.addresses().clone() }
+        Self { outside: stage.world.addresses().clone(), lists: true }
+    }
+
+    /// The same shop with an account for which the bank lists nothing: it is asked about one boleto after the other.
+    pub fn that_is_listed_nothing(stage: &Stage) -> Self {
+        Self { lists: false, ..Self::of(stage) }
     }
 
     /// Makes the bank account and the subscription, once however often it is asked for.
     pub async fn furnish(&self, channel: &Channel) -> Result<(), Status> {
-        open_account(channel).await?;
+        open_account(channel, self.lists).await?;
         let webhook = notification::WebhookDestination {
             url: self.outside.webhook_url.clone(),
             secrets: vec![WEBHOOK_SECRET.to_owned()],
@@ -61,7 +68,7 @@ impl Shop {
 
     /// Furnishes with an account alone, and makes a boleto of another amount that nobody is told of.
     pub async fn create_for_nobody(&self, channel: &Channel, cents: i64) -> Result<proto::Boleto, Status> {
-        open_account(channel).await?;
+        open_account(channel, self.lists).await?;
         let request = proto::CreateBoletoRequest {
             amount_cents: cents,
             queue_url: String::new(),
@@ -114,9 +121,9 @@ pub async fn work(channel: &Channel) -> Result<Vec<Work>, Status> {
     Ok(ControlServiceClient::new(channel.clone()).list_work(request).await?.into_inner().work)
 }
 
-async fn open_account(channel: &Channel) -> Result<(), Status> {
+async fn open_account(channel: &Channel, lists: bool) -> Result<(), Status> {
     let request = proto::CreateBankAccountRequest {
-        bank_account: Some(bank_account()),
+        bank_account: Some(bank_account(lists)),
         first_sequence: None,
         request_id: "bank-account".to_owned(),
     };
@@ -124,8 +131,9 @@ async fn open_account(channel: &Channel) -> Result<(), Status> {
     Ok(())
 }
 
-/// Its bank can be asked for payments: it lists by agency and account.
-fn bank_account() -> proto::BankAccount {
+/// The bank lists payments by agency and account, if it knows them.
+fn bank_account(lists: bool) -> proto::BankAccount {
+    let if_listed = |text: &str| if lists { text.to_owned() } else { String::new() };
     let credentials = [("client_id", CLIENT_ID), ("client_secret", CLIENT_SECRET), ("app_key", APP_KEY)];
     proto::BankAccount {
         external_id: "shop".to_owned(),
@@ -138,8 +146,8 @@ fn bank_account() -> proto::BankAccount {
             convenio: "3128557".to_owned(),
             carteira: "17".to_owned(),
             variacao: "35".to_owned(),
-            agency: "0452".to_owned(),
-            account: "123873".to_owned(),
+            agency: if_listed("0452"),
+            account: if_listed("123873"),
         })),
         provider: "banco_do_brasil".to_owned(),
         credentials: credentials.map(|(name, reference)| (name.to_owned(), reference.to_owned())).into(),
