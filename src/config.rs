@@ -24,6 +24,7 @@ use crate::actors::config::{
     NotificationConfig, ReconciliationConfig, RegistrationConfig, SupervisionConfig,
 };
 use crate::actors::queue_consumer::config::IngressConfig;
+use crate::connectors::analyzers::config::AnalyzersConfig;
 use crate::connectors::banks::BanksConfig;
 use crate::connectors::channels::ChannelsConfig;
 use crate::connectors::http::HttpConfig;
@@ -64,6 +65,7 @@ pub struct Config {
     pub secrets: SecretsConfig,
     pub banks: BanksConfig,
     pub channels: ChannelsConfig,
+    pub analyzers: AnalyzersConfig,
     pub telemetry: TelemetryConfig,
 }
 

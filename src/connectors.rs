@@ -6,12 +6,14 @@
 //! **Limits**: every call has a deadline and a body limit; no redirect is followed; an address that a caller
 //! supplied is vetted when it is stored, when it is used and when it is connected to.
 
+pub mod analyzers;
 pub mod answer;
 pub mod banks;
 pub mod channels;
 pub mod egress;
 pub mod http;
 pub mod secret;
+pub mod transfer_feeds;
 
 #[cfg(test)]
 mod scripted;

@@ -1,5 +1,5 @@
-//! The outside world in miniature: banks, a queue service, a webhook receiver, a stream and a mail server, each speaking its real
-//! protocol over a real socket, for a first look at the house and for every test of it.
+//! The outside world in miniature: banks, a queue service, a webhook receiver, a stream, a mail server and the transfers'
+//! database, each speaking its real protocol over a real socket, for a first look at the house and for every test of it.
 //!
 //! It is written from the providers' manuals and imports no other room of this crate, so that a misreading
 //! cannot hide on both sides of the wire. Every request is checked against a closed schema.
@@ -7,15 +7,16 @@
 //! **Owns** the effects ledger (`effects.jsonl` in its data directory): each effect that the outside accepted,
 //! synced before the answer leaves. The titles, queues and messages themselves live in memory only.
 //! **Fails** at opening when a port is taken or the ledger cannot be written; later, an effect that cannot be
-//! recorded is answered with a 503, never with a success.
+//! recorded is answered with a 503, never with a success; by the database with a 500, because there the write is made.
 //! **Limits**: each owner's queue keeps its newest 100,000 messages and the inbox 10,000; the ledger grows.
 //!
 //! Tour: [`world`] opens and closes it, [`process`] runs it as a process of its own, [`control`] steers that
-//! process; [`banks`], [`sqs`], [`webhook`], [`nats`] and [`smtp`] are the parties, [`script`] their misbehaviour, [`ledger`] and
-//! [`inbox`] their memory, [`line`] and [`tls`] the sockets, [`screen`] what a person sees.
+//! process; [`banks`], [`sqs`], [`webhook`], [`nats`], [`smtp`], [`firebase`] and [`vendors`] are the parties, [`script`] their
+//! misbehaviour, [`ledger`] and [`inbox`] their memory, [`line`] and [`tls`] the sockets, [`screen`] what a person sees.
 
 mod banks;
 mod control;
+mod firebase;
 mod inbox;
 pub mod ledger;
 mod line;
@@ -27,6 +28,7 @@ pub mod script;
 mod smtp;
 mod sqs;
 mod tls;
+mod vendors;
 mod webhook;
 mod world;
 
@@ -44,12 +46,17 @@ pub use banks::cashier::NotPaid;
 pub use banks::file::{PaidBy, Payment};
 pub use banks::itau::ALREADY_ON_FILE as ITAU_ALREADY_ON_FILE;
 pub use banks::santander::{ALREADY_ON_FILE as SANTANDER_ALREADY_ON_FILE, WORKSPACE as SANTANDER_WORKSPACE};
+pub use firebase::{
+    BUCKET as FIREBASE_BUCKET, Firebase, FirebaseAddresses, FirebaseOptions, LineEnd,
+    NAMESPACE as FIREBASE_NAMESPACE, Oversized, StreamNews, StreamPlay,
+};
 pub use inbox::{Listed, ReceivedMessage};
 pub use ledger::{Effect, EffectKind};
 pub use process::run_process;
-pub use script::{Act, BankName, Behaviour, Party, Script, SmtpStep, Times};
+pub use script::{Act, BankName, Behaviour, FirebaseStep, Party, Script, SmtpStep, Times, VendorName};
 pub use smtp::{MAIL_PASSWORD, MAIL_USERNAME};
 pub use tls::TlsFiles;
+pub use vendors::{EMOTION_LOGIC_KEY, EMOTION_LOGIC_PASSWORD, VENDOR_AUTH, vendor_risk, vendor_segments};
 pub use world::World;
 
 /// The queue that exists from the start, and the webhook receiver's customary name.
@@ -72,6 +79,8 @@ pub struct WorldOptions {
     pub ledger_sync: bool,
     /// What the banks let in.
     pub bank: BankOptions,
+    /// What the transfers' database lets in.
+    pub firebase: FirebaseOptions,
 }
 
 impl WorldOptions {
@@ -85,6 +94,7 @@ impl WorldOptions {
             quiet: true,
             ledger_sync: true,
             bank: BankOptions::default(),
+            firebase: FirebaseOptions::default(),
         }
     }
 }
@@ -142,6 +152,10 @@ pub struct Ports {
     pub nats: u16,
     /// The mail server.
     pub smtp: u16,
+    /// The vendors that analyse recordings.
+    pub vendors: u16,
+    /// The transfers' database, with its sign-in and its recorded answers.
+    pub firebase: u16,
     /// Scripts, counts, effects, messages.
     pub control: u16,
 }
@@ -165,10 +179,31 @@ pub struct Addresses {
     pub webhook_url: String,
     /// The mail server; it takes messages for any address.
     pub smtp_url: String,
+    /// The vendors that analyse recordings.
+    pub vendors: VendorAddresses,
     /// The stream's server; its stream listens to every subject.
     pub nats_url: String,
+    /// The transfers' database and what belongs to it.
+    pub firebase: FirebaseAddresses,
     /// Base of the control API.
     pub control_url: String,
+}
+
+/// Where the vendors are reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VendorAddresses {
+    /// What stands before the escaped address of a recording.
+    pub ra7_prefix: String,
+    /// The site in front of an engine of RA7.
+    pub container_url: String,
+    /// The site in front of an engine of LVA7.
+    pub container_lva7_url: String,
+    /// The site in front of an engine of QA7.
+    pub container_qa7_url: String,
+    /// The cloud that takes several questions a call.
+    pub cloud_url: String,
+    /// Emotion Logic, up to what comes before `analysis`.
+    pub emotion_logic_url: String,
 }
 
 /// Where the banks other than the first are reached. Each `api` goes as far as the version.

@@ -3,6 +3,8 @@
 //! **Owns** nothing: two tables, in the order of `config/default.toml`. A test holds that every number and every
 //! duration there has its line here.
 
+mod analyzers;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -234,7 +236,7 @@ const RULES: &[(&str, Rule)] = &[
 
 /// The rule of a key, where its type alone does not say enough.
 pub(super) fn rule(key: &str) -> Option<Rule> {
-    RULES.iter().find(|(known, _)| *known == key).map(|(_, rule)| *rule)
+    rules().find(|(known, _)| *known == key).map(|(_, rule)| *rule)
 }
 
 /// How one setting must stand to another.
@@ -345,6 +347,11 @@ const RELATIONS: &[(&str, Order, &str, &str)] = &[
     ("http.connect_timeout", AtMost, "http.timeout", "connecting is a part of a call"),
     ("telemetry.export_batch_max", AtMost, "telemetry.export_queue_max", "a batch is taken from the queue"),
 ];
+
+/// Every key's rule.
+fn rules() -> impl Iterator<Item = &'static (&'static str, Rule)> {
+    RULES.iter().chain(analyzers::RULES)
+}
 
 /// Holds settings against each other, but for those that are already known to be wrong.
 pub(super) fn check_relations(merged: &Table, problems: &mut Vec<Problem>) {
@@ -481,5 +488,5 @@ impl fmt::Display for Rule {
 #[cfg(test)]
 pub(super) fn keys() -> impl Iterator<Item = (&'static str, bool)> {
     let related = RELATIONS.iter().flat_map(|(key, _, other, _)| [*key, *other]);
-    RULES.iter().map(|(key, _)| (*key, true)).chain(related.map(|key| (key, false)))
+    rules().map(|(key, _)| (*key, true)).chain(related.map(|key| (key, false)))
 }

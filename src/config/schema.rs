@@ -41,6 +41,14 @@ const UNSET_IF_EMPTY: &[&[&str]] = &[
     &["channels", "mail", "hello_name"],
     &["channels", "mail", "credentials", "username"],
     &["channels", "mail", "credentials", "password"],
+    &["analyzers", "nemesysco_ra7", "prefix"],
+    &["analyzers", "nemesysco_ra7", "auth"],
+    &["analyzers", "nemesysco_container", "url"],
+    &["analyzers", "nemesysco_container", "auth"],
+    &["analyzers", "nemesysco_cloud", "url"],
+    &["analyzers", "nemesysco_cloud", "auth"],
+    &["analyzers", "emotion_logic", "api_key"],
+    &["analyzers", "emotion_logic", "api_key_password"],
     &["telemetry", "otlp_endpoint"],
 ];
 /// A table whose keys are names of the operator's own, and the table whose keys each of its entries has.

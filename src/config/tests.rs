@@ -134,7 +134,10 @@ fn the_defaults_are_what_the_issue_and_the_rooms_say() {
         (supervision.restarts_max, supervision.restarts_within.as_secs(), supervision.mailbox),
         (10, 60, 1024)
     );
-    assert_eq!((config.http, config.secrets, config.banks, config.channels), Default::default());
+    assert_eq!(
+        (config.http, config.secrets, config.banks, config.channels, config.analyzers),
+        Default::default()
+    );
     assert_eq!((config.telemetry.log_format, config.telemetry.otlp_endpoint), (LogFormat::Text, None));
 }
 

@@ -174,6 +174,29 @@ pub enum AnalyzerError {
     Misconfigured { reason: String },
 }
 
+impl AnalyzerError {
+    /// What stands with the answer once nobody asks about it any more.
+    pub fn final_outcome(&self) -> Outcome {
+        let reason = self.to_string();
+        match self {
+            Self::Refused { .. } => Outcome::VendorRefused { reason },
+            Self::Unreadable { .. } => Outcome::Unreadable { reason },
+            Self::Unavailable { .. }
+            | Self::Paused { .. }
+            | Self::OutcomeUnknown { .. }
+            | Self::Misconfigured { .. } => Outcome::GaveUp { reason },
+        }
+    }
+
+    /// What the vendor said, where it said something that nobody could read.
+    pub fn raw(&self) -> Option<&RawAnswer> {
+        match self {
+            Self::Unreadable { raw, .. } if !raw.0.is_empty() => Some(raw),
+            _ => None,
+        }
+    }
+}
+
 /// The analyzers there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -7,6 +7,7 @@
 
 mod config;
 mod identity;
+mod stream;
 mod trace;
 
 use std::error::Error as StdError;
@@ -22,6 +23,7 @@ use tracing::Instrument;
 
 pub use config::{HttpConfig, HttpUrl, InvalidHttpUrl};
 pub use identity::Identity;
+pub use stream::OpenAnswer;
 
 use super::egress::{EgressError, EgressPolicy, VettingResolver};
 

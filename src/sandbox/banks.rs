@@ -11,7 +11,7 @@ pub(super) mod boleto_api;
 mod bradesco;
 pub(super) mod cashier;
 mod codes;
-mod desk;
+pub(super) mod desk;
 mod documents;
 pub(super) mod file;
 mod inter;

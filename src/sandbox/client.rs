@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::Value;
 
 use super::TlsFiles;
@@ -73,15 +74,38 @@ impl Client {
         headers: Vec<(&str, String)>,
         body: &str,
     ) -> reqwest::Result<Answer> {
-        send(self.0.patch(url).body(body.to_owned()), headers).await
+        self.call(Method::PATCH, url, headers, body).await
+    }
+
+    /// By any method.
+    pub async fn call(
+        &self,
+        method: Method,
+        url: &str,
+        headers: Vec<(&str, String)>,
+        body: &str,
+    ) -> reqwest::Result<Answer> {
+        send(self.0.request(method, url).body(body.to_owned()), headers).await
+    }
+
+    /// An answer whose body is to be read as it comes.
+    pub async fn open(&self, url: &str, headers: Vec<(&str, String)>) -> reqwest::Result<reqwest::Response> {
+        with_headers(self.0.get(url), headers).send().await
     }
 }
 
-async fn send(mut request: reqwest::RequestBuilder, headers: Vec<(&str, String)>) -> reqwest::Result<Answer> {
+fn with_headers(
+    mut request: reqwest::RequestBuilder,
+    headers: Vec<(&str, String)>,
+) -> reqwest::RequestBuilder {
     for (name, value) in headers {
         request = request.header(name, value);
     }
-    let response = request.send().await?;
+    request
+}
+
+async fn send(request: reqwest::RequestBuilder, headers: Vec<(&str, String)>) -> reqwest::Result<Answer> {
+    let response = with_headers(request, headers).send().await?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     Ok(Answer { status, headers, body: response.text().await? })
 }

@@ -17,12 +17,13 @@ use serde_json::{Value, json};
 
 use super::banks::cashier::{Cashier, NotPaid};
 use super::banks::file::Payment;
+use super::firebase::{self, Firebase};
 use super::inbox::{ReceivedMessage, table};
 use super::ledger::{Effect, EffectKind};
 use super::outside::Outside;
 use super::script::{Behaviour, Party, Times};
 
-pub(super) fn router(outside: Arc<Outside>, cashier: Arc<Cashier>) -> Router {
+pub(super) fn router(outside: Arc<Outside>, cashier: Arc<Cashier>, firebase: Firebase) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/script", post(script))
@@ -36,6 +37,7 @@ pub(super) fn router(outside: Arc<Outside>, cashier: Arc<Cashier>) -> Router {
         .route("/inbox", get(inbox))
         .with_state(outside)
         .merge(Router::new().route("/pay", post(pay)).with_state(cashier))
+        .merge(firebase::control_router(firebase))
 }
 
 #[derive(Deserialize)]

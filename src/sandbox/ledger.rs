@@ -58,6 +58,21 @@ pub enum EffectKind {
     /// An owner's stream was sent a message that it had, and knew it by its id.
     #[serde(rename = "owner.nats_duplicate")]
     OwnerNatsDuplicate,
+    /// The transfers' database took a write to a record.
+    #[serde(rename = "feed.written")]
+    FeedWritten,
+    /// The transfers' database took a claim on a record.
+    #[serde(rename = "feed.claimed")]
+    FeedClaimed,
+    /// A claim was not taken, because another version of it was there.
+    #[serde(rename = "feed.claim_refused")]
+    FeedClaimRefused,
+    /// A claim was taken away.
+    #[serde(rename = "feed.claim_released")]
+    FeedClaimReleased,
+    /// A vendor analysed a recording.
+    #[serde(rename = "vendor.analysed")]
+    VendorAnalysed,
 }
 
 /// One effect.
@@ -68,7 +83,7 @@ pub struct Effect {
     /// What happened.
     pub kind: EffectKind,
     /// Business key: `convenio+numero` at Banco do Brasil, `bank:agreement+number` at the others, `boleto_id+event_id` at
-    /// an owner.
+    /// an owner, a record's key in the transfers' database, a recording's object at a vendor.
     pub key: String,
     /// The rest, free of personal data.
     pub detail: Value,

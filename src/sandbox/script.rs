@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-pub use party::{Act, BankName, Party, SmtpStep};
+pub use party::{Act, BankName, FirebaseStep, Party, SmtpStep, VendorName};
 
 use super::outside::News;
 
@@ -72,7 +72,7 @@ pub enum Behaviour {
         /// The bank's code.
         code: String,
     },
-    /// Makes all tokens of every bank invalid, then goes on as usual.
+    /// Makes all tokens that anybody has issued invalid, then goes on as usual.
     ExpireTokens,
     /// Does its work, then behaves so instead of answering.
     AcceptThen(Box<Behaviour>),
@@ -231,7 +231,7 @@ impl Script {
         self.0.gate.send_modify(|gate| gate.releases += 1);
     }
 
-    /// Makes every token that any bank has issued invalid.
+    /// Makes every token that any bank or the database has issued invalid.
     pub fn expire_tokens(&self) {
         self.0.token_epoch.send_modify(|epoch| *epoch += 1);
     }
@@ -262,6 +262,11 @@ impl Script {
 
     pub(super) fn token_epoch(&self) -> u64 {
         *self.0.token_epoch.borrow()
+    }
+
+    /// Changes when all tokens of that moment become invalid.
+    pub(super) fn token_epochs(&self) -> watch::Receiver<u64> {
+        self.0.token_epoch.subscribe()
     }
 
     /// Sends everything home that is held, for good.

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use super::banks::Banks;
 use super::banks::cashier::{Cashier, NotPaid};
 use super::banks::file::Payment;
+use super::firebase::{Firebase, FirebaseAddresses, StreamNews};
 use super::inbox::{Inbox, ReceivedMessage};
 use super::ledger::{Effect, Ledger};
 use super::line::{Bolt, Door, Line};
@@ -27,7 +28,10 @@ use super::screen::Screen;
 use super::script::{BankName, Party, Script};
 use super::tls::{Authority, TlsDoor, TlsFiles};
 use super::webhook::Secret;
-use super::{Addresses, BankAddresses, OWNER, SandboxError, WorldOptions, control, nats, smtp, sqs, webhook};
+use super::{
+    Addresses, BankAddresses, OWNER, SandboxError, VendorAddresses, WorldOptions, control, nats, smtp, sqs,
+    vendors, webhook,
+};
 
 const CLOSING_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -36,6 +40,7 @@ pub struct World {
     addresses: Addresses,
     outside: Arc<Outside>,
     cashier: Arc<Cashier>,
+    firebase: Firebase,
     bolts: BTreeMap<BankName, Bolt>,
     closing: watch::Sender<bool>,
     serving: Vec<JoinHandle<()>>,
@@ -62,10 +67,12 @@ impl World {
             news,
         });
         let authority = Authority::make(&options.data_dir)?;
-        let addresses = doors.addresses(authority.files);
+        let mut addresses = doors.addresses(authority.files);
         let sqs_url = addresses.sqs_url.clone();
         let banks = Banks::open(&outside, &options.bank, addresses.banks.boleto_api_url.clone());
         let cashier = Arc::new(Cashier { outside: outside.clone(), tills: banks.tills });
+        let firebase =
+            Firebase::open(outside.clone(), &options.firebase, &options.data_dir, &mut addresses.firebase)?;
         let closing = watch::Sender::new(false);
         let tls = |door| TlsDoor::new(door, authority.server.clone());
         let serving = vec![
@@ -78,10 +85,16 @@ impl World {
             serve(doors.sqs, sqs::router(outside.clone(), sqs_url), &closing),
             serve(doors.webhook, webhook::router(outside.clone(), secret), &closing),
             nats::serve(doors.nats, outside.clone(), &closing),
+            serve(doors.vendors, vendors::router(outside.clone()), &closing),
             smtp::serve(doors.smtp, outside.clone(), authority.mail.clone(), &closing),
-            serve(doors.control, control::router(outside.clone(), cashier.clone()), &closing),
+            serve(doors.firebase, firebase.router(), &closing),
+            serve(
+                doors.control,
+                control::router(outside.clone(), cashier.clone(), firebase.clone()),
+                &closing,
+            ),
         ];
-        Ok(World { addresses, outside, cashier, bolts, closing, serving })
+        Ok(World { addresses, outside, cashier, firebase, bolts, closing, serving })
     }
 
     /// Where the parties are reached.
@@ -92,6 +105,11 @@ impl World {
     /// How the parties misbehave.
     pub fn script(&self) -> &Script {
         &self.outside.script
+    }
+
+    /// The transfers' database: what is in it, and how its streams misbehave.
+    pub fn firebase(&self) -> &Firebase {
+        &self.firebase
     }
 
     /// Has a payer pay a title, at whichever bank it is, and returns the effect.
@@ -176,6 +194,8 @@ impl World {
     pub async fn close(self) {
         self.outside.script.close();
         self.closing.send_replace(true);
+        // A stream has no end of its own, and would outlast everybody's patience.
+        self.firebase.tell(StreamNews::Cut);
         for mut task in self.serving {
             if tokio::time::timeout(CLOSING_PATIENCE, &mut task).await.is_err() {
                 task.abort();
@@ -197,6 +217,8 @@ struct Doors {
     webhook: Door,
     nats: Door,
     smtp: Door,
+    vendors: Door,
+    firebase: Door,
     control: Door,
 }
 
@@ -218,6 +240,8 @@ impl Doors {
         let (webhook, _) = open(ports.webhook).await?;
         let (nats, _) = open(ports.nats).await?;
         let (smtp, _) = open(ports.smtp).await?;
+        let (firebase, _) = open(ports.firebase).await?;
+        let (vendors, _) = open(ports.vendors).await?;
         let (control, _) = open(ports.control).await?;
         let bolts = BTreeMap::from([
             (BankName::BancoDoBrasil, first),
@@ -229,7 +253,21 @@ impl Doors {
             (BankName::Itau, sixth),
         ]);
         Ok((
-            Doors { bank, gateway, bradesco, santander, inter, itau, sqs, webhook, nats, smtp, control },
+            Doors {
+                bank,
+                gateway,
+                bradesco,
+                santander,
+                inter,
+                itau,
+                sqs,
+                webhook,
+                nats,
+                smtp,
+                firebase,
+                vendors,
+                control,
+            },
             bolts,
         ))
     }
@@ -239,6 +277,7 @@ impl Doors {
         let (santander_at, inter_at, itau_at) =
             (self.santander.address(), self.inter.address(), self.itau.address());
         let sqs_url = format!("http://{}", self.sqs.address());
+        let vendors_at = self.vendors.address();
         Addresses {
             bank_url: format!("http://{bank_at}/cobrancas/v2"),
             token_url: format!("http://{bank_at}/oauth/token"),
@@ -257,8 +296,17 @@ impl Doors {
             tls,
             queue_url: sqs::queue_url(&sqs_url, OWNER),
             webhook_url: format!("http://{}/hooks/{OWNER}", self.webhook.address()),
+            vendors: VendorAddresses {
+                ra7_prefix: format!("http://{vendors_at}/ra7/Analyze/?u="),
+                container_url: format!("http://{vendors_at}/container/ra7"),
+                container_lva7_url: format!("http://{vendors_at}/container/lva7"),
+                container_qa7_url: format!("http://{vendors_at}/container/qa7"),
+                cloud_url: format!("http://{vendors_at}/cloud/RadvAnalysis/"),
+                emotion_logic_url: format!("http://{vendors_at}/emotion-logic"),
+            },
             smtp_url: format!("smtp://{}", self.smtp.address()),
             nats_url: format!("nats://{}", self.nats.address()),
+            firebase: FirebaseAddresses::at(self.firebase.address()),
             control_url: format!("http://{}", self.control.address()),
             sqs_url,
         }

@@ -10,6 +10,7 @@ mod peers;
 #[path = "../support/small_house.rs"]
 mod small_house;
 
+mod analyzers;
 mod claims_ahead;
 mod documents;
 mod engine_machine;
@@ -17,6 +18,7 @@ mod engine_model;
 mod event_schemas;
 mod import_superbowleto;
 mod manual;
+mod peer_firebase;
 mod peer_grpc;
 mod peer_mail;
 mod peer_nats;

@@ -204,6 +204,8 @@ fn ports_of_last_time(data_dir: &Path) -> Ports {
             webhook: port(&addresses.webhook_url)?,
             nats: port(&addresses.nats_url)?,
             smtp: port(&addresses.smtp_url)?,
+            vendors: port(&addresses.vendors.cloud_url)?,
+            firebase: port(&addresses.firebase.url)?,
             control: port(&addresses.control_url)?,
         })
     };

@@ -147,7 +147,8 @@ mod tests {
     #[test]
     fn secrets_go_where_nobody_listens_in() {
         let line = |url: &str, plain| check_line(&Url::parse(url).unwrap(), plain).is_ok();
-        for good in ["https://vendor.example/", "http://127.0.0.1:9/", "http://localhost/", "http://[::1]:9/"] {
+        for good in ["https://vendor.example/", "http://127.0.0.1:9/", "http://localhost/", "http://[::1]:9/"]
+        {
             assert!(line(good, false), "{good}");
         }
         for bad in ["http://vendor.example/", "http://10.0.0.1/", "http://localhost.example/"] {
@@ -160,7 +161,9 @@ mod tests {
         let of = |status: u16| {
             let answer = Answer {
                 status: StatusCode::from_u16(status).unwrap(),
-                headers: [("retry-after".parse().unwrap(), HeaderValue::from_static("7"))].into_iter().collect(),
+                headers: [("retry-after".parse().unwrap(), HeaderValue::from_static("7"))]
+                    .into_iter()
+                    .collect(),
                 body: Bytes::new(),
             };
             of_status(answer.status, &answer)
@@ -168,7 +171,9 @@ mod tests {
         assert_eq!(of(200), None);
         let wait = Some(std::time::Duration::from_secs(7));
         for status in [429, 500, 502, 503] {
-            assert!(matches!(of(status), Some(AnalyzerError::Unavailable { retry_after, .. }) if retry_after == wait));
+            assert!(
+                matches!(of(status), Some(AnalyzerError::Unavailable { retry_after, .. }) if retry_after == wait)
+            );
         }
         for status in [402, 403] {
             assert!(matches!(of(status), Some(AnalyzerError::Paused { .. })), "{status}");

@@ -83,7 +83,9 @@ impl EmotionLogic {
         };
         let mut request = Request::new(Method::POST, self.config.url.join(&["analysis", page]));
         let kind = HeaderValue::from_str(&kind);
-        request.headers.insert(CONTENT_TYPE, kind.map_err(|_| call::misconfigured("the form has no boundary"))?);
+        request
+            .headers
+            .insert(CONTENT_TYPE, kind.map_err(|_| call::misconfigured("the form has no boundary"))?);
         request.timeout = Some(self.config.timeout.deadline(question.length));
         request.body = body;
         Ok(request)

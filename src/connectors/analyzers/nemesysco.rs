@@ -43,7 +43,9 @@ fn complaint(object: &Map<String, Value>, body: &Bytes) -> Option<AnalyzerError>
         return Some(unavailable("the site has an error, or its engine does not answer"));
     }
     if object.contains_key("Server Answer") {
-        return Some(AnalyzerError::Misconfigured { reason: "the site's server refuses the request".to_owned() });
+        return Some(AnalyzerError::Misconfigured {
+            reason: "the site's server refuses the request".to_owned(),
+        });
     }
     if object.get("Error Message").is_some_and(|said| !is_blank(said)) {
         return Some(unreadable("the engine answers with an error message", FEW, body));
@@ -87,7 +89,9 @@ impl Ra7 {
             return Err(unreadable("the answer holds no data", FEW, body));
         };
         let rows = match data.remove("RISKREPQ") {
-            Some(rows) => texts(rows).ok_or_else(|| unreadable("the rows of risk are no texts", ONCE, body))?,
+            Some(rows) => {
+                texts(rows).ok_or_else(|| unreadable("the rows of risk are no texts", ONCE, body))?
+            }
             None => return Err(unreadable("the answer holds no rows of risk", ONCE, body)),
         };
         let segments = match data.remove("SEG") {

@@ -134,8 +134,8 @@ mod tests {
         let mut left = vec![0, 1, 2, 3, 4];
         let mut calls = Vec::new();
         while !left.is_empty() {
-            calls.push(next_call(&mut left, &ids, 2));
+            calls.push(next_call(&mut left, &ids, 3));
         }
-        assert_eq!(calls, [vec![0, 1], vec![2, 3], vec![4]]);
+        assert_eq!(calls, [vec![0, 1, 3], vec![2], vec![4]]);
     }
 }

@@ -88,28 +88,36 @@ impl NemesyscoContainer {
     }
 
     fn windows_query(&self, audio: &Url, question: &Question) -> Vec<(&'static str, String)> {
-        let config = &self.config;
+        let names = ["bg", "segMaxLength", "at", "toMono", "normalize"];
         let mut query =
             vec![("actionType", ACTION_TYPE.to_owned()), ("audioStreamURL", audio.as_str().to_owned())];
-        query.extend(config.background_noise.map(|noise| ("bg", noise.to_string())));
-        query.extend(config.to_mono.map(|on| ("toMono", flag(on))));
-        query.extend(config.segment_length_max_s.map(|seconds| ("segMaxLength", seconds.to_string())));
-        query.extend(config.normalize.map(|on| ("normalize", flag(on))));
-        query.extend(config.analyze_type.map(|kind| ("at", kind.to_string())));
+        query.extend(self.settings(names));
         query.extend(self.titles(question));
         query
     }
 
     fn native_fields(&self, audio: &Url, question: &Question) -> Vec<(&'static str, String)> {
-        let config = &self.config;
+        let names = ["BG", "segMaxLen", "analyzeType", "toMono", "normalize"];
         let mut fields = vec![("URL", audio.as_str().to_owned())];
-        fields.extend(config.background_noise.map(|noise| ("BG", noise.to_string())));
-        fields.extend(config.segment_length_max_s.map(|seconds| ("segMaxLen", seconds.to_string())));
-        fields.extend(config.analyze_type.map(|kind| ("analyzeType", kind.to_string())));
-        fields.extend(config.to_mono.map(|on| ("toMono", flag(on))));
-        fields.extend(config.normalize.map(|on| ("normalize", flag(on))));
+        fields.extend(self.settings(names));
         fields.extend(self.titles(question));
         fields
+    }
+
+    /// The settings that differ from the site's own, under these names.
+    fn settings(&self, names: [&'static str; 5]) -> Vec<(&'static str, String)> {
+        let numbers = |config: &NemesyscoContainerConfig| {
+            [
+                config.background_noise,
+                config.segment_length_max_s.into(),
+                config.analyze_type.into(),
+                config.to_mono.into(),
+                config.normalize.into(),
+            ]
+        };
+        let (own, usual) = (numbers(&self.config), numbers(&NemesyscoContainerConfig::default()));
+        let changed = own.into_iter().zip(usual).map(|(own, usual)| (own != usual).then(|| own.to_string()));
+        names.into_iter().zip(changed).filter_map(|(name, value)| Some((name, value?))).collect()
     }
 
     fn titles(&self, question: &Question) -> Vec<(&'static str, String)> {
@@ -133,10 +141,6 @@ impl NemesyscoContainer {
     async fn send(&self, request: Request) -> Result<Bytes, AnalyzerError> {
         call::send(&self.http, request).await
     }
-}
-
-fn flag(on: bool) -> String {
-    if on { "1" } else { "0" }.to_owned()
 }
 
 impl Analyzer for NemesyscoContainer {

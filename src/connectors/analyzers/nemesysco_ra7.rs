@@ -43,8 +43,11 @@ impl NemesyscoRa7 {
         let Audio::Address { url: audio, .. } = &question.audio else {
             return Err(call::misconfigured("RA7 takes the address of a recording"));
         };
-        let prefix =
-            self.config.prefix.as_ref().ok_or_else(|| call::misconfigured("nemesysco_ra7.prefix is not set"))?;
+        let prefix = self
+            .config
+            .prefix
+            .as_ref()
+            .ok_or_else(|| call::misconfigured("nemesysco_ra7.prefix is not set"))?;
         let url = Url::parse(&format!("{}{}", prefix.as_str(), call::escaped(audio.as_str())))
             .map_err(|_| call::misconfigured("nemesysco_ra7.prefix is no address"))?;
         call::check_line(&url, self.config.plain_http)?;

@@ -61,15 +61,23 @@ fn ra7_at(address: &str, secret: &SecretFile) -> NemesyscoRa7 {
     NemesyscoRa7::new(ra7_config(address, secret), http())
 }
 
-fn container_at(address: &str, secret: &SecretFile, style: Style, engine: Engine) -> NemesyscoContainer {
-    let config = NemesyscoContainerConfig {
+fn container_config(
+    address: &str,
+    secret: &SecretFile,
+    style: Style,
+    engine: Engine,
+) -> NemesyscoContainerConfig {
+    NemesyscoContainerConfig {
         url: Some(HttpUrl::parse(&format!("{address}/site")).unwrap()),
         style,
         engine,
         auth: reference(secret),
         ..NemesyscoContainerConfig::default()
-    };
-    NemesyscoContainer::new(config, http())
+    }
+}
+
+fn container_at(address: &str, secret: &SecretFile, style: Style, engine: Engine) -> NemesyscoContainer {
+    NemesyscoContainer::new(container_config(address, secret, style, engine), http())
 }
 
 fn emotion_logic_at(address: &str, secret: &SecretFile) -> EmotionLogicConfig {
@@ -129,6 +137,13 @@ async fn the_site_is_spoken_to_in_both_styles() {
     assert_eq!(only(&native, question(0)).await.unwrap().outcome, Outcome::Measured { segments: 1 });
     assert!(windows.formula().is_some() && native.formula().is_none());
     assert_eq!(windows.ask_site(SiteQuestion::Version).await.unwrap().0, "2.2.1");
+    let changed = NemesyscoContainerConfig {
+        analyze_type: 5,
+        to_mono: true,
+        ..container_config(&vendor.url(""), &secret, Style::Windows, Engine::Ra7)
+    };
+    assert!(only(&NemesyscoContainer::new(changed, http()), question(0)).await.is_ok());
+    assert!(vendor.seen()[3].query.ends_with("0.wav%3Falt%3Dmedia%26t%3Da%2Bb&at=5&toMono=1"));
     let unknown = windows.ask_site(SiteQuestion::Online).await;
     assert!(matches!(unknown, Err(AnalyzerError::Misconfigured { .. })));
     assert!(windows.set_license("", "a b").await.is_ok());
@@ -138,15 +153,24 @@ async fn the_site_is_spoken_to_in_both_styles() {
     assert!(!seen[0].query.contains("topic") && !seen[0].query.contains("sample-user"));
     assert_eq!(seen[0].header("n-ms-authcb"), "sample-user");
     assert_eq!((seen[1].method.as_str(), seen[1].query.as_str()), ("POST", ""));
-    assert!(seen[1].body.starts_with("action=ANALYZE&userID=sample-user&URL=https%3A%2F%2F"), "{}", seen[1].body);
+    assert!(
+        seen[1].body.starts_with("action=ANALYZE&userID=sample-user&URL=https%3A%2F%2F"),
+        "{}",
+        seen[1].body
+    );
     assert_eq!(seen[1].header("content-type"), "application/x-www-form-urlencoded");
-    assert_eq!((seen[3].method.as_str(), seen[3].body.as_str()), ("POST", "actv=a+b"));
+    assert!(seen[0].query.ends_with("a%2Bb"), "what is the site's own anyway is not said");
+    assert_eq!((seen[4].method.as_str(), seen[4].body.as_str()), ("POST", "actv=a+b"));
 }
 
 #[tokio::test]
 async fn the_cloud_is_asked_several_questions_at_once() {
     let vendor = Scripted::start(|_| {
-        reply(200, ra7(&["S;1;TQ1;C0;0;1", "S;1;TQ3;C0;0;1"], &["TQ3;C0;1;31.00;10", "TQ1;C0;1;31.00;62"]).to_string())
+        reply(
+            200,
+            ra7(&["S;1;TQ1;C0;0;1", "S;1;TQ3;C0;0;1"], &["TQ3;C0;1;31.00;10", "TQ1;C0;1;31.00;62"])
+                .to_string(),
+        )
     })
     .await;
     let config = NemesyscoCloudConfig {
@@ -158,7 +182,10 @@ async fn the_cloud_is_asked_several_questions_at_once() {
     tiny.audio = Audio::Address { url: Url::parse(AUDIO).unwrap(), size_bytes: Some(49) };
     let results = cloud.analyze(&[question(0), tiny, question(2)]).await;
     let outcomes: Vec<_> = results.iter().map(|result| result.as_ref().unwrap().outcome.clone()).collect();
-    assert_eq!((outcomes[0].score(), &outcomes[1], outcomes[2].score()), (Some(38), &Outcome::AudioMissing, Some(90)));
+    assert_eq!(
+        (outcomes[0].score(), &outcomes[1], outcomes[2].score()),
+        (Some(38), &Outcome::AudioMissing, Some(90))
+    );
     assert_eq!(vendor.seen().len(), 1);
     let body = vendor.seen()[0].json();
     assert_eq!(body["TestData"].as_array().unwrap().len(), 2);
@@ -181,7 +208,10 @@ async fn emotion_logic_is_sent_consent_from_the_record_and_keys_in_the_body() {
     assert_eq!(only(&analyzer, recording()).await.unwrap().outcome.name(), "measured");
     assert_eq!(only(&analyzer, question(0)).await.unwrap().outcome.name(), "measured");
     let seen = vendor.seen();
-    assert_eq!((seen[0].path.as_str(), seen[1].path.as_str()), ("/analysis/analyzeFile", "/analysis/analyzeFromURL"));
+    assert_eq!(
+        (seen[0].path.as_str(), seen[1].path.as_str()),
+        ("/analysis/analyzeFile", "/analysis/analyzeFromURL")
+    );
     assert!(seen.iter().all(|seen| seen.query.is_empty()));
     let form = &seen[0].body;
     for (name, value) in [
@@ -260,19 +290,42 @@ async fn what_is_not_configured_is_named() {
         assert_eq!(analyzer.kind(), kind);
         let asked = if analyzer.takes() == AudioForm::Upload { recording() } else { question(0) };
         let result = only(&analyzer, asked).await;
-        assert!(matches!(&result, Err(AnalyzerError::Misconfigured { reason }) if reason.contains("is not set")), "{result:?}");
+        assert!(
+            matches!(&result, Err(AnalyzerError::Misconfigured { reason }) if reason.contains("is not set")),
+            "{result:?}"
+        );
         assert_eq!(only(&analyzer, upload("RIFF")).await.unwrap().outcome, Outcome::AudioMissing);
     }
     // Secrets and recordings do not cross a network in the clear.
     let secret = SecretFile::new("s");
     let plain = only(&ra7_at("http://vendor.invalid", &secret), question(0)).await;
-    assert!(matches!(&plain, Err(AnalyzerError::Misconfigured { reason }) if reason.contains("plain_http")), "{plain:?}");
+    assert!(
+        matches!(&plain, Err(AnalyzerError::Misconfigured { reason }) if reason.contains("plain_http")),
+        "{plain:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_failure_ends_as_an_outcome_and_never_as_a_number() {
+    let vendor =
+        Scripted::start(|_| reply(200, r#"{"Status":"ERROR","Data":{"RISKREPQ":["TQ1;C0;1;31.00;62"]}}"#))
+            .await;
+    let secret = SecretFile::new("s");
+    let error = only(&ra7_at(&vendor.url(""), &secret), question(0)).await.unwrap_err();
+    assert!(error.raw().is_some_and(|raw| raw.0.starts_with(b"{\"Status\"")));
+    let given_up = |error: &AnalyzerError| (error.final_outcome().name(), error.final_outcome().score());
+    assert_eq!(given_up(&error), ("unreadable", None));
+    assert_eq!(given_up(&AnalyzerError::Refused { reason: String::new() }), ("vendor_refused", None));
+    for error in [call::unavailable("down"), call::misconfigured("no key")] {
+        assert_eq!((given_up(&error), error.raw()), (("gave_up", None), None));
+    }
 }
 
 #[test]
 fn nothing_of_a_person_or_a_secret_is_shown() {
     let secret = SecretFile::new("ra7-secret");
-    let shown = format!("{:?} {:?} {:?}", question(0), question(0).audio, ra7_at("https://v.example", &secret));
+    let shown =
+        format!("{:?} {:?} {:?}", question(0), question(0).audio, ra7_at("https://v.example", &secret));
     for hidden in ["audio.example", "ra7-secret", "run-1", "actionType"] {
         assert!(!shown.contains(hidden), "{hidden} in {shown}");
     }

@@ -55,7 +55,8 @@ impl HttpClient {
         }
         trace::inject(&mut request.headers);
         let begun = Instant::now();
-        let asked = self.inner.request(request.method, request.url).headers(request.headers).body(request.body);
+        let asked =
+            self.inner.request(request.method, request.url).headers(request.headers).body(request.body);
         // The client's own deadline would end the stream, so that this one is kept here.
         let timeout = request.timeout.unwrap_or(self.config.timeout);
         let mut body = tokio::time::timeout(timeout, asked.send())
@@ -100,4 +101,45 @@ impl fmt::Debug for OpenAnswer {
 
 fn elapsed_ms(begun: Instant) -> u64 {
     u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use reqwest::{Method, Url};
+
+    use super::*;
+    use crate::connectors::http::HttpConfig;
+    use crate::connectors::scripted::{Reply, Scripted, nobody, reply};
+
+    async fn open(url: &str) -> Result<OpenAnswer, HttpError> {
+        let mut request = Request::new(Method::GET, Url::parse(url).unwrap());
+        request.timeout = Some(Duration::from_millis(500));
+        HttpClient::trusted(&HttpConfig::default()).unwrap().open(request).await
+    }
+
+    #[tokio::test]
+    async fn the_head_has_a_deadline_and_the_body_a_limit() {
+        let server = Scripted::start(|seen| match seen.path.as_str() {
+            "/silent" => Reply::Hang,
+            _ => reply(503, "x".repeat(65)),
+        })
+        .await;
+        let silent = open(&server.url("/silent")).await.unwrap_err();
+        assert!(matches!(silent, HttpError::Timeout { .. }) && silent.may_have_been_sent(), "{silent}");
+        let away = open(&format!("http://{}/", nobody().await)).await.unwrap_err();
+        assert!(!away.may_have_been_sent(), "{away}");
+
+        let long = open(&server.url("/")).await.unwrap().whole(64).await.err();
+        assert!(matches!(long, Some(HttpError::BodyTooLarge { status: 503, limit_bytes: 64 })));
+        let whole = open(&server.url("/")).await.unwrap().whole(65).await.unwrap();
+        assert_eq!((whole.status.as_u16(), whole.body.len()), (503, 65));
+        let mut pieces = open(&server.url("/")).await.unwrap();
+        let mut read = 0;
+        while let Some(piece) = pieces.chunk().await.unwrap() {
+            read += piece.len();
+        }
+        assert_eq!(read, 65);
+    }
 }

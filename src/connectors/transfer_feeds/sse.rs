@@ -58,6 +58,9 @@ pub struct SseReader {
 
 const MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 
+/// The room for a line that is kept from line to line.
+const LINE_BYTES_KEPT: usize = 64 * 1024;
+
 impl SseReader {
     pub fn new(limits: SseLimits) -> Self {
         Self {
@@ -147,9 +150,11 @@ impl SseReader {
             let (name, value) = text.split_once(':').unwrap_or((&text, ""));
             self.field(name, value.strip_prefix(' ').unwrap_or(value))?;
         }
-        // The next line takes the room of this one.
-        self.line = line;
-        self.line.clear();
+        // The next line takes the room of this one, unless it was a snapshot's, of which there is one to a stream.
+        if line.capacity() <= LINE_BYTES_KEPT {
+            self.line = line;
+            self.line.clear();
+        }
         Ok(())
     }
 
@@ -230,8 +235,12 @@ mod tests {
         of.iter().map(|(event, data)| ((*event).to_owned(), (*data).to_owned())).collect()
     }
 
-    fn vectors() -> Vec<(Vec<u8>, Vec<(String, String)>)> {
-        let message = |data: &[&str]| data.iter().map(|text| ("message".to_owned(), (*text).to_owned())).collect();
+    /// What is sent, and the events that are read of it.
+    type Vector = (Vec<u8>, Vec<(String, String)>);
+
+    fn vectors() -> Vec<Vector> {
+        let message =
+            |data: &[&str]| data.iter().map(|text| ("message".to_owned(), (*text).to_owned())).collect();
         let put = "event: put\ndata: {\"path\":\"/\",\"data\":null}\n\n";
         vec![
             (put.into(), events(&[("put", "{\"path\":\"/\",\"data\":null}")])),
@@ -264,7 +273,12 @@ mod tests {
         for (bytes, wanted) in vectors() {
             for size in [1, 2, 3, 7, bytes.len()] {
                 let ((read, failed), _) = read_in_pieces(bytes.chunks(size));
-                assert_eq!((read, failed), (wanted.clone(), None), "{:?} by {size}", String::from_utf8_lossy(&bytes));
+                assert_eq!(
+                    (read, failed),
+                    (wanted.clone(), None),
+                    "{:?} by {size}",
+                    String::from_utf8_lossy(&bytes)
+                );
             }
         }
     }
@@ -272,8 +286,11 @@ mod tests {
     #[test]
     fn an_id_lasts_and_a_wait_is_digits() {
         let mut reader = SseReader::new(LIMITS);
-        reader.push(b"id: a\nretry: 1500\ndata: 1\n\nretry: 2s\nid: b\0\ndata: 2\n\nid\ndata: 3\n\n").unwrap();
-        let ids: Vec<String> = std::iter::from_fn(|| reader.next_event()).map(|event| event.last_event_id).collect();
+        reader
+            .push(b"id: a\nretry: 1500\ndata: 1\n\nretry: 2s\nid: b\0\ndata: 2\n\nid\ndata: 3\n\n")
+            .unwrap();
+        let ids: Vec<String> =
+            std::iter::from_fn(|| reader.next_event()).map(|event| event.last_event_id).collect();
         assert_eq!(ids, ["a", "a", ""]);
         assert_eq!(reader.retry_ms(), Some(1_500));
     }

@@ -27,7 +27,8 @@ use rustls::pki_types::pem::PemObject as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 use super::fault::Fault;
 
@@ -69,6 +70,32 @@ impl Default for FirebaseOptions {
             service_account_key: None,
             token_ttl: Duration::from_secs(3_600),
             keep_alive: Duration::from_secs(30),
+        }
+    }
+}
+
+/// By what a call was let in.
+pub enum Credential {
+    /// It holds for ever.
+    Endless,
+    /// An access token.
+    Token {
+        expires: Instant,
+        /// All tokens of this moment are void after the next change.
+        epochs: watch::Receiver<u64>,
+    },
+}
+
+impl Credential {
+    /// Waits until it holds no more.
+    pub async fn ended(&mut self) {
+        match self {
+            Credential::Endless => std::future::pending().await,
+            Credential::Token { expires, epochs } => tokio::select! {
+                () = sleep_until(*expires) => {}
+                // A world that is gone has no valid tokens either.
+                _ = epochs.changed() => {}
+            },
         }
     }
 }
@@ -117,12 +144,17 @@ struct Claims {
 
 impl Gate {
     /// Reads the service account's key, and writes the account's file for those who are to be let in.
-    pub fn open(options: &FirebaseOptions, folder: &Path, token_url: String) -> io::Result<(Self, Option<PathBuf>)> {
+    pub fn open(
+        options: &FirebaseOptions,
+        folder: &Path,
+        token_url: String,
+    ) -> io::Result<(Self, Option<PathBuf>)> {
         let (mut account, mut file) = (None, None);
         if let Some(key_file) = &options.service_account_key {
             let pem = std::fs::read_to_string(key_file)?;
             let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(io::Error::other)?;
-            let pair = KeyPair::from_pkcs8(der.secret_pkcs8_der()).map_err(io::Error::other)?;
+            let pair = KeyPair::from_pkcs8(der.secret_pkcs8_der())
+                .map_err(|rejected| io::Error::other(rejected.to_string()))?;
             account = Some(PublicKeyComponents::<Vec<u8>>::from(pair.public()));
             file = Some(write_account(folder, &pem, &token_url)?);
         }
@@ -149,7 +181,7 @@ impl Gate {
         }
     }
 
-    fn issue(&self, epoch: u64) -> Response {
+    pub fn issue(&self, epoch: u64) -> Response {
         let text = format!("sandbox.{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
         let now = Instant::now();
         let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
@@ -188,7 +220,10 @@ impl Gate {
         if claims.aud != self.token_url && claims.aud != AUDIENCE {
             return grant("audience is another");
         }
-        if claims.iat > now + SKEW_S || claims.exp <= now - SKEW_S || claims.exp - claims.iat > ASSERTION_MAX_S {
+        if claims.iat > now + SKEW_S
+            || claims.exp <= now - SKEW_S
+            || claims.exp - claims.iat > ASSERTION_MAX_S
+        {
             return grant("must be a short-lived token and in a reasonable timeframe");
         }
         let scopes: Vec<&str> = claims.scope.split(' ').collect();
@@ -198,22 +233,24 @@ impl Gate {
         Ok(())
     }
 
-    /// Checks a call, and says until when its credential holds, if it ends at all.
+    /// Checks a call, and says until when its credential holds.
     pub fn check(
         &self,
         headers: &HeaderMap,
         access_token: Option<&str>,
         auth: Option<&str>,
-        epoch: u64,
-    ) -> Result<Option<Instant>, Fault> {
+        mut epochs: watch::Receiver<u64>,
+    ) -> Result<Credential, Fault> {
         let header = headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
-        match (header, access_token, auth) {
-            (Some(OWNER), None, _) if self.owner => Ok(None),
-            (Some(header), None, None) => self.lookup(header.strip_prefix("Bearer "), epoch).map(Some),
-            (None, Some(token), None) => self.lookup(Some(token), epoch).map(Some),
-            (None, None, Some(secret)) if secret == self.legacy_secret => Ok(None),
-            _ => Err(Fault::Unauthorized),
-        }
+        let epoch = *epochs.borrow_and_update();
+        let token = match (header, access_token, auth) {
+            (Some(OWNER), None, None) if self.owner => return Ok(Credential::Endless),
+            (None, None, Some(secret)) if secret == self.legacy_secret => return Ok(Credential::Endless),
+            (Some(header), None, None) => header.strip_prefix("Bearer "),
+            (None, Some(token), None) => Some(token),
+            _ => None,
+        };
+        Ok(Credential::Token { expires: self.lookup(token, epoch)?, epochs })
     }
 
     fn lookup(&self, token: Option<&str>, epoch: u64) -> Result<Instant, Fault> {
@@ -247,7 +284,80 @@ fn write_account(folder: &Path, private_key: &str, token_url: &str) -> io::Resul
         "client_id": "1",
         "token_uri": token_url,
     });
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
     serde_json::to_writer(&mut file, &account)?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN_URL: &str = "http://127.0.0.1:1/token";
+
+    fn gate(token_ttl: Duration) -> Gate {
+        let options = FirebaseOptions { token_ttl, ..FirebaseOptions::default() };
+        Gate::open(&options, Path::new(""), TOKEN_URL.to_owned()).unwrap().0
+    }
+
+    async fn issued(gate: &Gate, epoch: u64) -> String {
+        let answer = axum::body::to_bytes(gate.issue(epoch).into_body(), 10_000).await.unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+        answer["access_token"].as_str().unwrap().to_owned()
+    }
+
+    fn enters(gate: &Gate, token: &str, epoch: u64) -> bool {
+        let epochs = watch::Sender::new(epoch);
+        gate.check(&HeaderMap::new(), Some(token), None, epochs.subscribe()).is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_token_holds_until_its_time_or_its_epoch_is_over() {
+        let lasting = gate(Duration::from_secs(60));
+        let token = issued(&lasting, 0).await;
+        assert!(enters(&lasting, &token, 0) && !enters(&lasting, &token, 1) && !enters(&lasting, "other", 0));
+        let short = gate(Duration::ZERO);
+        let token = issued(&short, 0).await;
+        assert!(!enters(&short, &token, 0));
+    }
+
+    #[tokio::test]
+    async fn claims_must_be_whole_fresh_and_for_the_database() {
+        let gate = gate(Duration::from_secs(60));
+        let now = Utc::now().timestamp();
+        let scope = format!("{EMAIL_SCOPE} {}", DATABASE_SCOPES[0]);
+        let good =
+            json!({"iss": CLIENT_EMAIL, "aud": TOKEN_URL, "scope": scope, "iat": now, "exp": now + 3_600});
+        let check = |name: &str, value: serde_json::Value| {
+            let mut claims = good.clone();
+            claims[name] = value;
+            gate.check_claims(&serde_json::from_value(claims).unwrap()).map_err(|(error, _)| error)
+        };
+        assert_eq!(check("aud", json!(AUDIENCE)), Ok(()));
+        assert_eq!(check("sub", json!(CLIENT_EMAIL)), Ok(()));
+        let bad = [
+            ("iss", json!("somebody@else.example")),
+            ("sub", json!("somebody@else.example")),
+            ("aud", json!("https://elsewhere.example/token")),
+            ("iat", json!(now + 600)),
+            ("exp", json!(now + 3_601)),
+            ("exp", json!(now - 61)),
+        ];
+        for (name, value) in bad {
+            assert_eq!(check(name, value.clone()), Err("invalid_grant"), "{name} {value}");
+        }
+        assert_eq!(check("scope", json!(EMAIL_SCOPE)), Err("invalid_scope"));
+        assert_eq!(check("scope", json!(DATABASE_SCOPES[0])), Err("invalid_scope"));
+    }
+
+    #[tokio::test]
+    async fn without_a_service_account_nothing_is_exchanged() {
+        let gate = gate(Duration::from_secs(60));
+        let exchange =
+            |grant: &str| Some(Exchange { grant_type: grant.to_owned(), assertion: "a.b.c".to_owned() });
+        for asked in [None, exchange(GRANT), exchange("password")] {
+            assert_eq!(gate.exchange(asked, 0).status(), StatusCode::BAD_REQUEST);
+        }
+    }
 }

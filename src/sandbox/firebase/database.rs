@@ -98,7 +98,8 @@ impl Database {
     pub fn read_query(&self, path: &[Key], query: &Query) -> Result<Vec<u8>, Fault> {
         self.check_index(path, query)?;
         let node = find(self.root.as_ref(), path);
-        Ok(json(&node.map(|node| Shown { node: Some(node), window: &query.window(Some(node)) })))
+        let window = query.window(node);
+        Ok(json(&node.map(|node| Shown { node: Some(node), window: &window })))
     }
 
     pub fn etag(&self, path: &[Key]) -> String {
@@ -201,11 +202,18 @@ mod tests {
     #[test]
     fn a_patch_happens_whole_or_not_at_all() {
         let mut database = Database::default();
-        database.write(&path(""), Act::Put(json!({"Transfer": {"a": {"x": 1}}, "claims": {"a": 1}})), None).unwrap();
+        database
+            .write(&path(""), Act::Put(json!({"Transfer": {"a": {"x": 1}}, "claims": {"a": 1}})), None)
+            .unwrap();
         let act = patch(json!({"Transfer/a/processed": true, "claims/a": null}));
         database.write(&path(""), act, None).unwrap();
         assert_eq!(read(&database, ""), json!({"Transfer": {"a": {"processed": true, "x": 1}}}));
-        for bad in [json!({"a": 1, "b.c": 2}), json!({"a": 1, "a/b": 2}), json!({"": 1}), json!({"a": 1, "b": {".sv": "x"}})] {
+        for bad in [
+            json!({"a": 1, "b.c": 2}),
+            json!({"a": 1, "a/b": 2}),
+            json!({"": 1}),
+            json!({"a": 1, "b": {".sv": "x"}}),
+        ] {
             assert!(database.write(&path("Transfer"), patch(bad), None).is_err());
         }
         assert_eq!(read(&database, ""), json!({"Transfer": {"a": {"processed": true, "x": 1}}}));
@@ -216,7 +224,9 @@ mod tests {
         let mut database = Database::default();
         let at = path("claims/a");
         let first = database.write(&at, Act::Put(json!({"owner": 1})), Some("null_etag")).unwrap();
-        let Err(Unwritten::Changed { etag, value }) = database.write(&at, Act::Put(json!(2)), Some("null_etag")) else {
+        let Err(Unwritten::Changed { etag, value }) =
+            database.write(&at, Act::Put(json!(2)), Some("null_etag"))
+        else {
             panic!("written over");
         };
         assert_eq!((Some(&etag), value.as_slice()), (first.etag.as_ref(), br#"{"owner":1}"#.as_slice()));

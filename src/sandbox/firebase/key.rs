@@ -77,7 +77,8 @@ impl PartialOrd for Key {
 
 /// Reads a path; empty parts mean nothing.
 pub fn parse_path(text: &str) -> Result<Path, Fault> {
-    let path: Path = text.split('/').filter(|part| !part.is_empty()).map(Key::parse).collect::<Result<_, _>>()?;
+    let path: Path =
+        text.split('/').filter(|part| !part.is_empty()).map(Key::parse).collect::<Result<_, _>>()?;
     if path.len() > DEPTH_MAX {
         return Err(Fault::Bad("Invalid path; deeper than 32 keys"));
     }

@@ -6,7 +6,7 @@
 //!
 //! **Owns** a queue for each listener and the keys in its window.
 //! **Fails** a listener that is too slow: its queue ends, and with it its stream.
-//! **Limits**: 1,024 events or 64 MiB wait for a listener; what is there at the start does not count.
+//! **Limits**: 65,536 events or 64 MiB wait for a listener; what is there at the start does not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use super::key::{Key, Path, written};
 use super::query::{Query, Shown};
 use super::tree::{Node, find};
 
-const EVENTS_MAX: usize = 1_024;
+const EVENTS_MAX: usize = 65_536;
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What a stream is told.
@@ -61,13 +61,21 @@ struct Listener {
     window: BTreeSet<Key>,
     queue: mpsc::Sender<Told>,
     waiting_bytes: Arc<AtomicUsize>,
+    bytes_max: usize,
 }
 
 /// Everybody who listens.
-#[derive(Default)]
 pub struct Listeners {
     next: u64,
     all: BTreeMap<u64, Listener>,
+    events_max: usize,
+    bytes_max: usize,
+}
+
+impl Default for Listeners {
+    fn default() -> Self {
+        Listeners { next: 0, all: BTreeMap::new(), events_max: EVENTS_MAX, bytes_max: BYTES_MAX }
+    }
 }
 
 /// The stream's end of a listener.
@@ -92,11 +100,18 @@ impl Opened {
 
 impl Listeners {
     pub fn open(&mut self, root: Option<&Node>, at: Path, query: Option<Query>) -> Opened {
-        let (queue, receiver) = mpsc::channel(EVENTS_MAX);
+        let (queue, receiver) = mpsc::channel(self.events_max);
         let node = find(root, &at);
         let window = query.as_ref().map(|query| query.window(node)).unwrap_or_default();
         let waiting_bytes = Arc::new(AtomicUsize::new(0));
-        let listener = Listener { at, query, window, queue, waiting_bytes: waiting_bytes.clone() };
+        let listener = Listener {
+            at,
+            query,
+            window,
+            queue,
+            waiting_bytes: waiting_bytes.clone(),
+            bytes_max: self.bytes_max,
+        };
         let first = listener.snapshot(root);
         // The queue is new and empty, so that the first always has a place.
         let _ = listener.queue.try_send(first);
@@ -108,6 +123,11 @@ impl Listeners {
 
     pub fn close(&mut self, id: u64) {
         self.all.remove(&id);
+    }
+
+    /// Lets everybody go; their numbers are not given again.
+    pub fn clear(&mut self) {
+        self.all.clear();
     }
 
     pub fn count(&self) -> usize {
@@ -151,7 +171,7 @@ impl Listener {
     /// Whether it could still be told.
     fn say(&self, told: Told) -> bool {
         let bytes = told.bytes();
-        if self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed) > BYTES_MAX {
+        if self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed) > self.bytes_max {
             return false;
         }
         self.queue.try_send(told).is_ok()
@@ -223,8 +243,10 @@ impl Listener {
         let (left, entered): (Vec<Key>, Vec<Key>) = if query.is_boundless() {
             // Each child is in or out by itself, so that only those written to can have moved.
             let inside = |key: &&Key| child(key).is_some_and(|node| query.admits(key, node));
-            let left = touched.iter().filter(|key| self.window.contains(*key) && !inside(key)).cloned().collect();
-            let entered = touched.iter().filter(|key| !self.window.contains(*key) && inside(key)).cloned().collect();
+            let left =
+                touched.iter().filter(|key| self.window.contains(*key) && !inside(key)).cloned().collect();
+            let entered =
+                touched.iter().filter(|key| !self.window.contains(*key) && inside(key)).cloned().collect();
             (left, entered)
         } else {
             let now = query.window(node);

@@ -29,7 +29,8 @@ impl PushIds {
             self.count_on();
         }
         let time = (0..8).rev().map(|place| (self.unix_ms >> (6 * place)) % 64);
-        let digits = time.map(|digit| digit as usize).chain(self.chance.iter().map(|digit| usize::from(*digit)));
+        let digits =
+            time.map(|digit| digit as usize).chain(self.chance.iter().map(|digit| usize::from(*digit)));
         digits.map(|digit| char::from(DIGITS[digit])).collect()
     }
 

@@ -53,7 +53,8 @@ pub struct Asked {
 impl Asked {
     /// The query, if one is asked for.
     pub fn query(self) -> Result<Option<Query>, Fault> {
-        let bounds = [&self.start_at, &self.end_at, &self.equal_to, &self.limit_to_first, &self.limit_to_last];
+        let bounds =
+            [&self.start_at, &self.end_at, &self.equal_to, &self.limit_to_first, &self.limit_to_last];
         let Some(order_by) = &self.order_by else {
             if bounds.iter().any(|bound| bound.is_some()) {
                 return Err(Fault::Bad("orderBy must be defined when other query parameters are defined"));
@@ -136,7 +137,9 @@ impl Query {
             Limit::Last(count) => found.len().saturating_sub(count)..found.len(),
         };
         if !self.is_boundless() {
-            found.sort_by(|one, two| self.rank(one.0, one.1).cmp(&self.rank(two.0, two.1)).then(one.0.cmp(two.0)));
+            found.sort_by(|one, two| {
+                self.rank(one.0, one.1).cmp(&self.rank(two.0, two.1)).then(one.0.cmp(two.0))
+            });
         }
         found[taken].iter().map(|(key, _)| (*key).clone()).collect()
     }
@@ -280,7 +283,10 @@ mod tests {
         assert_eq!(found(&node, &[by, ("limitToFirst", "3")]), ["9", "10", "a"]);
         assert_eq!(found(&node, &[by, ("startAt", "\"10\""), ("limitToFirst", "2")]), ["10", "a"]);
         assert_eq!(found(&node, &[by, ("equalTo", "\"a\"")]), ["a"]);
-        assert_eq!(found(&json!({"a": 3, "b": 1}), &[("orderBy", "\"$value\""), ("limitToFirst", "1")]), ["b"]);
+        assert_eq!(
+            found(&json!({"a": 3, "b": 1}), &[("orderBy", "\"$value\""), ("limitToFirst", "1")]),
+            ["b"]
+        );
     }
 
     #[test]

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use futures_util::stream;
-use tokio::time::{Instant, Interval, interval_at, sleep_until};
+use tokio::time::{Instant, Interval, interval_at};
 
-use super::Service;
+use super::auth::Credential;
 use super::listener::{Opened, Told};
 use super::play::{Oversized, StreamPlay};
+use super::service::Service;
 
 /// Google's client compares it unquoted, and so it is said.
 pub const REVOKED: &str = "credential is no longer valid";
@@ -30,7 +31,7 @@ pub struct Streaming {
     opened: Opened,
     play: StreamPlay,
     keep_alive: Interval,
-    expires: Option<Instant>,
+    credential: Credential,
     ready: VecDeque<Bytes>,
     filling_left: u64,
     events: u64,
@@ -57,22 +58,25 @@ impl Streaming {
         opened: Opened,
         play: StreamPlay,
         keep_alive: Duration,
-        expires: Option<Instant>,
+        credential: Credential,
     ) -> Self {
-        let ready = if play.bom { VecDeque::from([Bytes::from_static(BOM)]) } else { VecDeque::new() };
+        // An interval of nothing is none.
+        let keep_alive = keep_alive.max(Duration::from_millis(1));
         let keep_alive = interval_at(Instant::now() + keep_alive, keep_alive);
         let mut streaming = Streaming {
             service,
             opened,
             play,
             keep_alive,
-            expires,
+            credential,
             ready: VecDeque::new(),
             filling_left: 0,
             events: 0,
             ending: None,
         };
-        ready.into_iter().for_each(|bytes| streaming.send(&bytes));
+        if streaming.play.bom {
+            streaming.send(BOM.to_vec());
+        }
         streaming
     }
 
@@ -114,17 +118,10 @@ impl Streaming {
     }
 
     async fn next(&mut self) -> Next {
-        let expires = self.expires;
-        let expired = async move {
-            match expires {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             biased;
             told = self.opened.next() => Next::Told(told),
-            () = expired => Next::Expired,
+            () = self.credential.ended() => Next::Expired,
             _ = self.keep_alive.tick() => Next::KeepAlive,
         }
     }
@@ -141,7 +138,7 @@ impl Streaming {
                     self.after_the_first();
                 }
             }
-            Some(Told::Raw(bytes)) => self.send(&bytes),
+            Some(Told::Raw(bytes)) => self.send(bytes),
             Some(Told::End) => self.ending = Some(Ending::Whole),
             None => self.ending = Some(Ending::Cut),
         }
@@ -149,11 +146,11 @@ impl Streaming {
 
     fn after_the_first(&mut self) {
         if let Some(noise) = self.play.noise.take() {
-            self.send(noise.as_bytes());
+            self.send(noise.into_bytes());
         }
         if let Some(Oversized { bytes, .. }) = self.play.oversized {
             let end = self.play.line_end.as_str();
-            self.send(format!("event: put{end}data: ").as_bytes());
+            self.send(format!("event: put{end}data: ").into_bytes());
             self.filling_left = bytes.max(1);
         }
     }
@@ -165,13 +162,12 @@ impl Streaming {
             return;
         }
         let end = self.play.line_end.as_str().as_bytes();
-        let event = [b"event: ", name.as_bytes(), end, b"data: ", data, end, end].concat();
+        let mut event = [b"event: ", name.as_bytes(), end, b"data: ", data, end, end].concat();
         if self.play.cut_in == Some(self.events) {
-            self.send(&event[..event.len() / 2]);
+            event.truncate(event.len() / 2);
             self.ending = Some(Ending::Cut);
-        } else {
-            self.send(&event);
         }
+        self.send(event);
         self.events += 1;
     }
 
@@ -192,13 +188,13 @@ impl Streaming {
                 bytes.extend_from_slice(format!("{end}data: ").as_bytes());
             }
         }
-        self.send(&bytes);
+        self.send(bytes);
     }
 
-    fn send(&mut self, bytes: &[u8]) {
+    fn send(&mut self, bytes: Vec<u8>) {
         match self.play.piece_bytes {
             Some(most) => self.ready.extend(bytes.chunks(most.get()).map(Bytes::copy_from_slice)),
-            None => self.ready.push_back(Bytes::copy_from_slice(bytes)),
+            None => self.ready.push_back(bytes.into()),
         }
     }
 }

@@ -41,7 +41,12 @@ pub struct Now {
 
 impl Node {
     /// Takes in what is to be written at a place where `current` stands, `depth` keys below the root.
-    pub fn plant(value: Value, current: Option<&Node>, depth: usize, now: Now) -> Result<Option<Node>, Fault> {
+    pub fn plant(
+        value: Value,
+        current: Option<&Node>,
+        depth: usize,
+        now: Now,
+    ) -> Result<Option<Node>, Fault> {
         if depth > DEPTH_MAX {
             return Err(Fault::Bad("Invalid data; deeper than 32 keys"));
         }
@@ -50,7 +55,9 @@ impl Node {
             Value::String(text) if text.len() > TEXT_MAX => {
                 return Err(Fault::Bad("Invalid data; a text is larger than 10 MB"));
             }
-            Value::Object(map) if map.contains_key(".sv") => return server_value(&map, current, now).map(Some),
+            Value::Object(map) if map.contains_key(".sv") => {
+                return server_value(&map, current, now).map(Some);
+            }
             Value::Object(map) => {
                 let keyed = map.into_iter().map(|(key, value)| Ok((Key::parse(&key)?, value)));
                 keyed.collect::<Result<_, Fault>>()?
@@ -138,7 +145,9 @@ pub fn etag(node: Option<&Node>) -> String {
 fn server_value(map: &Map<String, Value>, current: Option<&Node>, now: Now) -> Result<Node, Fault> {
     let unknown = Fault::Bad("Invalid data; unknown server value");
     match map.get(".sv") {
-        Some(Value::String(name)) if name == "timestamp" && map.len() == 1 => Ok(Node::Leaf(now.unix_ms.into())),
+        Some(Value::String(name)) if name == "timestamp" && map.len() == 1 => {
+            Ok(Node::Leaf(now.unix_ms.into()))
+        }
         Some(Value::Object(act)) if map.len() == 1 && act.len() == 1 => {
             let Some(Value::Number(by)) = act.get("increment") else { return Err(unknown) };
             let from = match current {
@@ -233,7 +242,11 @@ mod tests {
             "t": {".sv": {"increment": 2}}, "new": {".sv": {"increment": -1}}});
         let grown = Node::plant(add, current.as_ref(), 0, NOW).unwrap();
         assert_eq!(serde_json::to_value(grown).unwrap(), json!({"n": 7, "f": 1.5, "t": 2, "new": -1}));
-        for bad in [json!({".sv": "midnight"}), json!({".sv": {"increment": "1"}}), json!({".sv": "timestamp", "a": 1})] {
+        for bad in [
+            json!({".sv": "midnight"}),
+            json!({".sv": {"increment": "1"}}),
+            json!({".sv": "timestamp", "a": 1}),
+        ] {
             assert!(Node::plant(bad, None, 0, NOW).is_err());
         }
     }

@@ -129,6 +129,69 @@ impl SmtpStep {
     }
 }
 
+/// What the transfers' database is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FirebaseStep {
+    /// To say what happens from now on.
+    Stream,
+    /// What is there.
+    Read,
+    /// To change something.
+    Write,
+    /// To exchange an assertion for a token.
+    Token,
+    /// A recorded answer.
+    Audio,
+}
+
+impl FirebaseStep {
+    const ALL: [FirebaseStep; 5] = [
+        FirebaseStep::Stream,
+        FirebaseStep::Read,
+        FirebaseStep::Write,
+        FirebaseStep::Token,
+        FirebaseStep::Audio,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            FirebaseStep::Stream => "stream",
+            FirebaseStep::Read => "read",
+            FirebaseStep::Write => "write",
+            FirebaseStep::Token => "token",
+            FirebaseStep::Audio => "audio",
+        }
+    }
+}
+
+/// A vendor that analyses recordings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum VendorName {
+    /// Nemesysco's cloud, one recording a call.
+    Ra7,
+    /// Nemesysco's site for a container.
+    Container,
+    /// Nemesysco's cloud, several questions a call.
+    Cloud,
+    /// Emotion Logic's cloud.
+    EmotionLogic,
+}
+
+impl VendorName {
+    const ALL: [VendorName; 4] =
+        [VendorName::Ra7, VendorName::Container, VendorName::Cloud, VendorName::EmotionLogic];
+
+    /// The name in scripts and in the ledger.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            VendorName::Ra7 => "ra7",
+            VendorName::Container => "container",
+            VendorName::Cloud => "cloud",
+            VendorName::EmotionLogic => "emotion_logic",
+        }
+    }
+}
+
 /// Who is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -143,6 +206,10 @@ pub enum Party {
     Nats,
     /// One step of handing the mail server a message.
     Smtp(SmtpStep),
+    /// The transfers' database, by what it is asked for.
+    Firebase(FirebaseStep),
+    /// One vendor, of each analysis.
+    Vendor(VendorName),
 }
 
 // Banco do Brasil is "the bank" of every story that could be any bank's, so its parties have names of one word.
@@ -170,6 +237,8 @@ impl Party {
             .flat_map(|bank| Act::ALL.into_iter().map(move |act| Party::Bank(bank, act)))
             .chain([Party::Sqs, Party::Webhook, Party::Nats])
             .chain(SmtpStep::ALL.map(Party::Smtp))
+            .chain(FirebaseStep::ALL.map(Party::Firebase))
+            .chain(VendorName::ALL.map(Party::Vendor))
     }
 }
 
@@ -181,6 +250,8 @@ impl fmt::Display for Party {
             Party::Webhook => f.write_str("webhook"),
             Party::Nats => f.write_str("nats"),
             Party::Smtp(step) => write!(f, "smtp.{}", step.as_str()),
+            Party::Vendor(vendor) => write!(f, "vendor.{}", vendor.as_str()),
+            Party::Firebase(step) => write!(f, "firebase.{}", step.as_str()),
         }
     }
 }

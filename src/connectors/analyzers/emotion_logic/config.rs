@@ -41,7 +41,8 @@ pub struct EmotionLogicConfig {
 impl Default for EmotionLogicConfig {
     fn default() -> Self {
         Self {
-            url: HttpUrl::parse("https://cloud.emlo.cloud").expect("the vendor's address is written out here"),
+            url: HttpUrl::parse("https://cloud.emlo.cloud")
+                .expect("the vendor's address is written out here"),
             edition: Edition::Cloud,
             api_key: None,
             api_key_password: None,

@@ -44,7 +44,8 @@ impl Form {
     pub(super) fn body(&self, fields: &[(&str, String)], file_name: &str, file: &[u8]) -> Bytes {
         let mut body = BytesMut::with_capacity(file.len() + 2048);
         for (name, value) in fields {
-            let part = format!("--{}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n", self.boundary);
+            let part =
+                format!("--{}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n", self.boundary);
             body.extend_from_slice(part.as_bytes());
             body.extend_from_slice(value.as_bytes());
             body.extend_from_slice(b"\r\n");

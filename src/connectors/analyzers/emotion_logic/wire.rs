@@ -39,7 +39,11 @@ pub(super) fn read(body: &Bytes, config: &EmotionLogicConfig) -> Result<Analysis
     })
 }
 
-fn complaint(object: &Map<String, Value>, body: &Bytes, config: &EmotionLogicConfig) -> Option<AnalyzerError> {
+fn complaint(
+    object: &Map<String, Value>,
+    body: &Bytes,
+    config: &EmotionLogicConfig,
+) -> Option<AnalyzerError> {
     let failed = object.get("success").is_some_and(|success| *success != Value::Bool(true));
     let error = object.get("error").filter(|error| !error.is_null());
     if !failed && error.is_none() {
@@ -107,7 +111,10 @@ mod tests {
         let counted = EmotionLogicConfig { segments_at: "/data/list".to_owned(), ..config.clone() };
         assert_eq!(read_value(&success(), &counted).unwrap().outcome, Outcome::Measured { segments: 2 });
         let astray = EmotionLogicConfig { segments_at: "/data/reports".to_owned(), ..config };
-        assert!(matches!(read_value(&success(), &astray), Err(AnalyzerError::Unreadable { again_max: ONCE, .. })));
+        assert!(matches!(
+            read_value(&success(), &astray),
+            Err(AnalyzerError::Unreadable { again_max: ONCE, .. })
+        ));
     }
 
     #[test]
@@ -118,7 +125,8 @@ mod tests {
             ..EmotionLogicConfig::default()
         };
         let of = |said: Value| read_value(&said, &config).unwrap_err();
-        let failed = |code: Value| json!({"success": false, "error": {"code": code, "message": "sample text"}});
+        let failed =
+            |code: Value| json!({"success": false, "error": {"code": code, "message": "sample text"}});
         assert!(matches!(of(failed(json!(0))), AnalyzerError::Unreadable { again_max: FEW, .. }));
         assert!(matches!(of(failed(json!(17))), AnalyzerError::Refused { .. }));
         assert!(matches!(of(failed(json!("no-credit"))), AnalyzerError::Paused { .. }));

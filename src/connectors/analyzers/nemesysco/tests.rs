@@ -92,8 +92,14 @@ fn each_form_of_error_is_told_apart() {
         (json!({"Server Answer": "Invalid Request"}), ("misconfigured", None)),
         (json!({"Status": "ERROR", "nmsID": "x", "Ver": "0", "Data": {}}), ("unreadable", Some(FEW))),
         (json!({"Status": "OK", "Data": {"SEG": [], "RISKREPQ": ["TQ1;C0;3"]}}), ("unreadable", Some(ONCE))),
-        (json!({"Status": "OK", "Data": {"SEG": [], "RISKREPQ": ["TQ1;C0;3;1.00;62.0"]}}), ("unreadable", Some(ONCE))),
-        (json!({"Status": "OK", "Data": {"SEG": [], "RISKREPQ": ["TQ1;C0;0;0.00;0"]}}), ("unreadable", Some(ONCE))),
+        (
+            json!({"Status": "OK", "Data": {"SEG": [], "RISKREPQ": ["TQ1;C0;3;1.00;62.0"]}}),
+            ("unreadable", Some(ONCE)),
+        ),
+        (
+            json!({"Status": "OK", "Data": {"SEG": [], "RISKREPQ": ["TQ1;C0;0;0.00;0"]}}),
+            ("unreadable", Some(ONCE)),
+        ),
         (json!({"Status": "OK", "Data": {"SEG": [], "RISKREPQ": [62]}}), ("unreadable", Some(ONCE))),
         (json!({"Status": "OK", "Data": {"SEG": []}}), ("unreadable", Some(ONCE))),
         (json!({"Status": "OK"}), ("unreadable", Some(FEW))),
@@ -103,7 +109,13 @@ fn each_form_of_error_is_told_apart() {
     ] {
         assert_eq!(kind(said.to_string().as_bytes()), expected, "{said}");
     }
-    for body in ["<html><body><h1>502 Bad Gateway</h1></body></html>", "", " \r\n", "{\"Status\": \"OK\", \"Da", "\u{feff}{}"] {
+    for body in [
+        "<html><body><h1>502 Bad Gateway</h1></body></html>",
+        "",
+        " \r\n",
+        "{\"Status\": \"OK\", \"Da",
+        "\u{feff}{}",
+    ] {
         assert_eq!(kind(body.as_bytes()), ("unavailable", None), "{body}");
     }
     assert_eq!(kind(b"{\"Status\": \"O\xe9\"}"), ("unavailable", None));
@@ -172,10 +184,16 @@ fn an_engine_without_a_formula_only_measures() {
         assert!(measured(&body, "RA7 Report").is_err());
         let mut failed = native(report);
         failed["Error Message"] = json!("engine 7");
-        assert!(matches!(measured(&bytes(&failed), report), Err(AnalyzerError::Unreadable { again_max: FEW, .. })));
+        assert!(matches!(
+            measured(&bytes(&failed), report),
+            Err(AnalyzerError::Unreadable { again_max: FEW, .. })
+        ));
         failed.as_object_mut().unwrap().remove("Segments");
         failed["Error Message"] = json!(null);
-        assert!(matches!(measured(&bytes(&failed), report), Err(AnalyzerError::Unreadable { again_max: ONCE, .. })));
+        assert!(matches!(
+            measured(&bytes(&failed), report),
+            Err(AnalyzerError::Unreadable { again_max: ONCE, .. })
+        ));
     }
     assert_eq!(kind(native("LVA7 Report").to_string().as_bytes()), ("unreadable", Some(FEW)));
     assert!(measured(&bytes(&ra7(&[LOW], &["TQ1;C0;1;31.00;62"])), "LVA7 Report").is_err());

@@ -72,10 +72,21 @@ mod tests {
 
     #[test]
     fn a_prefix_begins_an_address_behind_its_host() {
-        for good in ["https://v.example/", "https://v.example/Analyze/?actionType=1234&audioStreamURL=", "http://[::1]:9/a"] {
+        for good in [
+            "https://v.example/",
+            "https://v.example/Analyze/?actionType=1234&audioStreamURL=",
+            "http://[::1]:9/a",
+        ] {
             assert_eq!(UrlPrefix::parse(good).unwrap().as_str(), good);
         }
-        for bad in ["", "v.example/", "https://v.example", "ftp://v.example/", "https://a:b@v.example/", "https://v.example/#a"] {
+        for bad in [
+            "",
+            "v.example/",
+            "https://v.example",
+            "ftp://v.example/",
+            "https://a:b@v.example/",
+            "https://v.example/#a",
+        ] {
             assert!(UrlPrefix::parse(bad).is_err(), "{bad}");
         }
         let shown = format!("{:?}", UrlPrefix::parse("https://v.example/a?key=x&u=").unwrap());

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, LOCATION,
+};
 use reqwest::{Method, StatusCode, Url};
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -74,7 +76,13 @@ impl Call {
     }
 
     pub(super) fn new(method: Method, path: &str) -> Self {
-        Self { method, path: path.to_owned(), query: Vec::new(), headers: HeaderMap::new(), body: Bytes::new() }
+        Self {
+            method,
+            path: path.to_owned(),
+            query: Vec::new(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        }
     }
 
     pub(super) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -122,7 +130,12 @@ impl Client {
     }
 
     /// Writes a value, or deletes it if it is null, if what stands there has this version still.
-    pub(super) async fn put_if(&self, path: &str, value: &Value, etag: &str) -> Result<Conditional, FeedError> {
+    pub(super) async fn put_if(
+        &self,
+        path: &str,
+        value: &Value,
+        etag: &str,
+    ) -> Result<Conditional, FeedError> {
         let etag = HeaderValue::from_str(etag).map_err(|_| error::unreadable("a question for a version"))?;
         let call = match value {
             Value::Null => Call::new(Method::DELETE, path),
@@ -178,12 +191,14 @@ impl Client {
         call.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         let opened = self.open(&call).await?;
         if !opened.answer.status.is_success() {
-            let answer = tokio::time::timeout(self.config.timeout, opened.answer.whole(REFUSAL_BYTES_MAX)).await;
+            let answer =
+                tokio::time::timeout(self.config.timeout, opened.answer.whole(REFUSAL_BYTES_MAX)).await;
             let answer = answer.map_err(|_| error::unreadable("a stream"))?;
             let answer = answer.map_err(|lost| error::of_lost(&lost, Kind::Question))?;
             return Err(error::of_answer(&answer, Kind::Question, &self.config.paths.transfers));
         }
-        let kind = opened.answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind =
+            opened.answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let essence = kind.split(';').next().unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("text/event-stream") {
             // A proxy's page of greeting comes with 200, too.

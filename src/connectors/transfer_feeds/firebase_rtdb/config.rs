@@ -173,6 +173,11 @@ impl FirebaseRtdbConfig {
                 "database_url: TLS is needed, or an address of this machine with allow_loopback",
             ),
         }
+        let url = self.database_url.as_ref();
+        demand(
+            url.is_none_or(|url| url.url().query_pairs().all(|(name, _)| name == "ns")),
+            "database_url: its query may say ns alone; secrets belong into credentials",
+        );
         let ways = [
             self.credentials.service_account.is_some(),
             self.credentials.legacy_secret.is_some(),
@@ -254,8 +259,15 @@ mod tests {
         );
         let faults = wrong.faults().join("; ");
         for name in [
-            "database_url:", "credentials:", "credentials.emulator:", "zone:", "paths.users:", "paths.claims:",
-            "audio.bucket:", "audio.expires_after:", "limits:",
+            "database_url:",
+            "credentials:",
+            "credentials.emulator:",
+            "zone:",
+            "paths.users:",
+            "paths.claims:",
+            "audio.bucket:",
+            "audio.expires_after:",
+            "limits:",
         ] {
             assert!(faults.contains(name), "{name} in {faults}");
         }

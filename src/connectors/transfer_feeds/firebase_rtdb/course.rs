@@ -75,13 +75,17 @@ impl Course {
             End::Closed(_) | End::Silent | End::Garbled => self.back_off(&end, roll, None, false),
             End::Cancelled(reason) => Next::Stop(FeedError::Refused { reason }),
             End::TooLarge | End::NoIndex => Next::Page,
-            End::Failed(FeedError::Unavailable { retry_after, .. }) => self.back_off(&end, roll, retry_after, false),
+            End::Failed(FeedError::Unavailable { retry_after, .. }) => {
+                self.back_off(&end, roll, retry_after, false)
+            }
             // Rules and keys are changed while we look on, so that it is tried again, but never fast.
             End::Failed(FeedError::SignedOut { .. }) => self.back_off(&end, roll, Some(self.cap), true),
             End::Failed(FeedError::OutcomeUnknown { .. } | FeedError::TooLarge { .. }) => {
                 self.back_off(&end, roll, None, false)
             }
-            End::Failed(error @ (FeedError::Refused { .. } | FeedError::Misconfigured { .. })) => Next::Stop(error),
+            End::Failed(error @ (FeedError::Refused { .. } | FeedError::Misconfigured { .. })) => {
+                Next::Stop(error)
+            }
         }
     }
 
@@ -149,7 +153,8 @@ mod tests {
 
     #[test]
     fn the_other_side_s_own_wait_is_kept() {
-        let busy = |retry_after| End::Failed(FeedError::Unavailable { retry_after, reason: "busy".to_owned() });
+        let busy =
+            |retry_after| End::Failed(FeedError::Unavailable { retry_after, reason: "busy".to_owned() });
         let seconds = Duration::from_secs;
         assert_eq!(wait(&course().ended(busy(Some(seconds(90))), 1.0)).0, seconds(90));
         assert_eq!(wait(&course().ended(busy(Some(seconds(0))), 1.0)).0, seconds(1));

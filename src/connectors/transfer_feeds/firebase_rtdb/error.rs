@@ -42,11 +42,14 @@ struct ErrorBody {
 pub(super) fn of_answer(answer: &Answer, kind: Kind, transfers: &str) -> FeedError {
     let status = answer.status.as_u16();
     let said = said(&answer.body);
-    let reason = if said.is_empty() { format!("status {status}") } else { format!("status {status}: {said}") };
+    let reason =
+        if said.is_empty() { format!("status {status}") } else { format!("status {status}: {said}") };
     match status {
         400 if said.to_ascii_lowercase().contains(INDEX_NOT_DEFINED) => missing_index(transfers),
         401 | 403 => FeedError::SignedOut { reason },
-        404 => FeedError::Misconfigured { reason: "there is no database at the configured address".to_owned() },
+        404 => {
+            FeedError::Misconfigured { reason: "there is no database at the configured address".to_owned() }
+        }
         408 | 429 | 503 => unavailable(answer, reason),
         500.. => match kind {
             Kind::Question => unavailable(answer, reason),
@@ -76,7 +79,9 @@ pub(super) fn missing_index(transfers: &str) -> FeedError {
     for part in transfers.split('/').rev() {
         rule = format!(r#""{part}": {{ {rule} }}"#);
     }
-    FeedError::Misconfigured { reason: format!(r#"the database's rules lack an index; add {{ "rules": {{ {rule} }} }}"#) }
+    FeedError::Misconfigured {
+        reason: format!(r#"the database's rules lack an index; add {{ "rules": {{ {rule} }} }}"#),
+    }
 }
 
 /// Whether it is the missing index, for which there may be another way.
@@ -120,16 +125,22 @@ mod tests {
     fn statuses_say_what_to_do_next() {
         use Kind::{Question, Write};
         for kind in [Question, Write] {
-            assert!(matches!(of(400, r#"{"error":"Invalid data"}"#, kind), FeedError::Refused { reason } if reason.contains("Invalid data")));
+            assert!(
+                matches!(of(400, r#"{"error":"Invalid data"}"#, kind), FeedError::Refused { reason } if reason.contains("Invalid data"))
+            );
             assert!(matches!(of(401, r#"{"error":"Permission denied"}"#, kind), FeedError::SignedOut { .. }));
             assert!(matches!(of(403, "", kind), FeedError::SignedOut { .. }));
             assert!(matches!(of(404, "", kind), FeedError::Misconfigured { .. }));
             for status in [429, 503] {
                 let seven = Some(std::time::Duration::from_secs(7));
-                assert!(matches!(of(status, "", kind), FeedError::Unavailable { retry_after, .. } if retry_after == seven));
+                assert!(
+                    matches!(of(status, "", kind), FeedError::Unavailable { retry_after, .. } if retry_after == seven)
+                );
             }
         }
-        assert!(matches!(of(500, "<html>x</html>", Question), FeedError::Unavailable { reason, .. } if reason == "status 500"));
+        assert!(
+            matches!(of(500, "<html>x</html>", Question), FeedError::Unavailable { reason, .. } if reason == "status 500")
+        );
         assert!(matches!(of(500, "", Write), FeedError::OutcomeUnknown { .. }));
         assert!(matches!(of(302, "", Write), FeedError::Refused { .. }));
     }

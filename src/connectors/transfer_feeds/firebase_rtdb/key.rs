@@ -32,7 +32,9 @@ struct KeyFile {
 /// The file is no key that can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum UnusableKey {
-    #[error("the service account's file is not JSON with client_email, private_key_id, private_key and token_uri")]
+    #[error(
+        "the service account's file is not JSON with client_email, private_key_id, private_key and token_uri"
+    )]
     File,
     #[error("the service account's private key is not PKCS#8 in PEM")]
     Pem,
@@ -46,7 +48,8 @@ impl ServiceAccount {
     /// Reads a key file.
     pub(super) fn read(text: &str) -> Result<Self, UnusableKey> {
         let file: KeyFile = serde_json::from_str(text).map_err(|_| UnusableKey::File)?;
-        let der = PrivatePkcs8KeyDer::from_pem_slice(file.private_key.as_bytes()).map_err(|_| UnusableKey::Pem)?;
+        let der =
+            PrivatePkcs8KeyDer::from_pem_slice(file.private_key.as_bytes()).map_err(|_| UnusableKey::Pem)?;
         let pair = RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).map_err(|_| UnusableKey::Rsa)?;
         Ok(Self { email: file.client_email, key_id: file.private_key_id, token_uri: file.token_uri, pair })
     }

@@ -53,7 +53,11 @@ impl Rules<'_> {
 
     fn is_ours(&self, target: &Url, host: &str) -> bool {
         let with_port = format!("{host}:{}", target.port_or_known_default().unwrap_or_default());
-        if self.hosts.iter().any(|listed| listed.eq_ignore_ascii_case(host) || listed.eq_ignore_ascii_case(&with_port)) {
+        if self
+            .hosts
+            .iter()
+            .any(|listed| listed.eq_ignore_ascii_case(host) || listed.eq_ignore_ascii_case(&with_port))
+        {
             return true;
         }
         let port = target.port_or_known_default();

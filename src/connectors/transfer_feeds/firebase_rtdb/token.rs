@@ -37,6 +37,8 @@ const STATEMENT_LIFE_SECONDS: i64 = 3_600;
 /// How long a token lives if nobody says.
 const LIFE_DEFAULT_SECONDS: u64 = 3_600;
 const LIFE_MAX_SECONDS: u64 = 24 * 60 * 60;
+/// What has less left is not used on.
+const LIFE_LEFT_MIN: Duration = Duration::from_mins(1);
 /// Up to this share of the leeway chance adds to it.
 const JITTER: f64 = 0.2;
 
@@ -53,6 +55,7 @@ pub(super) struct Token {
     pub(super) secret: SecretString,
     /// From then on another one is asked for; never, where it has no end.
     pub(super) renew_at: Option<Instant>,
+    ends_at: Option<Instant>,
 }
 
 /// The tokens of one database.
@@ -98,7 +101,7 @@ impl Tokens {
         let credentials = &self.config.credentials;
         if credentials.emulator {
             let secret = SecretString::from("owner");
-            return Ok(Pass::Bearer(Arc::new(Token { secret, renew_at: None })));
+            return Ok(Pass::Bearer(Arc::new(Token { secret, renew_at: None, ends_at: None })));
         }
         if let Some(reference) = &credentials.legacy_secret {
             return Ok(Pass::Query(Arc::new(resolve(reference)?)));
@@ -127,6 +130,11 @@ impl Tokens {
                 Ok(token)
             }
             Err(error) => {
+                if let Some(token) = still_good(state.token.as_deref(), &error, Instant::now()) {
+                    let token = Arc::new(token);
+                    state.token = Some(Arc::clone(&token));
+                    return Ok(token);
+                }
                 *state = State { token: None, failure: Some((Instant::now(), error.clone())) };
                 Err(error)
             }
@@ -157,7 +165,8 @@ impl Tokens {
         {
             return Ok(Arc::clone(&known.account));
         }
-        let account = ServiceAccount::read(text.expose_secret()).map_err(|error| misconfigured(&error.to_string()))?;
+        let account =
+            ServiceAccount::read(text.expose_secret()).map_err(|error| misconfigured(&error.to_string()))?;
         let account = Arc::new(account);
         *known = Some(KnownAccount { text, account: Arc::clone(&account) });
         Ok(account)
@@ -180,11 +189,21 @@ impl Tokens {
         if !answer.status.is_success() {
             return Err(of_refusal(&answer));
         }
-        let body: GrantBody = serde_json::from_slice(&answer.body).map_err(|_| unavailable("an unreadable grant"))?;
+        let body: GrantBody =
+            serde_json::from_slice(&answer.body).map_err(|_| unavailable("an unreadable grant"))?;
         let life = Duration::from_secs(body.expires_in.unwrap_or(LIFE_DEFAULT_SECONDS).min(LIFE_MAX_SECONDS));
         let usable_for = usable_for(life, self.config.token_leeway, rand::random());
-        Ok(Token { secret: SecretString::from(body.access_token), renew_at: Some(asked + usable_for) })
+        let secret = SecretString::from(body.access_token);
+        Ok(Token { secret, renew_at: Some(asked + usable_for), ends_at: Some(asked + life) })
     }
+}
+
+/// What we have is used on where another one cannot be had at the moment, until half of what is left of its life is over.
+fn still_good(token: Option<&Token>, error: &FeedError, now: Instant) -> Option<Token> {
+    let token = token.filter(|_| matches!(error, FeedError::Unavailable { .. }))?;
+    let left = token.ends_at?.checked_duration_since(now).filter(|left| *left >= LIFE_LEFT_MIN)?;
+    tracing::warn!(%error, left_s = left.as_secs(), "transfer feed's token could not be renewed yet");
+    Some(Token { secret: token.secret.clone(), renew_at: Some(now + left / 2), ends_at: token.ends_at })
 }
 
 /// For how long a token is used that lives so long; `roll` is a random number from 0.0 up to 1.0.
@@ -226,7 +245,8 @@ fn of_refusal(answer: &Answer) -> FeedError {
         400 | 401 | 403 => {
             // The code alone: what is said beside it may repeat what we sent.
             let code = serde_json::from_slice::<RefusalBody>(&answer.body).map(|body| body.error);
-            let code = code.ok().filter(|code| code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'));
+            let code =
+                code.ok().filter(|code| code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'));
             let code = code.unwrap_or_else(|| format!("status {status}"));
             FeedError::SignedOut { reason: format!("sign-in refused: {code}") }
         }

@@ -10,6 +10,11 @@ pub(super) const DEPTH_MAX: usize = 64;
 /// The value with another one at a path below it.
 pub(super) fn with(value: Value, path: &[&str], data: Value) -> Value {
     let Some((key, rest)) = path.split_first() else { return pruned(data) };
+    let is_leaf = !matches!(value, Value::Null | Value::Object(_) | Value::Array(_));
+    if is_leaf && pruned(data.clone()).is_null() {
+        // Below a scalar there is nothing that could be deleted.
+        return value;
+    }
     let mut children = children(value);
     let child = children.remove(*key).unwrap_or(Value::Null);
     let child = with(child, rest, data);
@@ -59,6 +64,7 @@ mod tests {
         assert_eq!(with(json!({"b": {"c": 2}}), &["b", "c"], json!(null)), json!(null));
         assert_eq!(with(json!({"a": 1, "b": {"c": 2}}), &["b", "c"], json!({})), json!({"a": 1}));
         assert_eq!(with(json!(7), &["a"], json!(1)), json!({"a": 1}));
+        assert_eq!(with(json!({"a": 7}), &["a", "b"], json!(null)), json!({"a": 7}));
         assert_eq!(with(json!({"l": [5, 6]}), &["l", "1"], json!(null)), json!({"l": {"0": 5}}));
         assert_eq!(with(json!([1]), &[], json!({"a": null, "b": [null, {}]})), json!(null));
     }

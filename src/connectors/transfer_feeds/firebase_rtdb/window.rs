@@ -28,7 +28,9 @@ pub(super) enum Change {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Applied {
     /// The event held everything: these are offered, all of them told; `left` were offered before.
-    Snapshot { left: Vec<Box<str>> },
+    Snapshot {
+        left: Vec<Box<str>>,
+    },
     Changes(Vec<Change>),
 }
 
@@ -92,14 +94,15 @@ impl Window {
     pub(super) fn patch(&mut self, data: &str) -> Result<Applied, WindowError> {
         let body: EventBody<'_> = read(data)?;
         let places: BTreeMap<String, Value> = read(body.data.get())?;
+        let mut places: Vec<(String, Value)> = places.into_iter().collect();
         let base = segments(&body.path)?;
         let mut writes = Vec::with_capacity(places.len());
-        for (place, value) in &places {
+        for (place, value) in &mut places {
             let path: Vec<&str> = base.iter().copied().chain(segments(place)?).collect();
             if path.is_empty() || path.len() > DEPTH_MAX {
                 return Err(WindowError::Unreadable);
             }
-            writes.push((path, value.clone()));
+            writes.push((path, value.take()));
         }
         self.apply(writes).map(Applied::Changes)
     }
@@ -133,12 +136,12 @@ impl Window {
     fn apply(&mut self, writes: Vec<(Vec<&str>, Value)>) -> Result<Vec<Change>, WindowError> {
         // What stood there before the event, and whether all of it came with the event.
         let mut touched: BTreeMap<&str, (Option<Box<str>>, bool)> = BTreeMap::new();
-        for (path, data) in &writes {
+        for (path, data) in writes {
             let (key, below) = (path[0], &path[1..]);
             let entry = touched.entry(key).or_insert_with(|| (self.records.get(key).cloned(), false));
             entry.1 |= below.is_empty();
             let record = self.record(key).unwrap_or(Value::Null);
-            self.set(key, &tree::with(record, below, data.clone()))?;
+            self.set(key, &tree::with(record, below, data))?;
         }
         let mut changes = Vec::new();
         for (key, (before, whole)) in touched {
@@ -171,7 +174,11 @@ impl Window {
     }
 
     fn is_offered(&self, record: &Value) -> bool {
-        self.view == View::Offered || record.get("processed") == Some(&Value::Bool(false))
+        match record.get("processed") {
+            Some(processed) => *processed == Value::Bool(false),
+            // A part of a record that the database counts among what is offered.
+            None => self.view == View::Offered,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What listeners are told of writes in every place, with a query and without.
 
+use proptest::prelude::{Just, Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 use serde_json::{Value, json};
 
 use super::super::database::{Act, Database};
@@ -139,15 +140,140 @@ fn a_limited_window_moves_on() {
 #[test]
 fn a_listener_that_is_too_slow_is_let_go_and_the_others_are_not() {
     let mut database = database(json!({"T": {"a": 1}}));
+    database.listeners().events_max = 8;
     let mut slow = listen(&mut database, "T", Asked::default());
     let mut quick = listen(&mut database, "T", Asked::default());
-    for n in 0..EVENTS_MAX + 1 {
+    for n in 0..9 {
         write(&mut database, "T/a", json!(n));
         told(&mut quick);
     }
     assert_eq!(database.listeners().count(), 1);
-    assert_eq!(told(&mut slow).len(), EVENTS_MAX);
+    assert_eq!(told(&mut slow).len(), 8);
     assert!(matches!(slow.queue.try_recv(), Err(mpsc::error::TryRecvError::Disconnected)));
     write(&mut database, "T/a", json!("on"));
     assert_eq!(told(&mut quick), [put_of("/a", json!("on"))]);
+}
+
+#[test]
+fn bytes_that_wait_are_bounded_but_for_those_at_the_start() {
+    let large = json!("x".repeat(900));
+    let mut database = database(json!({"T": {"a": "y".repeat(10_000)}}));
+    database.listeners().bytes_max = 4_000;
+    let mut slow = listen(&mut database, "T", Asked::default());
+    let written = (0..20).take_while(|_| {
+        write(&mut database, "T/a", large.clone());
+        database.listeners().count() == 1
+    });
+    assert_eq!(written.count(), 5);
+    let mut waiting = 0;
+    while slow.queue.try_recv().is_ok() {
+        waiting += 1;
+    }
+    assert_eq!(waiting, 6);
+}
+
+/// What somebody believes who has only been told.
+fn believe(mirror: &mut Value, told: Vec<(String, Value)>) {
+    for (name, data) in told {
+        let base = data["path"].as_str().unwrap().to_owned();
+        if name == "put" {
+            set(mirror, &base, data["data"].clone());
+            continue;
+        }
+        for (key, value) in data["data"].as_object().unwrap() {
+            set(mirror, &format!("{base}/{key}"), value.clone());
+        }
+    }
+}
+
+fn set(mirror: &mut Value, path: &str, value: Value) {
+    let path = path.trim_start_matches('/');
+    if path.is_empty() {
+        *mirror = value;
+        return;
+    }
+    let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+    if !mirror.is_object() {
+        if value.is_null() {
+            return;
+        }
+        *mirror = json!({});
+    }
+    let object = mirror.as_object_mut().unwrap();
+    set(object.entry(first.to_owned()).or_insert(Value::Null), rest, value);
+    object.retain(|_, child| !child.is_null());
+    if object.is_empty() {
+        *mirror = Value::Null;
+    }
+}
+
+fn values() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        Just(json!(false)),
+        Just(json!(true)),
+        (0..4).prop_map(|n| json!(n)),
+        any::<bool>().prop_map(|processed| json!({"processed": processed, "n": 1})),
+        (0..4).prop_map(|n| json!({"n": n, "x": {"y": n}})),
+        Just(json!({"a": {"processed": false}, "b": {"n": 2}})),
+    ]
+}
+
+fn acts() -> impl Strategy<Value = (&'static str, Value, bool)> {
+    let place = prop::sample::select(vec![
+        "",
+        "T",
+        "T/a",
+        "T/b",
+        "T/c",
+        "T/a/processed",
+        "T/b/processed",
+        "T/c/n",
+        "T/a/x/y",
+        "T/b/x",
+        "U",
+    ]);
+    let patch = prop::collection::btree_map(
+        prop::sample::select(vec!["a", "b", "T", "c/n", "b/processed", "processed"]),
+        values(),
+        1..4,
+    );
+    prop_oneof![
+        (place.clone(), values()).prop_map(|(at, value)| (at, value, false)),
+        (place, patch).prop_map(|(at, parts)| (at, json!(parts), true)),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn who_believes_all_that_is_told_sees_what_is_there(acts in prop::collection::vec(acts(), 1..30)) {
+        let mut database = database(json!({"T": {"a": {"processed": false}}}));
+        let n = || Some("\"n\"".to_owned());
+        let all = [
+            Asked::default(),
+            pending(),
+            Asked { order_by: n(), start_at: Some("1".into()), ..Asked::default() },
+            Asked { order_by: n(), limit_to_first: Some("2".into()), ..Asked::default() },
+            Asked { order_by: Some("\"$key\"".into()), limit_to_last: Some("1".into()), ..Asked::default() },
+        ];
+        let mut listening: Vec<_> = all
+            .map(|asked| (asked.clone().query().unwrap(), listen(&mut database, "T", asked), Value::Null))
+            .into_iter()
+            .collect();
+        for (at, value, patches) in acts {
+            // What is refused must change nothing and tell nobody.
+            let act = if patches { Act::Patch(value.as_object().unwrap().clone()) } else { Act::Put(value) };
+            let _ = database.write(&path(at), act, None);
+            for (query, opened, mirror) in &mut listening {
+                believe(mirror, told(opened));
+                let there = match query {
+                    Some(query) => database.read_query(&path("T"), query).unwrap(),
+                    None => database.read(&path("T")),
+                };
+                let there: Value = serde_json::from_slice(&there).unwrap();
+                let there = if there == json!({}) { Value::Null } else { there };
+                prop_assert_eq!(&*mirror, &there, "{:?}", query);
+            }
+        }
+    }
 }
