@@ -158,26 +158,8 @@ impl HttpClient {
     /// # Errors
     /// See [`HttpError`].
     pub async fn send(&self, request: Request) -> Result<Answer, HttpError> {
-        // The path and the query stay out of the trace: keys and numbers of titles travel in them.
-        let span = tracing::info_span!(
-            "http_request",
-            otel.kind = "client",
-            http.request.method = %request.method,
-            server.address = request.url.host_str().unwrap_or_default(),
-            http.response.status_code = tracing::field::Empty,
-        );
-        async {
-            let outcome = self.attempt(request).await;
-            match &outcome {
-                Ok(answer) => {
-                    tracing::Span::current().record("http.response.status_code", answer.status.as_u16());
-                }
-                Err(error) => tracing::debug!(%error, "http request failed"),
-            }
-            outcome
-        }
-        .instrument(span)
-        .await
+        let span = trace::span(&request);
+        trace::told(self.attempt(request), |answer| answer.status).instrument(span).await
     }
 
     async fn attempt(&self, mut request: Request) -> Result<Answer, HttpError> {

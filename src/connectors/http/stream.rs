@@ -28,25 +28,8 @@ impl HttpClient {
     /// # Errors
     /// See [`HttpError`].
     pub async fn open(&self, request: Request) -> Result<OpenAnswer, HttpError> {
-        let span = tracing::info_span!(
-            "http_request",
-            otel.kind = "client",
-            http.request.method = %request.method,
-            server.address = request.url.host_str().unwrap_or_default(),
-            http.response.status_code = tracing::field::Empty,
-        );
-        async {
-            let outcome = self.head(request).await;
-            match &outcome {
-                Ok(answer) => {
-                    tracing::Span::current().record("http.response.status_code", answer.status.as_u16());
-                }
-                Err(error) => tracing::debug!(%error, "http request failed"),
-            }
-            outcome
-        }
-        .instrument(span)
-        .await
+        let span = trace::span(&request);
+        trace::told(self.head(request), |answer| answer.status).instrument(span).await
     }
 
     async fn head(&self, mut request: Request) -> Result<OpenAnswer, HttpError> {

@@ -1,13 +1,43 @@
-//! Sends the W3C trace context along with a request.
+//! One span a call, and the W3C trace context along with its request.
 //!
 //! **Owns** nothing; which propagator speaks is decided once for the process. Baggage is never sent.
 
 use opentelemetry::propagation::Injector;
+use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use super::{HttpError, Request};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// The span of one call. The path and the query stay out of it: keys and numbers of titles travel in them.
+pub(super) fn span(request: &Request) -> Span {
+    tracing::info_span!(
+        "http_request",
+        otel.kind = "client",
+        http.request.method = %request.method,
+        server.address = request.url.host_str().unwrap_or_default(),
+        http.response.status_code = tracing::field::Empty,
+    )
+}
+
+/// Has the current span learn what a call came to.
+pub(super) async fn told<T>(
+    call: impl Future<Output = Result<T, HttpError>>,
+    status: impl Fn(&T) -> StatusCode,
+) -> Result<T, HttpError> {
+    let outcome = call.await;
+    match &outcome {
+        Ok(answer) => {
+            Span::current().record("http.response.status_code", status(answer).as_u16());
+        }
+        Err(error) => tracing::debug!(%error, "http request failed"),
+    }
+    outcome
+}
 
 /// Puts the current span's context into the headers, unless the caller has put one there.
 pub(super) fn inject(headers: &mut HeaderMap) {
