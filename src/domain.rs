@@ -12,11 +12,14 @@ pub mod document_link;
 pub mod event;
 pub mod ids;
 pub mod money;
+pub mod openbanking;
 pub mod payer;
 pub mod reconciliation;
 pub mod tax_id;
+pub mod timetable;
 pub mod transfer;
 pub mod violation;
+pub mod wall_clock;
 pub mod work;
 
 #[cfg(test)]

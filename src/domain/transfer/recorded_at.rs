@@ -8,9 +8,11 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, MappedLocalTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 use serde_json::Value;
+
+use crate::domain::wall_clock;
 
 const TEXT_FORM: &str = "%Y/%m/%d - %H:%M:%S";
 /// From here on a number counts milliseconds: as seconds it would be the year 5138.
@@ -52,20 +54,8 @@ fn of_text(text: &str, zone: Tz) -> Result<DateTime<Utc>, UnreadableTime> {
     // What the daemon before us wrote has the name of its zone behind; the digits are what counts.
     let digits = text.get(..21).unwrap_or(text);
     let local = NaiveDateTime::parse_from_str(digits, TEXT_FORM).map_err(|_| UnreadableTime)?;
-    let time = match zone.from_local_datetime(&local) {
-        MappedLocalTime::Single(time) | MappedLocalTime::Ambiguous(time, _) => time,
-        MappedLocalTime::None => after_the_gap(local, zone).ok_or(UnreadableTime)?,
-    };
-    let time = time.with_timezone(&Utc);
+    let time = wall_clock::moment(local, zone).ok_or(UnreadableTime)?;
     of_number(time.timestamp() as f64)
-}
-
-/// The first moment behind a skipped hour.
-fn after_the_gap(local: NaiveDateTime, zone: Tz) -> Option<DateTime<Tz>> {
-    // The clocks never go forward by more than a day, which one zone once did.
-    let minutes = (1..=24 * 60).map(|minutes| local + TimeDelta::minutes(minutes));
-    let mut later = minutes.filter_map(|local| zone.from_local_datetime(&local).earliest());
-    later.next()
 }
 
 fn of_number(number: f64) -> Result<DateTime<Utc>, UnreadableTime> {
@@ -98,6 +88,7 @@ pub fn check_age(
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
     use serde_json::json;
 
     use super::*;
