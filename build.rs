@@ -5,7 +5,7 @@ use std::{env, error, fs};
 
 use protox::prost::Message;
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 12] = [
     "bursar/boleto/v1/boleto.proto",
     "bursar/boleto/v1/boleto_service.proto",
     "bursar/boleto/v1/bank_account.proto",
@@ -16,6 +16,8 @@ const FILES: [&str; 10] = [
     "bursar/notification/v1/endpoint.proto",
     "bursar/notification/v1/delivery.proto",
     "bursar/notification/v1/notification_service.proto",
+    "bursar/transfer/v1/transfer.proto",
+    "bursar/transfer/v1/transfer_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn error::Error>> {

@@ -2,13 +2,17 @@
 //!
 //! **Owns** the shape of the tree ([`tree`]). One file an actor; what an actor keeps is in memory only and may be lost.
 
+pub mod analysis_client;
 mod bank_attempt;
 pub mod boleto_clerk;
 pub mod boleto_registrar;
 pub mod config;
+mod feed_attempt;
+pub mod feed_writer;
 pub mod hands;
 pub mod notifier;
 pub mod queue_consumer;
 pub mod reconciler;
 pub mod store_watcher;
+pub mod transfer_listener;
 pub mod tree;

@@ -26,6 +26,7 @@ mod import;
 mod info;
 mod input;
 mod paging;
+mod progress;
 mod ps;
 mod queue;
 mod render;
@@ -35,6 +36,7 @@ mod screen;
 pub mod serve;
 mod store;
 mod table;
+mod transfer;
 mod work;
 
 use std::process::ExitCode;
@@ -121,6 +123,9 @@ enum ClientCommand {
     /// Keep the bank accounts under which boletos are issued
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// Find, follow, repeat and read analyses of recorded questionings
+    #[command(subcommand)]
+    Transfer(transfer::TransferCommand),
     /// Keep the destinations that owners are told at
     #[command(subcommand)]
     Endpoint(endpoint::EndpointCommand),
@@ -184,6 +189,7 @@ async fn ask(global: &Global, command: ClientCommand, screen: &mut Screen) -> Re
         ClientCommand::Ps(args) => ps::run(args, &connection, screen).await,
         ClientCommand::Boleto(command) => boleto::run(command, &connection, screen).await,
         ClientCommand::Account(command) => account::run(command, &connection, screen).await,
+        ClientCommand::Transfer(command) => transfer::run(command, &connection, screen).await,
         ClientCommand::Endpoint(command) => endpoint::run(command, &connection, screen).await,
         ClientCommand::Delivery(command) => delivery::run(command, &connection, screen).await,
         ClientCommand::Work(command) => work::run(command, &connection, screen).await,

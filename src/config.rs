@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+use crate::actors::config::transfers::TransfersConfig;
 use crate::actors::config::{
     NotificationConfig, ReconciliationConfig, RegistrationConfig, SupervisionConfig,
 };
@@ -66,6 +67,7 @@ pub struct Config {
     pub banks: BanksConfig,
     pub channels: ChannelsConfig,
     pub analyzers: AnalyzersConfig,
+    pub transfers: TransfersConfig,
     pub telemetry: TelemetryConfig,
 }
 
@@ -84,6 +86,7 @@ impl Config {
                 Err(problem) => problems.push(problem),
             }
         }
+        schema::inherit(&mut merged);
         bounds::check_relations(&merged, &mut problems);
         together::check_reach(&merged, &mut problems);
         together::check_links(&merged, &mut problems);
@@ -95,6 +98,11 @@ impl Config {
             let faults = config.channels.mail.template_faults().into_iter();
             problems
                 .extend(faults.map(|fault| Problem::bad("channels.mail.templates", error::TOGETHER, fault)));
+            // A bad value has been left out: that it is missing now would be told twice.
+            let mut faults = config.transfers.faults(&config.analyzers);
+            faults.retain(|(key, _)| !problems.iter().any(|problem| problem.key() == Some(key)));
+            let faults = faults.into_iter().map(|(key, fault)| Problem::bad(key, error::TOGETHER, fault));
+            problems.extend(faults);
         }
         match extracted {
             Ok(config) if problems.is_empty() => Ok(config),
@@ -119,6 +127,7 @@ impl Config {
         masked.data_dir = masked.data_dir.to_string_lossy().into_owned().into();
         let own = Table::try_from(&masked)
             .expect("texts, numbers, lists and tables, which is all there is, can be written as TOML");
+        schema::show_entries(&mut shown, &own);
         for (path, value) in schema::flatten(own) {
             schema::put(&mut shown, &path, value);
         }

@@ -18,6 +18,7 @@ mod form;
 mod html;
 mod itf;
 mod latin;
+pub mod legacy_transfer;
 mod limits;
 mod markup;
 mod page;

@@ -34,3 +34,4 @@ mod reconciliation;
 mod request;
 pub mod status;
 mod streams;
+mod transfer_service;

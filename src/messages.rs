@@ -5,26 +5,32 @@
 //!
 //! **Owns** the [`House`]: the handles that both sides share.
 
+pub mod analysis_client;
 pub mod backlogs;
 pub mod bank_accounts;
 pub mod boleto_clerk;
 pub mod boleto_registrar;
 pub mod document_links;
 pub mod drawing;
+pub mod feed_writer;
 pub mod house;
 pub mod known_queues;
 pub mod notice;
 pub mod notifier;
 pub mod queue_consumer;
 pub mod reconciler;
+pub mod transfers;
 
+pub use self::analysis_client::AnalysisClientMessage;
 pub use self::backlogs::Backlogs;
 pub use self::bank_accounts::BankAccounts;
 pub use self::boleto_clerk::BoletoClerkMessage;
 pub use self::boleto_registrar::{BoletoRegistrarMessage, FreshRegistration};
 pub use self::document_links::LinkTerms;
+pub use self::feed_writer::FeedWriterMessage;
 pub use self::house::{House, Registrar};
 pub use self::known_queues::KnownQueues;
 pub use self::notifier::NotifierMessage;
 pub use self::queue_consumer::QueueConsumerMessage;
 pub use self::reconciler::ReconcilerMessage;
+pub use self::transfers::Transfers;

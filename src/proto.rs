@@ -31,3 +31,12 @@ pub mod notification {
         tonic::include_proto!("bursar.notification.v1");
     }
 }
+
+/// Recorded questionings, from their feed to their result.
+#[allow(clippy::all, missing_docs)]
+pub mod transfer {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("bursar.transfer.v1");
+    }
+}

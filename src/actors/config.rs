@@ -2,6 +2,8 @@
 //!
 //! **Owns** nothing. Defaults, with their reasons, stand in `config/default.toml` alone.
 
+pub mod transfers;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};

@@ -8,48 +8,45 @@
 //! │   ├─ registrars  one child a bank, with a queue per bank account inside it
 //! │   ├─ clerks      one child a bank, for orders about what it has on file
 //! │   ├─ reconcilers one child a bank, for what was paid there
-//! │   ├─ analysis, sync_batcher, payment_poller
-//! └─ ingress         boletos_to_register, transfer_listener
+//! │   ├─ analysis    the pool that has transfers analysed
+//! │   ├─ feed_writers, sync_batcher, payment_poller
+//! └─ ingress         boletos_to_register, transfer_listeners (one child a feed)
 //! ```
 //!
 //! **Owns** the shape. Stopping goes upwards: what comes in first, then the workers, the lease last.
-//! **Fails** when a connector's client cannot be made; then nothing has been started.
+//! **Fails** when a connector or its client cannot be made; then nothing has been started.
+
+mod banks;
+mod transfers;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tokio::sync::{Notify, watch};
 
-use super::boleto_clerk::{self, BoletoClerk};
-use super::boleto_registrar::{self, BoletoRegistrar};
+use self::transfers::TransferParts;
 use super::notifier::{self, Notifier};
 use super::queue_consumer::{self, QueueConsumer};
-use super::reconciler::{self, Reconciler};
 use super::store_watcher::StoreWatcher;
 use crate::config::Config;
-use crate::connectors::banks::BankConnector;
 use crate::connectors::channels::sqs::source::SourceOptions;
 use crate::connectors::channels::{ChannelConnector, ChannelKind};
-use crate::connectors::http::{HttpClient, HttpClientError};
+use crate::connectors::http::HttpClientError;
 use crate::connectors::secret::policy::SecretPolicy;
-use crate::domain::bank_account::Provider;
+use crate::connectors::transfer_feeds::FeedError;
 use crate::domain::business_days::Calendar;
 use crate::domain::work::{RetryPolicy, kind};
 use crate::messages::house::Readiness;
 use crate::messages::{
-    Backlogs, BankAccounts, House, KnownQueues, LinkTerms, Registrar, boleto_clerk as clerk_messages,
-    boleto_registrar as registrar_messages, notifier as notifier_messages,
-    queue_consumer as consumer_messages, reconciler as reconciler_messages,
+    Backlogs, BankAccounts, House, KnownQueues, LinkTerms, notifier as notifier_messages,
+    queue_consumer as consumer_messages,
 };
 use crate::store::boleto::{BoletoDraft, Created};
-use crate::store::boleto_order_settle::{OrderSettled, OrderSettlement};
-use crate::store::boleto_settle::{Settled, Settlement};
 use crate::store::delivery::DeliverySettlement;
 use crate::store::{Store, StoreError, StoreKind};
 use crate::supervision::{Backoff, ChildSpec, OnMeltdown, Strategy, SupervisorSpec};
-use crate::work::archiver::{self, Archiver};
+use crate::work::archiver::{self, Archiver, Retention};
 use crate::work::bell::Bell;
 use crate::work::claimer::Turn;
 use crate::work::config::QueueLimit;
@@ -58,9 +55,6 @@ use crate::work::lease::{LeaseKeeper, Load};
 use crate::work::reaper::Reaper;
 use crate::work::tenants::Tenants;
 use crate::work::{ClaimGuard, Claimer, Held, Hints, Lane, Lease, Limits, Places, Returns};
-
-/// Many accounts may share a bank; what bounds them all is the process, at so many full accounts.
-const ACCOUNTS_FULL_MAX: usize = 16;
 
 /// What every part of the house is made from.
 struct Builder<'a> {
@@ -80,15 +74,24 @@ struct Builder<'a> {
     lanes: usize,
 }
 
+/// Why a house cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error(transparent)]
+    Client(#[from] HttpClientError),
+    #[error(transparent)]
+    Feed(#[from] FeedError),
+}
+
 /// The house on an open store: the handles that the faces need, and the tree to be started.
 ///
 /// # Errors
-/// An HTTP client that cannot be made.
+/// See [`BuildError`].
 pub fn build(
     config: &Config,
     store: Store,
     readiness: Readiness,
-) -> Result<(Arc<House>, ChildSpec), HttpClientError> {
+) -> Result<(Arc<House>, ChildSpec), BuildError> {
     let lanes = match store.kind() {
         StoreKind::Sqlite => 1,
         StoreKind::PostgreSql => config.work.lanes,
@@ -114,6 +117,7 @@ pub fn build(
     let reconciler_specs = builder.reconcilers(&registrars);
     let (channels, notifier_specs) = builder.notifiers()?;
     let queue_consumer = builder.queue_consumer(&channels);
+    let TransferParts { transfers, workers: of_transfers, listeners } = builder.transfer_parts(&channels)?;
     let (creating, returns) = (builder.store.clone(), builder.returns(registration_policy(config)));
     let house = House {
         store: builder.store.clone(),
@@ -133,6 +137,7 @@ pub fn build(
             }
         }),
         registrars,
+        transfers,
         places: builder.all_places.take(),
         channels,
         readiness: readiness.clone(),
@@ -147,13 +152,16 @@ pub fn build(
     };
     let spec = SupervisorSpec::new("house", Strategy::RestForOne)
         .child(ChildSpec::supervisor(builder.foundation(readiness)))
-        .child(ChildSpec::supervisor(builder.workers([
-            ("notifiers", notifier_specs),
-            ("registrars", registrar_specs),
-            ("clerks", clerk_specs),
-            ("reconcilers", reconciler_specs),
-        ])))
-        .child(ChildSpec::supervisor(builder.ingress(queue_consumer)));
+        .child(ChildSpec::supervisor(builder.workers(
+            [
+                ("notifiers", notifier_specs),
+                ("registrars", registrar_specs),
+                ("clerks", clerk_specs),
+                ("reconcilers", reconciler_specs),
+            ],
+            of_transfers,
+        )))
+        .child(ChildSpec::supervisor(builder.ingress(queue_consumer, listeners)));
     Ok((Arc::new(house), ChildSpec::supervisor(builder.bounded(spec, OnMeltdown::Escalate))))
 }
 
@@ -183,12 +191,15 @@ impl Builder<'_> {
                 self.store.clone(),
                 self.offices.office(archiver::OFFICE),
                 work,
-                self.config.notification.attempts_kept,
+                Retention {
+                    attempts_kept: self.config.notification.attempts_kept,
+                    raw_answers_kept: self.config.transfers.analysis.raw_answers_kept,
+                },
             )));
         self.bounded(spec, OnMeltdown::Escalate)
     }
 
-    fn workers(&self, shelves: [(&str, Vec<ChildSpec>); 4]) -> SupervisorSpec {
+    fn workers(&self, shelves: [(&str, Vec<ChildSpec>); 4], of_transfers: [ChildSpec; 2]) -> SupervisorSpec {
         let shelf = |(id, specs): (&str, Vec<ChildSpec>)| {
             let spec = SupervisorSpec::new(id, Strategy::OneForOne);
             let spec = specs.into_iter().fold(spec, SupervisorSpec::child);
@@ -198,17 +209,15 @@ impl Builder<'_> {
         let spec = shelves
             .into_iter()
             .map(shelf)
+            .chain(of_transfers)
             .fold(spec, SupervisorSpec::child)
-            .child(ChildSpec::disabled("analysis", "not built yet"))
             .child(ChildSpec::disabled("sync_batcher", "not built yet"))
             .child(ChildSpec::disabled("payment_poller", "not built yet"));
         self.bounded(spec, self.park())
     }
 
-    fn ingress(&self, queue_consumer: ChildSpec) -> SupervisorSpec {
-        let spec = SupervisorSpec::new("ingress", Strategy::OneForOne)
-            .child(queue_consumer)
-            .child(ChildSpec::disabled("transfer_listener", "not built yet"));
+    fn ingress(&self, queue_consumer: ChildSpec, listeners: ChildSpec) -> SupervisorSpec {
+        let spec = SupervisorSpec::new("ingress", Strategy::OneForOne).child(queue_consumer).child(listeners);
         self.bounded(spec, self.park())
     }
 
@@ -248,110 +257,6 @@ impl Builder<'_> {
             drain_timeout: self.config.work.drain_timeout,
         };
         self.patient(QueueConsumer::spec(ID, means))
-    }
-
-    fn registrars(&self) -> Result<(BTreeMap<Provider, Registrar>, Vec<ChildSpec>), HttpClientError> {
-        let http = HttpClient::trusted(&self.config.http)?;
-        let config = &self.config.registration;
-        let settling = self.store.clone();
-        let settlements: Lane<Settlement, Settled> =
-            Lane::open("settle_registrations", self.lanes, self.config.work.group_max, move |items| {
-                let store = settling.clone();
-                async move { store.settle_registrations(&items).await }
-            });
-        let mut registrars = BTreeMap::new();
-        let mut specs = Vec::new();
-        for provider in Provider::ALL {
-            let connector = BankConnector::for_provider(provider, &self.config.banks, &self.secrets, &http);
-            let prefix = registrar_messages::queue_prefix(provider.as_str());
-            let in_flight_max = config.in_flight_max as usize;
-            let limit =
-                QueueLimit { in_flight_max: config.in_flight_max, rate_per_minute: config.rate_per_minute };
-            let places = self.places(limit, in_flight_max * ACCOUNTS_FULL_MAX, &prefix);
-            let means = boleto_registrar::Means {
-                claimer: self.claimer(
-                    prefix,
-                    kind::BOLETO_REGISTER,
-                    places.clone(),
-                    registration_policy(self.config),
-                ),
-                bank: connector.clone(),
-                accounts: self.accounts.clone(),
-                settlements: settlements.clone(),
-                hints: self.hints.clone(),
-                changes: self.changes.clone(),
-                config: config.clone(),
-                delivery_attempts_max: i64::from(self.config.notification.attempts_max),
-                poll_interval: self.config.work.poll_interval,
-                drain_timeout: self.config.work.drain_timeout,
-            };
-            let (address, spec) = BoletoRegistrar::spec(provider.as_str(), means);
-            specs.push(self.patient(spec));
-            registrars.insert(provider, Registrar { address, places, connector });
-        }
-        Ok((registrars, specs))
-    }
-
-    /// The clerks, who share each bank's connector with its registrar.
-    fn clerks(&self, registrars: &BTreeMap<Provider, Registrar>) -> Vec<ChildSpec> {
-        let config = &self.config.registration;
-        let settling = self.store.clone();
-        let settlements: Lane<OrderSettlement, OrderSettled> =
-            Lane::open("settle_orders", self.lanes, self.config.work.group_max, move |items| {
-                let store = settling.clone();
-                async move { store.settle_orders(&items).await }
-            });
-        let clerk = |(provider, registrar): (&Provider, &Registrar)| {
-            let prefix = clerk_messages::queue_prefix(provider.as_str());
-            let limit =
-                QueueLimit { in_flight_max: config.in_flight_max, rate_per_minute: config.rate_per_minute };
-            let places = self.places(limit, config.in_flight_max as usize * ACCOUNTS_FULL_MAX, &prefix);
-            let policy = registration_policy(self.config);
-            let means = boleto_clerk::Means {
-                claimer: self.claimer(prefix, kind::BOLETO_ORDER, places, policy),
-                bank: registrar.connector.clone(),
-                accounts: self.accounts.clone(),
-                settlements: settlements.clone(),
-                hints: self.hints.clone(),
-                changes: self.changes.clone(),
-                config: config.clone(),
-                delivery_attempts_max: i64::from(self.config.notification.attempts_max),
-                poll_interval: self.config.work.poll_interval,
-                drain_timeout: self.config.work.drain_timeout,
-            };
-            self.patient(BoletoClerk::spec(provider.as_str(), means))
-        };
-        registrars.iter().map(clerk).collect()
-    }
-
-    /// The reconcilers, who share each bank's connector with its registrar.
-    fn reconcilers(&self, registrars: &BTreeMap<Provider, Registrar>) -> Vec<ChildSpec> {
-        let config = &self.config.reconciliation;
-        let policy = RetryPolicy { base: config.retry_base, cap: config.retry_cap };
-        let reconciler = |(provider, registrar): (&Provider, &Registrar)| {
-            if !config.enabled {
-                return ChildSpec::disabled(provider.as_str(), "reconciliation.enabled is false");
-            }
-            let prefix = reconciler_messages::queue_prefix(provider.as_str());
-            // An account has one row at a time.
-            let limit = QueueLimit { in_flight_max: 1, rate_per_minute: 0 };
-            let places = self.places(limit, config.in_flight_max as usize, &prefix);
-            let means = reconciler::Means {
-                claimer: self.claimer(prefix, kind::BOLETO_RECONCILE, places, policy),
-                bank: registrar.connector.clone(),
-                accounts: self.accounts.clone(),
-                registrations: registrar.places.clone(),
-                office: self.offices.office(reconciler::OFFICE),
-                hints: self.hints.clone(),
-                changes: self.changes.clone(),
-                config: config.clone(),
-                delivery_attempts_max: i64::from(self.config.notification.attempts_max),
-                poll_interval: self.config.work.poll_interval,
-                drain_timeout: self.config.work.drain_timeout,
-            };
-            self.patient(Reconciler::spec(provider.as_str(), means))
-        };
-        registrars.iter().map(reconciler).collect()
     }
 
     fn notifiers(
@@ -407,17 +312,21 @@ impl Builder<'_> {
         prefix: &str,
         freed: Arc<Notify>,
     ) -> Places {
-        let work = &self.config.work;
-        let own = work.queues.iter().filter(|(name, _)| name.starts_with(prefix));
-        let limits = Limits {
-            per_queue,
+        let limits = self.limits(per_queue, total_max, prefix);
+        self.counted(Places::new(limits, self.tenants.clone(), freed))
+    }
+
+    fn limits(&self, per_queue: QueueLimit, total_max: usize, prefix: &str) -> Limits {
+        let own = self.config.work.queues.iter().filter(|(name, _)| name.starts_with(prefix));
+        Limits {
             queues: own.map(|(name, limit)| (name.clone(), *limit)).collect(),
-            total_max,
-            breaker: self.config.breaker.clone(),
-        };
-        let places = Places::new(limits, self.tenants.clone(), freed);
+            ..Limits::uniform(per_queue, total_max, self.config.breaker.clone())
+        }
+    }
+
+    fn counted(&self, places: Places) -> Places {
         self.all_places.borrow_mut().push(places.clone());
-        self.load.places.fetch_add(total_max as u64, Ordering::Relaxed);
+        places.count_in(&self.load.places);
         places
     }
 

@@ -8,10 +8,12 @@
 //! **Fails** with the first thing that fails, after what was measured before it. A goal that is missed is no failure.
 //! **Limits**: loopback only; it ends by itself, after two or three times `--rounds` times `--seconds` for each figure.
 
+mod analyse;
 mod codes;
 mod create;
 mod documents;
 mod fill;
+mod intake;
 mod list;
 mod load;
 mod notify;
@@ -88,6 +90,12 @@ pub struct BenchArgs {
     /// Notifications that wait when owners begin to be told
     #[arg(long, value_name = "N", default_value = "100000", value_parser = count_up_to::<10_000_000>)]
     notifications: usize,
+    /// Records in the backlog of a feed
+    #[arg(long, value_name = "N", default_value = "100000", value_parser = count_up_to::<10_000_000>)]
+    records: usize,
+    /// Recorded answers that a vendor is asked about
+    #[arg(long, value_name = "N", default_value = "10240", value_parser = count_up_to::<1_000_000>)]
+    answers: usize,
     /// How long the overload lasts
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     overload_seconds: u64,
@@ -133,6 +141,10 @@ enum What {
     Notify,
     /// As many payments as there are boletos, heard from a bank in one run, and memory meanwhile; not among all
     Reconcile,
+    /// The backlog of a feed taken in, and memory meanwhile; not among all
+    Intake,
+    /// Recorded answers through 64 slots of a vendor that takes 200 ms, beside the least time that takes; not among all
+    Analyse,
     /// Everything else, one after the other
     All,
 }
@@ -234,6 +246,8 @@ impl Bench {
             match self.args.what {
                 What::Reconcile => rows.extend(reconcile::measure(self, store).await?),
                 What::Notify => rows.extend(notify::measure(self, store).await?),
+                What::Intake => rows.extend(intake::measure(self, store).await?),
+                What::Analyse => rows.extend(analyse::measure(self, store).await?),
                 What::Soak => rows.extend(soak::measure(self, store).await?),
                 What::Overload => {
                     remark(&format!("overloading on {}", store.name()));

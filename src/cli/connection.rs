@@ -19,6 +19,7 @@ use crate::proto::boleto::v1::bank_account_service_client::BankAccountServiceCli
 use crate::proto::boleto::v1::boleto_service_client::BoletoServiceClient;
 use crate::proto::control::v1::control_service_client::ControlServiceClient;
 use crate::proto::notification::v1::notification_service_client::NotificationServiceClient;
+use crate::proto::transfer::v1::transfer_service_client::TransferServiceClient;
 
 /// The largest page that a house may be configured to give fits in.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -101,6 +102,10 @@ impl Connection {
 
     pub fn endpoints(&self) -> NotificationServiceClient<Channel> {
         NotificationServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    pub fn transfers(&self) -> TransferServiceClient<Channel> {
+        TransferServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     pub fn control(&self) -> ControlServiceClient<Channel> {

@@ -44,7 +44,7 @@ pub(super) enum EndpointCommand {
 pub(super) struct CreateArgs {
     #[command(flatten)]
     destination: DestinationFlags,
-    /// Such as boleto.registered, or * for all; may be repeated or joined by commas
+    /// Such as boleto.registered or transfer.done, or * for all; may be repeated or joined by commas
     #[arg(long = "event-type", value_name = "TYPE", value_delimiter = ',', required = true)]
     event_types: Vec<String>,
     /// Only subjects with one of these values, such as bank_account_id=ID,ID; may be repeated, and all must hold

@@ -17,6 +17,8 @@ Exit codes:
    5  conflict: it exists already, has changed, or is in a state that does not allow this
    6  unavailable, no connection, or no answer in time; ask again later
    7  a limit is exhausted; ask again after the time that is told
+   8  skipped: the transfer is not to be analysed, for the reason that is told
+   9  failed: the transfer was given up, for the reason that is told
   70  the house melted (serve): to be restarted from outside";
 
 /// How a command ended.
@@ -37,6 +39,10 @@ pub enum Exit {
     Unavailable = 6,
     /// Ask again later, and less.
     Exhausted = 7,
+    /// A transfer is not to be analysed.
+    Skipped = 8,
+    /// A transfer was given up.
+    Failed = 9,
     /// The house went past its restart intensity; whoever runs the process starts it again (`EX_SOFTWARE`).
     Melted = 70,
 }
@@ -125,7 +131,19 @@ mod tests {
     #[test]
     fn the_help_lists_every_exit() {
         use Exit::*;
-        for exit in [Success, Failure, InvalidInput, NotFound, Conflict, Unavailable, Exhausted, Melted] {
+        let all = [
+            Success,
+            Failure,
+            InvalidInput,
+            NotFound,
+            Conflict,
+            Unavailable,
+            Exhausted,
+            Skipped,
+            Failed,
+            Melted,
+        ];
+        for exit in all {
             let number = format!("{:>4}  ", exit as u8);
             assert!(HELP.lines().any(|line| line.starts_with(&number)), "{exit:?} is not in the help");
         }

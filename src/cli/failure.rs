@@ -39,6 +39,8 @@ pub(super) struct Report {
     pub retry_after: Option<Duration>,
     /// Under which request id the same request may safely be sent again.
     pub request_id: Option<String>,
+    /// The exit code, where what went wrong has one of its own.
+    pub exit: Option<Exit>,
 }
 
 /// One rule that the input breaks.
@@ -63,7 +65,17 @@ impl Failure {
             violations,
             retry_after: None,
             request_id: None,
+            exit: None,
         }))
+    }
+
+    /// What was asked for has come to an end that has an exit code of its own.
+    pub fn ended(exit: Exit, message: impl Into<String>) -> Self {
+        let mut failure = Self::found(Code::FailedPrecondition, message);
+        if let Self::Told(report) = &mut failure {
+            report.exit = Some(exit);
+        }
+        failure
     }
 
     /// The service answered without the message that its answer is about.
@@ -82,7 +94,7 @@ impl Failure {
     /// The exit code that tells a script what to do next.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Told(report) => Exit::of(report.code),
+            Self::Told(report) => report.exit.unwrap_or_else(|| Exit::of(report.code)),
             Self::OutputClosed => Exit::Success,
             Self::Output(_) => Exit::Failure,
         }
@@ -117,6 +129,7 @@ impl From<Status> for Failure {
             violations,
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
             request_id: None,
+            exit: None,
         }))
     }
 }

@@ -14,6 +14,7 @@ pub mod parsed;
 pub mod process;
 pub mod queue;
 pub mod reconciliation;
+pub mod transfer;
 pub mod work;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};

@@ -7,6 +7,8 @@ pub mod banks;
 mod demo;
 pub mod mail;
 mod outside;
+mod questionings;
+pub mod transfers;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -58,14 +60,18 @@ pub async fn run(args: SandboxArgs) -> anyhow::Result<ExitCode> {
         });
         println!("{document}");
     }
+    let mut transfer_key = None;
     if !args.no_demo {
         let shown = demo.show().await.context("the first boleto did not come through")?;
+        let (analysed, key) =
+            demo.show_transfers().await.context("the first transfers did not come through")?;
+        transfer_key = Some(key);
         if !args.json {
-            print!("{shown}");
+            print!("{shown}\n{analysed}");
         }
     }
     if !args.json {
-        print!("{}", demo.greeting(&outside::ledger_path(&data_dir)));
+        print!("{}", demo.greeting(&outside::ledger_path(&data_dir), transfer_key.as_deref()));
     }
     let exit = until_the_end(opened, &mut signals).await;
     outside.close().await;
@@ -108,9 +114,16 @@ fn settings(
         .with("channels.nats.servers", json!([outside.nats_url]).to_string())
         .with("channels.nats.require_tls", "false");
     let (username, password) = (secrets.mail_username.to_string(), secrets.mail_password.to_string());
-    for (key, value) in
-        banks::settings(outside).into_iter().chain(mail::settings(outside, username, password))
-    {
+    let vendors = transfers::VendorSecrets {
+        auth: secrets.vendor_auth.to_string(),
+        emotion_logic_key: secrets.emotion_logic_key.to_string(),
+        emotion_logic_password: secrets.emotion_logic_password.to_string(),
+    };
+    let parties = banks::settings(outside)
+        .into_iter()
+        .chain(mail::settings(outside, username, password))
+        .chain(transfers::settings(outside, &vendors));
+    for (key, value) in parties {
         sources = sources.with(&key, value);
     }
     if args.listen.ip().is_loopback() && args.listen.port() != 0 {

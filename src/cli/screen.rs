@@ -20,6 +20,8 @@ pub(super) struct Screen {
     colour: bool,
     /// Whether what was written can be drawn over.
     terminal: bool,
+    /// Whether somebody looks at the other stream, so that it is worth saying how far something has come.
+    watched: bool,
 }
 
 impl Screen {
@@ -29,18 +31,33 @@ impl Screen {
         let wanted = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let able = env::var_os("TERM").is_none_or(|value| value != "dumb");
         let terminal = able && io::stdout().is_terminal();
+        let watched = able && !json && io::stderr().is_terminal();
         let screen = Self::new(Box::new(io::stdout()), Box::new(io::stderr()), json, wanted && terminal);
-        Self { terminal, ..screen }
+        Self { terminal, watched, ..screen }
     }
 
     /// Streams of the caller's choice.
     pub fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, json: bool, colour: bool) -> Self {
-        Self { out, err, json, colour, terminal: false }
+        Self { out, err, json, colour, terminal: false, watched: false }
     }
 
     /// Whether a person may see colours.
     pub fn colour(&self) -> bool {
         self.colour
+    }
+
+    /// Whether documents are wanted instead of text.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Says how far something has come, over what was said of it before; nothing takes the line away again.
+    pub fn progress(&mut self, line: &str) {
+        if self.watched {
+            // To the first column, and the line cleared (ECMA-48: CR, EL).
+            let _ = write!(self.err, "\r\u{1b}[K{}", safe_lines(line));
+            let _ = self.err.flush();
+        }
     }
 
     /// Writes a result: the document, or what a person sees of it.

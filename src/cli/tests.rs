@@ -4,6 +4,7 @@ mod decisions;
 mod notifications;
 mod reconciliation;
 mod scripted;
+mod transfers;
 
 use clap::CommandFactory;
 use serde_json::{Value, json};
@@ -160,6 +161,17 @@ async fn an_actor_is_named_by_its_whole_path() {
     assert_eq!(restarted.exit, Exit::Success);
     assert_eq!(json_of(&restarted.out)["node"]["restarts"], 1);
     assert_eq!(house.shows(&["actor", "restart", "notifiers"]).await.exit, Exit::NotFound);
+}
+
+#[tokio::test]
+async fn a_pool_is_resized_and_what_it_had_is_shown() {
+    let house = house().await;
+    let resized = house.shows(&["actor", "resize", "analysis", "8", "--json"]).await;
+    assert_eq!(resized.exit, Exit::Success);
+    let document = json_of(&resized.out);
+    assert_eq!(document, json!({"pool": "analysis", "slots_before": 16, "slots": 8, "in_hand": 20}));
+    let shown = house.shows(&["actor", "resize", "analysis", "8"]).await.out;
+    assert!(shown.ends_with("analysis  16            8      20\n"), "{shown}");
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
-//! Between what a number, a duration or a text must lie, and which settings must fit each other.
+//! Between what a number, a duration or a text must lie.
 //!
-//! **Owns** nothing: two tables, in the order of `config/default.toml`. A test holds that every number and every
+//! **Owns** nothing: a table, in the order of `config/default.toml`. A test holds that every number and every
 //! duration there has its line here.
 
 mod analyzers;
+mod relations;
+mod transfers;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -11,7 +13,7 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
-use super::error::{Problem, TOGETHER};
+pub(super) use self::relations::check_relations;
 use crate::telemetry;
 
 const MS: u64 = 1;
@@ -239,150 +241,15 @@ pub(super) fn rule(key: &str) -> Option<Rule> {
     rules().find(|(known, _)| *known == key).map(|(_, rule)| *rule)
 }
 
-/// How one setting must stand to another.
-#[derive(Debug, Clone, Copy)]
-enum Order {
-    Below,
-    AtMost,
-}
-
-use Order::{AtMost, Below};
-
-const RELATIONS: &[(&str, Order, &str, &str)] = &[
-    ("api.streams_per_caller_max", AtMost, "api.streams_max", "one caller cannot have more than all have"),
-    ("limits.page_size_default", AtMost, "limits.page_size_max", "a page is never larger than that"),
-    ("documents.links.lifetime", AtMost, "documents.links.lifetime_max", "no link holds longer than that"),
-    (
-        "documents.links.connections_per_address_max",
-        AtMost,
-        "documents.links.connections_max",
-        "one address cannot have more than all have",
-    ),
-    (
-        "documents.links.header_timeout",
-        AtMost,
-        "documents.links.connection_timeout",
-        "a request is a part of a connection",
-    ),
-    ("store.timeout", Below, "work.fence_after", "a heartbeat that hangs must fail before the lease is lost"),
-    ("work.heartbeat_interval", Below, "work.fence_after", "a lease must be renewed before it is lost"),
-    ("work.fence_after", Below, "work.reap_after", "a process must stop before others take its rows"),
-    ("breaker.wait_base", AtMost, "breaker.wait_cap", "waits grow from the one to the other"),
-    (
-        "registration.inline_deadline",
-        Below,
-        "registration.attempt_timeout",
-        "the attempt goes on after the answer",
-    ),
-    ("registration.retry_base", AtMost, "registration.retry_cap", "waits grow from the one to the other"),
-    (
-        "banks.banco_do_brasil.timeout",
-        Below,
-        "registration.attempt_timeout",
-        "a call is a part of an attempt",
-    ),
-    ("banks.boleto_api.timeout", Below, "registration.attempt_timeout", "a call is a part of an attempt"),
-    (
-        "banks.boleto_api.caixa_timeout",
-        Below,
-        "registration.attempt_timeout",
-        "a call is a part of an attempt",
-    ),
-    (
-        "banks.bradesco_apiregistro.timeout",
-        Below,
-        "registration.attempt_timeout",
-        "a call is a part of an attempt",
-    ),
-    (
-        "banks.bradesco_shopfacil.timeout",
-        Below,
-        "registration.attempt_timeout",
-        "a call is a part of an attempt",
-    ),
-    ("banks.inter.timeout", Below, "registration.attempt_timeout", "a call is a part of an attempt"),
-    ("banks.itau.timeout", Below, "registration.attempt_timeout", "a call is a part of an attempt"),
-    ("banks.santander.timeout", Below, "registration.attempt_timeout", "a call is a part of an attempt"),
-    ("api.message_bytes_max", AtMost, "api.batch_bytes_max", "a batch holds what one call holds"),
-    ("reconciliation.lookback", AtMost, "reconciliation.history", "a run begins within the history"),
-    ("reconciliation.retry_base", AtMost, "reconciliation.retry_cap", "waits grow from the one to the other"),
-    ("notification.per_endpoint_max", AtMost, "notification.in_flight_max", "one endpoint is one of all"),
-    ("notification.retry_base", AtMost, "notification.retry_cap", "waits grow from the one to the other"),
-    ("channels.sqs.timeout", Below, "notification.attempt_timeout", "a call is a part of an attempt"),
-    ("channels.webhook.timeout", Below, "notification.attempt_timeout", "a call is a part of an attempt"),
-    (
-        "channels.mail.command_timeout",
-        AtMost,
-        "channels.mail.message_timeout",
-        "a command is a part of a message",
-    ),
-    ("channels.mail.message_timeout", AtMost, "channels.mail.timeout", "a message is one of all"),
-    ("channels.mail.timeout", Below, "notification.attempt_timeout", "all messages are a part of an attempt"),
-    (
-        "channels.nats.connect_timeout",
-        Below,
-        "notification.attempt_timeout",
-        "connecting is a part of an attempt",
-    ),
-    ("channels.nats.ack_timeout", Below, "notification.attempt_timeout", "a call is a part of an attempt"),
-    (
-        "channels.nats.reconnect_base",
-        AtMost,
-        "channels.nats.reconnect_cap",
-        "waits grow from the one to the other",
-    ),
-    (
-        "ingress.boletos_to_register.batch",
-        AtMost,
-        "ingress.boletos_to_register.in_flight_max",
-        "what is received is in hand",
-    ),
-    ("supervision.backoff_base", AtMost, "supervision.backoff_cap", "waits grow from the one to the other"),
-    (
-        "supervision.park_retry_base",
-        AtMost,
-        "supervision.park_retry_cap",
-        "waits grow from the one to the other",
-    ),
-    ("http.connect_timeout", AtMost, "http.timeout", "connecting is a part of a call"),
-    ("telemetry.export_batch_max", AtMost, "telemetry.export_queue_max", "a batch is taken from the queue"),
-];
-
 /// Every key's rule.
 fn rules() -> impl Iterator<Item = &'static (&'static str, Rule)> {
-    RULES.iter().chain(analyzers::RULES)
-}
-
-/// Holds settings against each other, but for those that are already known to be wrong.
-pub(super) fn check_relations(merged: &Table, problems: &mut Vec<Problem>) {
-    for (key, order, other, why) in RELATIONS {
-        let known = |key: &str| problems.iter().any(|problem| problem.key() == Some(key));
-        let (Some(left), Some(right)) = (find(merged, key), find(merged, other)) else { continue };
-        let (holds, wanted) = match order {
-            Below => (magnitude(left) < magnitude(right), "below"),
-            AtMost => (magnitude(left) <= magnitude(right), "at most"),
-        };
-        if !holds && !known(key) && !known(other) {
-            // Both have passed their rules: they are numbers or durations, and tell no secret.
-            let reason = format!("is {left} and must be {wanted} {other}, which is {right}: {why}");
-            problems.push(Problem::bad(*key, TOGETHER, reason));
-        }
-    }
+    RULES.iter().chain(analyzers::RULES).chain(transfers::RULES)
 }
 
 /// The value of a key that is written with dots.
 pub(super) fn find<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
     let (front, last) = key.rsplit_once('.')?;
     front.split('.').try_fold(table, |table, name| table.get(name)?.as_table())?.get(last)
-}
-
-fn magnitude(value: &Value) -> Option<Duration> {
-    match value {
-        // A count is compared with counts only; seconds are as good a unit as any.
-        Value::Integer(count) => u64::try_from(*count).ok().map(Duration::from_secs),
-        Value::String(text) => humantime::parse_duration(text).ok(),
-        _ => None,
-    }
 }
 
 impl Rule {
@@ -487,6 +354,6 @@ impl fmt::Display for Rule {
 /// The keys that have a rule or a relation, for the test that holds them against the defaults.
 #[cfg(test)]
 pub(super) fn keys() -> impl Iterator<Item = (&'static str, bool)> {
-    let related = RELATIONS.iter().flat_map(|(key, _, other, _)| [*key, *other]);
+    let related = relations::stated().flat_map(|(key, _, other, _)| [*key, *other]);
     rules().map(|(key, _)| (*key, true)).chain(related.map(|key| (key, false)))
 }

@@ -49,15 +49,22 @@ const UNSET_IF_EMPTY: &[&[&str]] = &[
     &["analyzers", "nemesysco_cloud", "auth"],
     &["analyzers", "emotion_logic", "api_key"],
     &["analyzers", "emotion_logic", "api_key_password"],
+    &["transfers", "feed", "firebase_rtdb", "database_url"],
+    &["transfers", "feed", "firebase_rtdb", "credentials", "service_account"],
+    &["transfers", "feed", "firebase_rtdb", "credentials", "legacy_secret"],
+    &["transfers", "feed", "firebase_rtdb", "audio", "base_url"],
     &["telemetry", "otlp_endpoint"],
 ];
 /// A table whose keys are names of the operator's own, and the table whose keys each of its entries has.
 type ByName = (&'static [&'static str], &'static [&'static str]);
-const BY_NAME: [ByName; 3] = [
+const BY_NAME: [ByName; 4] = [
     (&["channels", "nats", "tenants"], &["channels", "nats", "subjects"]),
     (&["channels", "sqs", "tenants"], &["channels", "sqs", "queues"]),
+    (&["transfers", "feeds"], &["transfers", "feed"]),
     (&["work", "queues"], &["work", "tenants"]),
 ];
+/// Those whose entries have the values of that table as well, wherever they do not say their own.
+const INHERITING: [ByName; 1] = [(&["transfers", "feeds"], &["transfers", "feed"])];
 /// Keys less alike than this are not offered as what was meant.
 const LIKENESS_MIN: f64 = 0.5;
 
@@ -130,6 +137,44 @@ impl Schema {
     }
 }
 
+/// Gives every entry that inherits what it does not say itself.
+pub(super) fn inherit(merged: &mut Table) {
+    for (table, entry) in INHERITING {
+        let Some(Value::Table(shared)) = get(merged, &to_owned(entry)).cloned() else { continue };
+        for name in names(merged, table) {
+            let path = [to_owned(table), vec![name]].concat();
+            let Some(Value::Table(own)) = get(merged, &path).cloned() else { continue };
+            let mut whole = shared.clone();
+            flatten(own).into_iter().for_each(|(path, value)| put(&mut whole, &path, value));
+            put(merged, &path, Value::Table(whole));
+        }
+    }
+}
+
+/// Puts every key of each entry that inherits into `shown`, unset, so that what an entry leaves empty is seen as empty.
+pub(super) fn show_entries(shown: &mut Table, own: &Table) {
+    for (table, entry) in INHERITING {
+        let Some(keys) = get(shown, &to_owned(entry)).cloned() else { continue };
+        for name in names(own, table) {
+            put(shown, &[to_owned(table), vec![name]].concat(), keys.clone());
+        }
+    }
+}
+
+/// For each entry that inherits, how the keys of its table begin, and how its own do.
+pub(super) fn inheritance(merged: &Table) -> Vec<(String, String)> {
+    let entries = |(table, entry): ByName| {
+        let names = names(merged, table).into_iter();
+        names.map(move |name| (format!("{}.", entry.join(".")), format!("{}.{name}.", table.join("."))))
+    };
+    INHERITING.into_iter().flat_map(entries).collect()
+}
+
+fn names(merged: &Table, table: &[&str]) -> Vec<String> {
+    let entries = get(merged, &to_owned(table)).and_then(Value::as_table);
+    entries.map(|entries| entries.keys().cloned().collect()).unwrap_or_default()
+}
+
 /// Looks at what no setting alone can show: access keys must be whole. They are taken out if they are not, so that
 /// the rest can still be looked at.
 pub(super) fn check_whole(merged: &mut Table, problems: &mut Vec<Problem>) {
@@ -176,10 +221,19 @@ pub(super) fn check_nats(merged: &Table, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Reads a table that has every key.
+/// Reads a table that has every key, but for those that its entries inherit.
 pub(super) fn extract<T: DeserializeOwned>(table: &Table) -> Result<T, Box<figment::Error>> {
     let mut table = table.clone();
-    UNSET_IF_EMPTY.iter().for_each(|path| unset(&mut table, path));
+    inherit(&mut table);
+    for path in UNSET_IF_EMPTY {
+        unset(&mut table, path);
+        for (by_name, entry) in INHERITING {
+            let Some(rest) = path.strip_prefix(entry) else { continue };
+            for name in names(&table, by_name) {
+                unset(&mut table, &[by_name, &[name.as_str()], rest].concat());
+            }
+        }
+    }
     let value = figment::value::Value::serialize(&table).map_err(Box::new)?;
     value.deserialize().map_err(Box::new)
 }
@@ -259,6 +313,7 @@ fn unset(table: &mut Table, path: &[&str]) {
 }
 
 fn is_unset_if_empty(path: &[String]) -> bool {
+    let path = canonical(path);
     UNSET_IF_EMPTY.iter().any(|known| path == to_owned(known))
 }
 

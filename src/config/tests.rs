@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::*;
 use crate::telemetry::LogFormat;
 
+mod feeds;
+
 /// A file in the temporary folder that goes away with the test.
 struct File(PathBuf);
 
@@ -129,6 +131,11 @@ fn the_defaults_are_what_the_issue_and_the_rooms_say() {
         (1024, 128, 30)
     );
     assert_eq!((notification.retry_base.as_secs(), notification.retry_cap.as_secs()), (5, 6 * 3600));
+    let (analysis, write_back) = (&config.transfers.analysis, &config.transfers.write_back);
+    assert_eq!((analysis.slots, analysis.per_company_max, analysis.attempts_max), (16, 4, 20));
+    assert_eq!((write_back.in_flight_max, write_back.attempts_max), (8, 30));
+    assert_eq!(config.transfers.feed.age_max, Duration::from_mins(4320));
+    assert!(config.transfers.feeds.is_empty());
     let supervision = &config.supervision;
     assert_eq!(
         (supervision.restarts_max, supervision.restarts_within.as_secs(), supervision.mailbox),

@@ -65,7 +65,7 @@ impl Outcome {
 }
 
 /// What the service before this one wrote for whatever went wrong.
-const LEGACY_FILLER: u8 = 40;
+pub const LEGACY_FILLER: u8 = 40;
 
 /// The scores as the feed holds them, joined by `|` in the order of the questions. An answer without one keeps its place, empty,
 /// or with the filler of the service before, for readers who cannot do without.

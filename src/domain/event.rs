@@ -25,17 +25,20 @@ pub enum SubjectKind {
     Boleto,
     /// An owner's destination itself.
     Endpoint,
+    /// A recorded questioning.
+    Transfer,
 }
 
 impl SubjectKind {
     /// Every kind there is.
-    pub const ALL: [Self; 2] = [Self::Boleto, Self::Endpoint];
+    pub const ALL: [Self; 3] = [Self::Boleto, Self::Endpoint, Self::Transfer];
 
     /// The kind's name in the store and in every message.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Boleto => "boleto",
             Self::Endpoint => "endpoint",
+            Self::Transfer => "transfer",
         }
     }
 
@@ -49,6 +52,7 @@ impl SubjectKind {
         match self {
             Self::Boleto => &["bank_account_id", "reference_id"],
             Self::Endpoint => &[],
+            Self::Transfer => &["feed", "company_key", "person_key"],
         }
     }
 }
@@ -58,6 +62,16 @@ pub const ENDPOINT_DISABLED: &str = "endpoint.disabled";
 /// Sent on request only, to see whether an endpoint takes it.
 pub const ENDPOINT_TEST: &str = "endpoint.test";
 
+/// A transfer's feed has its result.
+pub const TRANSFER_DONE: &str = "transfer.done";
+/// A transfer was given up.
+pub const TRANSFER_FAILED: &str = "transfer.failed";
+/// A transfer is not analysed.
+pub const TRANSFER_SKIPPED: &str = "transfer.skipped";
+
+/// What owners are told of transfers; more happens to them than that.
+pub const OF_TRANSFERS: [&str; 3] = [TRANSFER_DONE, TRANSFER_FAILED, TRANSFER_SKIPPED];
+
 /// Every type that an endpoint can ask for, in the order in which they are documented.
 pub fn types_for_owners() -> Vec<String> {
     let of_boletos =
@@ -65,7 +79,7 @@ pub fn types_for_owners() -> Vec<String> {
     of_boletos
         .filter(|event_type| event_type.is_for_owners())
         .map(EventType::name)
-        .chain([ENDPOINT_DISABLED.to_owned()])
+        .chain([ENDPOINT_DISABLED].into_iter().chain(OF_TRANSFERS).map(str::to_owned))
         .collect()
 }
 
@@ -148,11 +162,11 @@ mod tests {
             assert!(SubjectKind::parse(kind).is_some(), "{name}");
             assert!(can_be_asked_for(name), "{name}");
         }
-        for pattern in ["*", "boleto.*", "endpoint.*"] {
+        for pattern in ["*", "boleto.*", "endpoint.*", "transfer.*"] {
             assert!(can_be_asked_for(pattern), "{pattern}");
         }
-        for bad in ["", "boleto", "boleto.", "boleto.issued", "nothing.*", "boleto.*.x", "**", ENDPOINT_TEST]
-        {
+        let no_news = ["boleto.issued", "transfer.queued", ENDPOINT_TEST];
+        for bad in ["", "boleto", "boleto.", "nothing.*", "boleto.*.x", "**"].into_iter().chain(no_news) {
             assert!(!can_be_asked_for(bad), "{bad}");
         }
     }
@@ -171,7 +185,15 @@ mod tests {
         for wanted in ["boleto.registered", "boleto.*", "*"] {
             assert!(fields(&good, wanted).is_empty(), "{wanted}");
         }
-        assert_eq!(fields(&good, "endpoint.*"), ["filters[0].attribute", "filters[1].attribute"]);
+        for wanted in ["endpoint.*", "transfer.*"] {
+            assert_eq!(fields(&good, wanted), ["filters[0].attribute", "filters[1].attribute"], "{wanted}");
+        }
+        let of_transfers =
+            [rule("feed", &["main"]), rule("company_key", &["-Nsample"]), rule("person_key", &["-Nsample"])];
+        for wanted in ["transfer.done", "transfer.*", "*"] {
+            assert!(fields(&of_transfers, wanted).is_empty(), "{wanted}");
+        }
+        assert_eq!(fields(&of_transfers[..1], "boleto.*"), ["filters[0].attribute"]);
         let bad =
             [rule("payer", &["a"]), rule("bank_account_id", &[account, "x"]), rule("reference_id", &[])];
         assert_eq!(fields(&bad, "*"), ["filters[0].attribute", "filters[1].values[1]", "filters[2].values"]);

@@ -55,6 +55,10 @@ id!(
     OrderId
 );
 id!(
+    /// A recorded questioning that a feed offered.
+    TransferId
+);
+id!(
     /// An owner's destination.
     EndpointId
 );

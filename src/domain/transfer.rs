@@ -3,6 +3,7 @@
 //! **Owns** nothing. **Fails** with the rule that a record breaks, never with what stands in it. **Limits**: a key is at most 768
 //! bytes, as its feed wants it; a questionnaire has at most [`QUESTIONS_MAX`] questions.
 
+pub mod judgement;
 pub mod questions;
 pub mod record;
 pub mod recorded_at;

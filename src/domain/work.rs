@@ -82,12 +82,17 @@ pub mod kind {
     pub const NOTIFICATION_DELIVER: &str = "notification.deliver";
     /// A message about a boleto that could not be taken in; the subject is the message.
     pub const INGRESS_BOLETO: &str = "ingress.boleto";
+    /// Have a vendor analyse a transfer's answers; the subject is the transfer.
+    pub const TRANSFER_ANALYSE: &str = "transfer.analyse";
+    /// Tell a feed what came of a transfer; the subject is the transfer.
+    pub const TRANSFER_WRITE_BACK: &str = "transfer.write_back";
 }
 
 /// In which queues it waits.
 pub mod queue {
     /// How the names of all queues begin; there are no others.
-    pub const ROOTS: [&str; 5] = ["registration/", "order/", "reconciliation/", "delivery/", "ingress/"];
+    pub const ROOTS: [&str; 7] =
+        ["registration/", "order/", "reconciliation/", "delivery/", "ingress/", "analysis/", "write_back/"];
 }
 
 /// Work about to be inserted.

@@ -27,11 +27,13 @@ use super::gate::Gate;
 use super::layer::{self, InFlight};
 use super::notification_service::Notifications;
 use super::streams::Streams;
+use super::transfer_service::Transfers;
 use crate::proto;
 use crate::proto::boleto::v1::bank_account_service_server::BankAccountServiceServer;
 use crate::proto::boleto::v1::boleto_service_server::BoletoServiceServer;
 use crate::proto::control::v1::control_service_server::ControlServiceServer;
 use crate::proto::notification::v1::notification_service_server::NotificationServiceServer;
+use crate::proto::transfer::v1::transfer_service_server::TransferServiceServer;
 use crate::supervision::{Actor, ActorError, ChildSpec, Context, Shutdown};
 
 /// Open calls get so long to end when the server stops; streams that are still open then are cut.
@@ -41,12 +43,13 @@ const READINESS_LOOK: Duration = Duration::from_secs(1);
 /// The name under which health tells that the process lives.
 pub const LIVENESS: &str = "liveness";
 /// The services whose health follows readiness.
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "",
     "bursar.boleto.v1.BoletoService",
     "bursar.boleto.v1.BankAccountService",
     "bursar.control.v1.ControlService",
     "bursar.notification.v1.NotificationService",
+    "bursar.transfer.v1.TransferService",
 ];
 
 /// What the server is told.
@@ -137,6 +140,10 @@ fn routes(
         )
         .add_service(
             NotificationServiceServer::new(Notifications { gate: gate.clone() })
+                .max_decoding_message_size(bytes_max),
+        )
+        .add_service(
+            TransferServiceServer::new(Transfers { gate: gate.clone(), streams: streams.clone() })
                 .max_decoding_message_size(bytes_max),
         )
         .add_service(health)

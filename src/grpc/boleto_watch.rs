@@ -31,7 +31,7 @@ const BUFFERED: usize = 4;
 
 /// Where a watch begins.
 #[derive(Debug, PartialEq, Eq)]
-enum Start<'a> {
+pub(super) enum Start<'a> {
     Now,
     TheBeginning,
     After { store_id: &'a str, place: ChangeCursor },
@@ -39,7 +39,7 @@ enum Start<'a> {
 
 impl<'a> Start<'a> {
     /// What a caller's cursor says; none for text that is no cursor.
-    fn read(text: &'a str) -> Option<Self> {
+    pub(super) fn read(text: &'a str) -> Option<Self> {
         match text {
             "" => return Some(Self::Now),
             "0" => return Some(Self::TheBeginning),

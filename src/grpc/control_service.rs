@@ -5,6 +5,7 @@
 
 mod actor;
 mod batch;
+mod pool;
 mod process;
 mod queue;
 mod watch_tree;
@@ -40,6 +41,13 @@ fn answer<T>(result: Result<T, ApiError>) -> Answer<T> {
 #[tonic::async_trait]
 impl ControlService for Control {
     type WatchTreeStream = watch_tree::Snapshots;
+
+    async fn resize_pool(
+        &self,
+        request: Request<proto::ResizePoolRequest>,
+    ) -> Answer<proto::ResizePoolResponse> {
+        answer(pool::resize(&self.gate, &request.into_inner()))
+    }
 
     async fn get_tree(&self, _request: Request<proto::GetTreeRequest>) -> Answer<proto::GetTreeResponse> {
         let root = convert_tree::to_proto(&self.gate.tree()?.snapshot());

@@ -10,6 +10,7 @@ pub mod payment;
 pub mod process;
 pub mod queue;
 pub mod reconciliation;
+pub mod transfer;
 pub mod tree;
 pub mod work;
 

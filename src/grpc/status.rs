@@ -4,7 +4,7 @@
 //! | reason | code | what the caller does |
 //! |---|---|---|
 //! | `INVALID_FIELDS` | INVALID_ARGUMENT | correct every field of `BadRequest` |
-//! | `BOLETO_NOT_FOUND`, `BANK_ACCOUNT_NOT_FOUND`, `ENDPOINT_NOT_FOUND`, `DELIVERY_NOT_FOUND`, `EVENT_NOT_FOUND`, `DIFFERENCE_NOT_FOUND`, `WORK_NOT_FOUND`, `ACTOR_NOT_FOUND` | NOT_FOUND | look for another |
+//! | `BOLETO_NOT_FOUND`, `BANK_ACCOUNT_NOT_FOUND`, `ENDPOINT_NOT_FOUND`, `DELIVERY_NOT_FOUND`, `EVENT_NOT_FOUND`, `DIFFERENCE_NOT_FOUND`, `TRANSFER_NOT_FOUND`, `RUN_NOT_FOUND`, `FEED_NOT_FOUND`, `WORK_NOT_FOUND`, `ACTOR_NOT_FOUND` | NOT_FOUND | look for another |
 //! | `REQUEST_ID_REUSED` | ALREADY_EXISTS | take another `request_id`, or send the first body |
 //! | `PAYMENT_ID_REUSED` | ALREADY_EXISTS | take another `payment_id`: under this one another payment is written down |
 //! | `EXTERNAL_ID_TAKEN` | ALREADY_EXISTS | take another name |
@@ -23,11 +23,15 @@
 //! | `ENDPOINT_DISABLED` | FAILED_PRECONDITION | enable the endpoint first |
 //! | `NOTHING_TO_SEND` | FAILED_PRECONDITION | nothing: all was taken; name an event to send it once more |
 //! | `DIFFERENCE_SETTLED` | FAILED_PRECONDITION | look at it: somebody was faster |
+//! | `TRANSFER_UNDER_WAY` | FAILED_PRECONDITION | follow it, or wait for its end |
+//! | `TRANSFER_ENDED` | FAILED_PRECONDITION | have it analysed once more by `ReprocessTransfer`, or follow it to see its end |
+//! | `TRANSFER_ERASED` | FAILED_PRECONDITION | nothing: nothing of it is left |
+//! | `FEED_REFUSED` | FAILED_PRECONDITION | have the operator look at the feed's key, rules and settings, as the words say |
 //! | `WORK_RUNNING`, `WORK_ENDED`, `WORK_SUPERSEDED` | FAILED_PRECONDITION | look at the work first |
 //! | `CURSOR_OF_ANOTHER_STORE` | FAILED_PRECONDITION | watch from `0` or from now on; the changes were moved to another store |
 //! | `ACTOR_NOT_CONTROLLABLE` | FAILED_PRECONDITION | look at the tree first |
 //! | `TOO_MANY_REQUESTS`, `TOO_MANY_STREAMS`, `BACKLOG_FULL` | RESOURCE_EXHAUSTED | wait as `RetryInfo` says |
-//! | `NOT_READY`, `DRAINING`, `STORE_UNAVAILABLE` | UNAVAILABLE | wait as `RetryInfo` says, then try again |
+//! | `NOT_READY`, `DRAINING`, `STORE_UNAVAILABLE`, `FEED_UNAVAILABLE` | UNAVAILABLE | wait as `RetryInfo` says, then try again |
 //! | `INTERNAL` | INTERNAL | report the trace id; our bug |
 //! | `PROTOCOL` | as the transport said | correct the call itself (unknown method, message too long) |
 
@@ -38,8 +42,10 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use tracing::error;
 
+use crate::connectors::transfer_feeds::FeedError;
 use crate::domain::boleto::issuer::IssueError;
 use crate::domain::boleto::status::Status as BoletoStatus;
+use crate::domain::transfer::TransferState;
 use crate::domain::violation::Violation;
 use crate::domain::work::WorkState;
 use crate::store::StoreError;
@@ -79,6 +85,10 @@ pub enum ApiError {
     DifferenceSettled,
     DocumentLinksDisabled,
     CursorOfAnotherStore,
+    TransferUnderWay(TransferState),
+    TransferEnded(TransferState),
+    TransferErased,
+    Feed(FeedError),
     WorkRunning,
     WorkEnded(WorkState),
     WorkSuperseded,
@@ -104,6 +114,12 @@ impl ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<FeedError> for ApiError {
+    fn from(error: FeedError) -> Self {
+        Self::Feed(error)
     }
 }
 
@@ -218,6 +234,21 @@ impl From<ApiError> for Status {
                 let words = "this cursor was made over another store; its place means nothing here";
                 status(Code::FailedPrecondition, "CURSOR_OF_ANOTHER_STORE", words)
             }
+            ApiError::TransferUnderWay(known) => {
+                let words = format!("the transfer is {}; work on it is under way", known.as_str());
+                status(Code::FailedPrecondition, "TRANSFER_UNDER_WAY", words)
+            }
+            ApiError::TransferEnded(known) => {
+                let words = format!("the transfer is {}; nothing of it is left to be done", known.as_str());
+                status(Code::FailedPrecondition, "TRANSFER_ENDED", words)
+            }
+            ApiError::TransferErased => {
+                status(Code::FailedPrecondition, "TRANSFER_ERASED", "the transfer was erased")
+            }
+            ApiError::Feed(error @ (FeedError::Unavailable { .. } | FeedError::OutcomeUnknown { .. })) => {
+                wait(Code::Unavailable, "FEED_UNAVAILABLE", error.to_string())
+            }
+            ApiError::Feed(error) => status(Code::FailedPrecondition, "FEED_REFUSED", error.to_string()),
             ApiError::WorkRunning => {
                 status(Code::FailedPrecondition, "WORK_RUNNING", "somebody has this work in hand")
             }

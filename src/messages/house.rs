@@ -14,6 +14,7 @@ use super::bank_accounts::BankAccounts;
 use super::boleto_registrar::BoletoRegistrarMessage;
 use super::document_links::LinkTerms;
 use super::known_queues::KnownQueues;
+use super::transfers::Transfers;
 use crate::connectors::banks::BankConnector;
 use crate::connectors::channels::{ChannelConnector, ChannelKind};
 use crate::connectors::secret::policy::SecretPolicy;
@@ -39,6 +40,7 @@ pub struct House {
     /// The places of every worker, for those who show them.
     pub places: Vec<Places>,
     pub channels: BTreeMap<ChannelKind, ChannelConnector>,
+    pub transfers: Transfers,
     pub readiness: Readiness,
     /// Grows whenever this process has changed a boleto, for those who wait for one.
     pub changes: watch::Sender<u64>,

@@ -152,14 +152,19 @@ impl Store {
         let rows = Rows::new()
             .uuid("id", filtered.iter().map(|target| target.subject_id))
             .text("tenant_id", filtered.iter().map(|target| target.tenant_id.clone()));
-        let find = " select distinct b.id, b.bank_account_id, b.reference_id
-              from r join boleto b on b.tenant_id = r.tenant_id and b.id = r.id";
+        // By the primary key of each kind; an id is of one kind only.
+        let find =
+            " select distinct r.id, b.bank_account_id, b.reference_id, t.feed, t.company_key, t.person_key
+              from r left join boleto b on b.tenant_id = r.tenant_id and b.id = r.id
+              left join transfer t on t.tenant_id = r.tenant_id and t.id = r.id";
         let mut attributes = HashMap::new();
         for row in all(transaction, self.statement_over(rows, vec![], find)).await? {
-            let account: Uuid = row.try_get("", "bank_account_id")?;
-            let mut known = vec![("bank_account_id", account.to_string())];
-            let reference: Option<String> = row.try_get("", "reference_id")?;
-            known.extend(reference.map(|reference| ("reference_id", reference)));
+            let account: Option<Uuid> = row.try_get("", "bank_account_id")?;
+            let mut known = Vec::from_iter(account.map(|id| ("bank_account_id", id.to_string())));
+            for name in ["reference_id", "feed", "company_key", "person_key"] {
+                let value: Option<String> = row.try_get("", name)?;
+                known.extend(value.map(|value| (name, value)));
+            }
             attributes.insert(row.try_get("", "id")?, known);
         }
         Ok(attributes)

@@ -45,15 +45,23 @@ const HISTORY_MAX: usize = 1_000;
 impl Store {
     /// The end of the stream as it stands: what is committed from here on lies after it.
     pub async fn change_head(&self) -> Result<ChangeCursor, StoreError> {
+        self.head_of("boleto_event").await
+    }
+
+    /// The same of any table that has its rows in the order of commits.
+    pub(super) async fn head_of(&self, table: &str) -> Result<ChangeCursor, StoreError> {
         let sql = match self.kind() {
             // Everything below the oldest running transaction is settled; what runs now comes after.
             StoreKind::PostgreSql => {
                 "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1 as transaction_id,
                    9223372036854775807::bigint as seq"
+                    .to_owned()
             }
-            StoreKind::Sqlite => "select 0 as transaction_id, coalesce(max(seq), 0) as seq from boleto_event",
+            StoreKind::Sqlite => {
+                format!("select 0 as transaction_id, coalesce(max(seq), 0) as seq from {table}")
+            }
         };
-        let statement = self.statement(sql, []);
+        let statement = self.statement(&sql, []);
         self.within(async {
             let row = self.reader().query_one_raw(statement).await?;
             let row = row.ok_or_else(|| StoreError::Broken("no head of the stream of changes".to_owned()))?;
@@ -65,6 +73,19 @@ impl Store {
         .await
     }
 
+    /// What follows, in a table that has its rows in the order of commits, on the cursor of `$2` and `$3`: `$4` rows of it.
+    pub(super) fn next_changes(&self) -> &'static str {
+        match self.kind() {
+            StoreKind::PostgreSql => {
+                "(transaction_id, seq) > ($2, $3)
+                 and transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+                 order by transaction_id, seq limit $4"
+            }
+            // Of a pair SQLite would look for the first half alone, which is 0 in all of its rows, and read them all.
+            StoreKind::Sqlite => "seq > $3 and transaction_id >= $2 order by seq limit $4",
+        }
+    }
+
     /// Changes after `after`, oldest first, of a tenant or of one of its boletos.
     pub async fn changes_after(
         &self,
@@ -73,12 +94,6 @@ impl Store {
         after: ChangeCursor,
         limit: i64,
     ) -> Result<Vec<BoletoChange>, StoreError> {
-        let settled = match self.kind() {
-            StoreKind::PostgreSql => {
-                "and transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
-            }
-            StoreKind::Sqlite => "",
-        };
         let mut values = vec![
             Value::from(tenant.as_str()),
             Value::from(after.transaction_id),
@@ -91,8 +106,8 @@ impl Store {
             values.push(Value::from(id));
         }
         let sql = format!(
-            "select {COLUMNS} from boleto_event where tenant_id = $1 and (transaction_id, seq) > ($2, $3)
-               {settled} {only} order by transaction_id, seq limit $4"
+            "select {COLUMNS} from boleto_event where tenant_id = $1 {only} and {}",
+            self.next_changes()
         );
         let statement = self.statement(&sql, values);
         self.within(async { all(self.reader(), statement).await?.iter().map(read).collect() }).await

@@ -156,7 +156,7 @@ pub fn queue_of(channel: &str, endpoint_id: Uuid) -> String {
     format!("delivery/{channel}/{endpoint_id}")
 }
 
-/// An endpoint without subscriptions was named by the boleto itself and is told of every decision about it. In two steps, so
+/// An endpoint without subscriptions was named by the subject itself and is told of every decision about it. In two steps, so
 /// that the slice leads and no plan begins with all that an endpoint was ever owed.
 const FIND_DUE: &str = ", d as materialized (
         select d.endpoint_id, d.subject_id, d.subject_kind, d.wanted_version, r.resend_id,
@@ -176,7 +176,7 @@ const FIND_DUE: &str = ", d as materialized (
             or e.event_types like '%,' || v.event_type || ',%')))
       left join subject_event s on d.subject_kind <> 'boleto' and s.subject_id = d.subject_id and (s.id = d.resend_id
         or (d.resend_id is null and s.version > d.sent_version and s.version <= d.wanted_version
-          and (e.event_types = ',*,' or e.event_types like '%,' || d.subject_kind || '.*,%'
+          and (e.event_types in ('', ',*,') or e.event_types like '%,' || d.subject_kind || '.*,%'
             or e.event_types like '%,' || s.event_type || ',%')))
       order by d.subject_id, version";
 

@@ -282,7 +282,7 @@ impl Store {
     }
 
     /// The dead letters with these keys, oldest first.
-    async fn dead_letters(
+    pub(super) async fn dead_letters(
         &self,
         transaction: &DatabaseTransaction,
         keys: &[String],
@@ -297,7 +297,11 @@ impl Store {
     }
 
     /// Dead letters that nobody needs any more end as cancelled, and are forgotten as such.
-    async fn retire(&self, transaction: &DatabaseTransaction, ids: &[Uuid]) -> Result<(), StoreError> {
+    pub(super) async fn retire(
+        &self,
+        transaction: &DatabaseTransaction,
+        ids: &[Uuid],
+    ) -> Result<(), StoreError> {
         if ids.is_empty() {
             return Ok(());
         }
@@ -330,7 +334,7 @@ impl Store {
     }
 
     /// The condition by which rows are found through an index of `column`, whatever the planner believes of the table.
-    fn is_one_of(&self, column: &str) -> String {
+    pub(super) fn is_one_of(&self, column: &str) -> String {
         match self.kind() {
             StoreKind::PostgreSql => format!("= any(array(select r.{column} from r))"),
             StoreKind::Sqlite => format!("in (select r.{column} from r)"),
@@ -382,7 +386,7 @@ pub(super) fn work(
 ) -> Result<NewWork, StoreError> {
     let payload = DeliveryPayload { endpoint_id: endpoint.id, event_id };
     let unique_key = match event_id {
-        Some(event_id) => format!("resend:{}:{event_id}", endpoint.id),
+        Some(event_id) => resend_key(endpoint.id.0, event_id.0),
         None => delivery_key(endpoint.id.0, subject_id),
     };
     Ok(NewWork {
@@ -401,6 +405,11 @@ pub(super) fn work(
         sent_at: None,
         created_at: hand.now,
     })
+}
+
+/// The unique key of the work that sends one event once more.
+pub(super) fn resend_key(endpoint_id: Uuid, event_id: Uuid) -> String {
+    format!("resend:{endpoint_id}:{event_id}")
 }
 
 fn ids(rows: &[sea_orm::QueryResult]) -> Result<Vec<Uuid>, StoreError> {

@@ -9,12 +9,13 @@ mod m0002_many_processes;
 mod m0003_boletos;
 mod m0004_document_links;
 mod m0005_notifications;
+mod m0006_transfers;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::prelude::*;
 
 /// The schema version that this binary writes.
-pub const SCHEMA_VERSION: i32 = 5;
+pub const SCHEMA_VERSION: i32 = 6;
 /// The oldest binary (by the schema version it was built for) that may run against this schema.
 pub const MIN_BINARY: i32 = 1;
 
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_boletos::Migration),
             Box::new(m0004_document_links::Migration),
             Box::new(m0005_notifications::Migration),
+            Box::new(m0006_transfers::Migration),
         ]
     }
 

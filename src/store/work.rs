@@ -290,6 +290,22 @@ impl Store {
         }
     }
 
+    /// Which of these claims still hold their rows, which stay as they are until the transaction ends.
+    pub(super) async fn held(
+        &self,
+        transaction: &DatabaseTransaction,
+        claims: &[&Claim],
+    ) -> Result<HashSet<WorkId>, StoreError> {
+        let rows = held_rows(claims.iter().map(|claim| (claim.id, claim.runner_id, claim.fence)));
+        let find = match self.kind() {
+            StoreKind::PostgreSql => format!(" select w.id from {LOCKED}"),
+            StoreKind::Sqlite => " select work.id from r join work on work.id = r.id \
+                 and work.runner_id = r.runner_id and work.fence = r.fence"
+                .to_owned(),
+        };
+        ids(all(transaction, self.statement_over(rows, vec![], &find)).await?)
+    }
+
     /// Ends claimed rows: the first statement of a settling transaction. Only the ids returned may drive anything else.
     pub(super) async fn end_work(
         &self,

@@ -1,5 +1,5 @@
-//! Forgets what has been kept long enough, a slice at a time: ended work, the names of old requests, what endpoints
-//! answered, processes long dead.
+//! Forgets what has been kept long enough, a slice at a time: ended work, the names of old requests, what endpoints and
+//! analyzers answered, processes long dead.
 //! Dead letters stay until somebody deals with them.
 //!
 //! **Owns** nothing. One process does it for all, under the office of the same name. **Fails** softly: what is not
@@ -37,19 +37,28 @@ pub struct Archiver {
     office: Office,
     archive_retention: Duration,
     request_retention: Duration,
-    attempts_kept: Duration,
+    retention: Retention,
     _ticker: Ticker,
+}
+
+/// How long is kept what has no time of its own among the engine's settings.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// What endpoints answered.
+    pub attempts_kept: Duration,
+    /// The analyzers' own words.
+    pub raw_answers_kept: Duration,
 }
 
 impl Archiver {
     /// The archiver as a child of the foundation.
-    pub fn spec(store: Store, office: Office, config: &WorkConfig, attempts_kept: Duration) -> ChildSpec {
+    pub fn spec(store: Store, office: Office, config: &WorkConfig, retention: Retention) -> ChildSpec {
         let (archive_retention, request_retention) = (config.archive_retention, config.request_retention);
         let (_, spec) = ChildSpec::worker("archiver", move |context: Context<ArchiverMessage>| {
             let ticker = Ticker::start(context.myself, INTERVAL, None, || ArchiverMessage::Forget);
             let (store, office) = (store.clone(), office.clone());
             let archiver =
-                Self { store, office, archive_retention, request_retention, attempts_kept, _ticker: ticker };
+                Self { store, office, archive_retention, request_retention, retention, _ticker: ticker };
             async move { Ok(archiver) }
         });
         spec
@@ -62,7 +71,8 @@ impl Archiver {
         self.forget_all(Kept::Requests, now - self.request_retention).await;
         // No link is gone before the name of the request that made it.
         self.forget_all(Kept::DocumentLinks, now - self.request_retention).await;
-        self.forget_all(Kept::Attempts, now - self.attempts_kept).await;
+        self.forget_all(Kept::Attempts, now - self.retention.attempts_kept).await;
+        self.forget_all(Kept::RawAnswers, now - self.retention.raw_answers_kept).await;
         self.forget_all(Kept::DeadProcesses, now - DEAD_RUNNER_RETENTION).await;
     }
 
@@ -89,6 +99,7 @@ impl Archiver {
             Kept::Requests => self.store.forget_old_requests(until, SLICE).await,
             Kept::DocumentLinks => self.store.forget_old_links(until, SLICE).await,
             Kept::Attempts => self.store.forget_attempts(until, SLICE).await,
+            Kept::RawAnswers => self.store.forget_raw_answers(until, SLICE).await,
             Kept::DeadProcesses => self.store.forget_dead_runners(until, SLICE).await,
         }
     }
@@ -101,6 +112,7 @@ enum Kept {
     Requests,
     DocumentLinks,
     Attempts,
+    RawAnswers,
     DeadProcesses,
 }
 

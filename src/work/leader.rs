@@ -84,6 +84,20 @@ impl Office {
             let _ = changes.changed().await;
         }
     }
+
+    /// Waits until this process does not hold the office; if it does not now, for nothing.
+    pub async fn lost(&self) {
+        let mut changes = self.offices.terms.subscribe();
+        while self.holds().is_some()
+            && let Some(holder) = self.offices.lease.holder()
+        {
+            tokio::select! {
+                // The sender lives as long as this handle does.
+                _ = changes.changed() => {}
+                () = self.offices.lease.lost(holder) => {}
+            }
+        }
+    }
 }
 
 /// What the leader is told.

@@ -1,12 +1,16 @@
 //! Places: how much may be in hand at once and how fast, in all, per queue and per tenant, and whether a queue's party is
 //! worth asking at all.
 //!
+//! A breaker stands on a party: on each queue alone where that is a party of its own, or on every queue below a name where
+//! all of them lead to the same one. While a party is held back, none of its queues has a place, known here or not.
+//!
 //! **Owns** the counts, the rates and the breakers; a [`Place`] gives itself back when it is dropped, and if somebody was
 //! turned away meanwhile the claim loop is woken. All of it outlives the worker that uses it, so that a worker which
 //! crashes and starts again does not take more at once than it may, while what was in hand goes on.
 //! **Limits**: they are this process's; several processes have as many shares.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -26,9 +30,12 @@ pub struct Limits {
     pub per_queue: QueueLimit,
     /// For queues that have a limit of their own, by name.
     pub queues: BTreeMap<String, QueueLimit>,
-    /// In all.
+    /// In all, to begin with.
     pub total_max: usize,
     pub breaker: BreakerConfig,
+    /// Whom the work of a queue asks: the queue itself, or the part of its name that ends in the slash below which all queues
+    /// ask the same party.
+    pub party_of: fn(&str) -> &str,
 }
 
 /// The places of one worker; clones are the same places.
@@ -47,7 +54,12 @@ struct Inner {
 #[derive(Default)]
 struct Taken {
     by_queue: HashMap<String, Entry>,
+    /// Of the parties that did not answer lately, by their names.
+    breakers: HashMap<String, Breaker>,
     total: usize,
+    total_max: usize,
+    /// Where the places of several workers are added up.
+    counted_in: Option<Arc<AtomicU64>>,
     /// Somebody found no place, or the claim loop left rows behind.
     somebody_waits: bool,
 }
@@ -57,7 +69,6 @@ struct Entry {
     in_hand: usize,
     in_flight_max: usize,
     bucket: Option<Bucket>,
-    breaker: Breaker,
 }
 
 /// One thing in hand.
@@ -67,20 +78,41 @@ pub struct Place {
     _tenant: Option<TenantPlace>,
 }
 
-/// How a queue stands in this process.
+/// How a queue stands in this process, or a party of several queues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     pub queue: String,
+    /// On whom its breaker stands.
+    pub party: String,
     pub in_hand: usize,
     pub breaker: BreakerState,
     /// Failures in a row.
     pub failures: u32,
 }
 
+/// What resizing came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resized {
+    pub before: usize,
+    /// More than there are places now, until what is too much has ended.
+    pub in_hand: usize,
+}
+
+/// The party of queues each of which leads to one of its own.
+pub fn each_its_own(queue: &str) -> &str {
+    queue
+}
+
+/// The party of queues whose names say it in their first two parts: `analysis/vendor/` of `analysis/vendor/tenant/company`.
+pub fn of_two_parts(queue: &str) -> &str {
+    let second = queue.match_indices('/').nth(1);
+    second.map_or(queue, |(slash, _)| &queue[..=slash])
+}
+
 impl Limits {
-    /// The same bounds for every queue.
+    /// The same bounds for every queue, each with a party of its own.
     pub fn uniform(per_queue: QueueLimit, total_max: usize, breaker: BreakerConfig) -> Self {
-        Self { per_queue, queues: BTreeMap::new(), total_max, breaker }
+        Self { per_queue, queues: BTreeMap::new(), total_max, breaker, party_of: each_its_own }
     }
 
     fn of(&self, queue: &str) -> QueueLimit {
@@ -96,7 +128,30 @@ impl Limits {
 impl Places {
     /// Places, all free. `freed` is signalled when a place becomes free that somebody waits for.
     pub fn new(limits: Limits, tenants: Tenants, freed: Arc<Notify>) -> Self {
-        Self { inner: Arc::new(Inner { limits, tenants, taken: Mutex::default(), freed }) }
+        let taken = Taken { total_max: limits.total_max, ..Taken::default() };
+        Self { inner: Arc::new(Inner { limits, tenants, taken: Mutex::new(taken), freed }) }
+    }
+
+    /// Adds these places to a sum, which follows them from here on.
+    pub fn count_in(&self, sum: &Arc<AtomicU64>) {
+        let mut taken = self.lock();
+        sum.fetch_add(taken.total_max as u64, Ordering::Relaxed);
+        taken.counted_in = Some(sum.clone());
+    }
+
+    /// Has more or fewer places from here on. What is in hand goes on.
+    pub fn resize(&self, total_max: usize) -> Resized {
+        let mut taken = self.lock();
+        let before = std::mem::replace(&mut taken.total_max, total_max);
+        if let Some(sum) = &taken.counted_in {
+            // Taken away first, the sum is short for a moment and never less than nothing.
+            sum.fetch_sub(before as u64, Ordering::Relaxed);
+            sum.fetch_add(total_max as u64, Ordering::Relaxed);
+        }
+        if total_max > before {
+            self.inner.freed.notify_one();
+        }
+        Resized { before, in_hand: taken.total }
     }
 
     /// Takes a place in `queue` for `tenant` if there is one now.
@@ -111,10 +166,8 @@ impl Places {
 
     fn try_take_for(&self, queue: &str, tenant: Option<&TenantId>) -> Option<Place> {
         let now = Instant::now();
-        let mut taken = self.lock();
-        if taken.total >= self.inner.limits.total_max
-            || taken.entry(queue, &self.inner.limits, now).free(now) == 0
-        {
+        let (limits, mut taken) = (&self.inner.limits, self.lock());
+        if taken.total >= taken.total_max || taken.free_in(queue, limits, now) == 0 {
             taken.somebody_waits = true;
             return None;
         }
@@ -124,25 +177,40 @@ impl Places {
             return None;
         }
         taken.total += 1;
-        taken.entry(queue, &self.inner.limits, now).take(now);
+        taken.entry(queue, limits, now).take(now);
+        if let Some(breaker) = taken.breakers.get_mut((limits.party_of)(queue)) {
+            breaker.asked();
+        }
         Some(Place { places: self.clone(), queue: queue.to_owned(), _tenant: of_tenant.flatten() })
     }
 
     /// Notes what an attempt in `queue` says about the party behind it.
     pub fn report(&self, queue: &str, verdict: Verdict) {
         let now = Instant::now();
+        let limits = &self.inner.limits;
+        let party = (limits.party_of)(queue);
         let mut taken = self.lock();
-        let entry = taken.entry(queue, &self.inner.limits, now);
-        let before = entry.breaker.state();
-        entry.breaker.heard(verdict, now, &self.inner.limits.breaker);
-        let failures = entry.breaker.failures();
-        match (before, entry.breaker.state()) {
+        if verdict == Verdict::Answered && !taken.breakers.contains_key(party) {
+            return;
+        }
+        if party == queue {
+            // Its row among the queues stays for as long as its breaker does.
+            taken.entry(queue, limits, now);
+        }
+        let breaker = taken.breakers.entry(party.to_owned()).or_default();
+        let before = breaker.state();
+        breaker.heard(verdict, now, &limits.breaker);
+        let (after, failures) = (breaker.state(), breaker.failures());
+        if failures == 0 {
+            taken.breakers.remove(party);
+        }
+        match (before, after) {
             (BreakerState::Closed, BreakerState::Open { until }) => {
                 let wait = until.saturating_duration_since(now);
-                warn!(queue, failures, ?wait, "breaker opened: nothing more is asked until then");
+                warn!(party, failures, ?wait, "breaker opened: nothing more is asked until then");
             }
             (BreakerState::Open { .. } | BreakerState::HalfOpen, BreakerState::Closed) => {
-                info!(queue, "breaker closed");
+                info!(party, "breaker closed");
                 // What waited behind it is due all along.
                 self.inner.freed.notify_one();
             }
@@ -152,7 +220,8 @@ impl Places {
 
     /// Places free in all.
     pub fn free(&self) -> usize {
-        self.inner.limits.total_max - self.lock().total
+        let taken = self.lock();
+        taken.total_max.saturating_sub(taken.total)
     }
 
     /// Things in hand.
@@ -162,25 +231,37 @@ impl Places {
 
     /// Places there are in all.
     pub fn total_max(&self) -> usize {
-        self.inner.limits.total_max
+        self.lock().total_max
     }
 
-    /// The queues that have fewer places free than [`Self::free_by_default`] or a limit of their own, with those places.
+    /// The queues that have fewer places free than [`Self::free_by_default`] or a limit of their own, with those places. Queues
+    /// of which nothing is known here may have none either: see [`Self::held_back`].
     pub fn busy(&self) -> Vec<(String, i64)> {
         let now = Instant::now();
-        let mut taken = self.lock();
-        taken.by_queue.retain(|_, entry| !entry.is_as_new(now));
-        let of_their_own =
-            self.inner.limits.queues.keys().filter(|queue| !taken.by_queue.contains_key(*queue));
+        let (limits, mut taken) = (&self.inner.limits, self.lock());
+        let Taken { by_queue, breakers, .. } = &mut *taken;
+        by_queue.retain(|queue, entry| breakers.contains_key(queue) || !entry.is_as_new(now));
+        let of_their_own = limits.queues.keys().filter(|queue| !by_queue.contains_key(*queue));
         let untouched: Vec<(String, i64)> = of_their_own
-            .map(|queue| (queue.clone(), count(Entry::new(self.inner.limits.of(queue), now).free(now))))
+            .map(|queue| (queue.clone(), count(Entry::new(limits.of(queue), now).free(now))))
             .collect();
-        taken
-            .by_queue
-            .iter_mut()
-            .map(|(queue, entry)| (queue.clone(), count(entry.free(now))))
-            .chain(untouched)
-            .collect()
+        let free_of = |(queue, entry): (&String, &mut Entry)| {
+            let by_party = free_of_party(breakers, limits, queue, now);
+            (queue.clone(), count(entry.free(now).min(by_party)))
+        };
+        by_queue.iter_mut().map(free_of).chain(untouched).collect()
+    }
+
+    /// The parties of several queues that are not asked freely now, by the beginnings of their queues' names, in order; with
+    /// how much may be asked of each.
+    pub fn held_back(&self) -> Vec<(String, usize)> {
+        let now = Instant::now();
+        let taken = self.lock();
+        let wide = taken.breakers.iter().filter(|(party, _)| is_wide(party));
+        let mut held: Vec<(String, usize)> =
+            wide.filter_map(|(party, breaker)| Some((party.clone(), breaker.free(now)?))).collect();
+        held.sort_unstable();
+        held
     }
 
     /// Tenants of whom nothing more may be taken now.
@@ -197,9 +278,17 @@ impl Places {
     /// When a rate or a breaker next lets something through that it does not now.
     pub fn next_opening(&self) -> Option<Instant> {
         let now = Instant::now();
-        let mut taken = self.lock();
-        let of_queues = taken.by_queue.values_mut().filter_map(|entry| entry.next_opening(now)).min();
-        of_queues.into_iter().chain(self.inner.tenants.next_opening()).min()
+        let (limits, mut taken) = (&self.inner.limits, self.lock());
+        let Taken { by_queue, breakers, .. } = &mut *taken;
+        let opening = |(queue, entry): (&String, &mut Entry)| {
+            let by_rate = entry.next_opening(now);
+            let by_party = breakers.get((limits.party_of)(queue)).and_then(|breaker| opens_at(breaker, now));
+            by_party.map(|until| by_rate.map_or(until, |by_rate| until.max(by_rate))).or(by_rate)
+        };
+        let of_queues = by_queue.iter_mut().filter_map(opening).min();
+        let wide = breakers.iter().filter(|(party, _)| is_wide(party));
+        let of_parties = wide.filter_map(|(_, breaker)| opens_at(breaker, now)).min();
+        of_queues.into_iter().chain(of_parties).chain(self.inner.tenants.next_opening()).min()
     }
 
     /// Has the claim loop woken when the next place becomes free.
@@ -207,15 +296,20 @@ impl Places {
         self.lock().somebody_waits = true;
     }
 
-    /// The queues in which something is in hand, or whose party did not answer lately.
+    /// The queues in which something is in hand, or whose party did not answer lately; and the parties of several queues that
+    /// did not, each under its own name.
     pub fn standings(&self) -> Vec<Standing> {
-        let standing = |(queue, entry): (&String, &Entry)| Standing {
-            queue: queue.clone(),
-            in_hand: entry.in_hand,
-            breaker: entry.breaker.state(),
-            failures: entry.breaker.failures(),
+        let (limits, taken) = (&self.inner.limits, self.lock());
+        let standing = |queue: &str, in_hand: usize| {
+            let party = (limits.party_of)(queue);
+            let breaker = taken.breakers.get(party).copied().unwrap_or_default();
+            let (state, failures) = (breaker.state(), breaker.failures());
+            Standing { queue: queue.to_owned(), party: party.to_owned(), in_hand, breaker: state, failures }
         };
-        self.lock().by_queue.iter().map(standing).collect()
+        let wide = taken.breakers.keys().filter(|party| is_wide(party));
+        let of_parties = wide.map(|party| standing(party, taken.in_hand_of(party, limits)));
+        let of_queues = taken.by_queue.iter().map(|(queue, entry)| standing(queue, entry.in_hand));
+        of_queues.chain(of_parties).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
@@ -230,25 +324,48 @@ impl Taken {
         }
         self.by_queue.get_mut(queue).expect("it was inserted above")
     }
+
+    fn free_in(&mut self, queue: &str, limits: &Limits, now: Instant) -> usize {
+        let by_party = free_of_party(&self.breakers, limits, queue, now);
+        self.entry(queue, limits, now).free(now).min(by_party)
+    }
+
+    /// What is in hand of a party's.
+    fn in_hand_of(&self, party: &str, limits: &Limits) -> usize {
+        let of_party = self.by_queue.iter().filter(|(queue, _)| (limits.party_of)(queue) == party);
+        of_party.map(|(_, entry)| entry.in_hand).sum()
+    }
+
+    /// One thing less is in hand.
+    fn give_back(&mut self, queue: &str, limits: &Limits, now: Instant) {
+        self.total -= 1;
+        let Some(entry) = self.by_queue.get_mut(queue) else { return };
+        entry.in_hand -= 1;
+        let party = (limits.party_of)(queue);
+        if self.breakers.contains_key(party) && self.in_hand_of(party, limits) == 0 {
+            self.breakers.entry(party.to_owned()).and_modify(|breaker| breaker.nothing_under_way(now));
+        }
+        let keeps_breaker = self.breakers.contains_key(queue);
+        if !keeps_breaker && self.by_queue.get_mut(queue).is_some_and(|entry| entry.is_as_new(now)) {
+            self.by_queue.remove(queue);
+        }
+    }
 }
 
 impl Entry {
     fn new(limit: QueueLimit, now: Instant) -> Self {
         let bucket =
             (limit.rate_per_minute > 0).then(|| Bucket::new(f64::from(limit.rate_per_minute) / 60.0, now));
-        let in_flight_max = limit.in_flight_max as usize;
-        Self { in_hand: 0, in_flight_max, bucket, breaker: Breaker::default() }
+        Self { in_hand: 0, in_flight_max: limit.in_flight_max as usize, bucket }
     }
 
     fn free(&mut self, now: Instant) -> usize {
         let by_rate = self.bucket.as_mut().map_or(usize::MAX, |bucket| bucket.free(now));
-        let by_breaker = self.breaker.free(now).unwrap_or(usize::MAX);
-        self.in_flight_max.saturating_sub(self.in_hand).min(by_rate).min(by_breaker)
+        self.in_flight_max.saturating_sub(self.in_hand).min(by_rate)
     }
 
     fn take(&mut self, now: Instant) {
         self.in_hand += 1;
-        self.breaker.asked();
         if let Some(bucket) = &mut self.bucket {
             bucket.take(now);
         }
@@ -256,17 +373,29 @@ impl Entry {
 
     fn is_as_new(&mut self, now: Instant) -> bool {
         let is_rested = self.bucket.as_mut().is_none_or(|bucket| bucket.is_full(now));
-        self.in_hand == 0 && is_rested && self.breaker.failures() == 0
+        self.in_hand == 0 && is_rested
     }
 
     fn next_opening(&mut self, now: Instant) -> Option<Instant> {
-        let by_rate = self.bucket.as_mut().and_then(|bucket| bucket.next(now));
-        match self.breaker.state() {
-            BreakerState::Open { until } if until > now => {
-                Some(by_rate.map_or(until, |by_rate| until.max(by_rate)))
-            }
-            _ => by_rate,
-        }
+        self.bucket.as_mut().and_then(|bucket| bucket.next(now))
+    }
+}
+
+/// Whether a party stands behind every queue below its name.
+fn is_wide(party: &str) -> bool {
+    party.ends_with('/')
+}
+
+/// How much may be asked of a queue's party, as far as its breaker bounds that.
+fn free_of_party(breakers: &HashMap<String, Breaker>, limits: &Limits, queue: &str, now: Instant) -> usize {
+    let breaker = breakers.get((limits.party_of)(queue));
+    breaker.and_then(|breaker| breaker.free(now)).unwrap_or(usize::MAX)
+}
+
+fn opens_at(breaker: &Breaker, now: Instant) -> Option<Instant> {
+    match breaker.state() {
+        BreakerState::Open { until } if until > now => Some(until),
+        _ => None,
     }
 }
 
@@ -276,18 +405,8 @@ fn count(places: usize) -> i64 {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let now = Instant::now();
         let mut taken = self.places.lock();
-        taken.total -= 1;
-        if let Some(entry) = taken.by_queue.get_mut(&self.queue) {
-            entry.in_hand -= 1;
-            if entry.in_hand == 0 {
-                entry.breaker.nothing_under_way(now);
-                if entry.is_as_new(now) {
-                    taken.by_queue.remove(&self.queue);
-                }
-            }
-        }
+        taken.give_back(&self.queue, &self.places.inner.limits, Instant::now());
         if std::mem::take(&mut taken.somebody_waits) {
             self.places.inner.freed.notify_one();
         }
@@ -295,81 +414,4 @@ impl Drop for Place {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    fn places(limits: Limits, freed: &Arc<Notify>) -> Places {
-        Places::new(limits, Tenants::default(), freed.clone())
-    }
-
-    fn limits(in_flight_max: u32, rate_per_minute: u32, total_max: usize) -> Limits {
-        let second = Duration::from_secs(1);
-        let breaker = BreakerConfig { failures_max: 2, wait_base: second, wait_cap: second };
-        Limits::uniform(QueueLimit { in_flight_max, rate_per_minute }, total_max, breaker)
-    }
-
-    fn take(places: &Places, queue: &str) -> Option<Place> {
-        places.try_take(queue, &TenantId::default())
-    }
-
-    #[tokio::test]
-    async fn a_full_queue_leaves_room_for_others_and_a_freed_place_wakes_who_waits() {
-        let freed = Arc::new(Notify::new());
-        let places = places(limits(2, 0, 3), &freed);
-        let first = take(&places, "a").expect("a place");
-        let _second = take(&places, "a").expect("a place");
-        assert!(take(&places, "a").is_none());
-        assert_eq!(places.busy(), [("a".to_owned(), 0)]);
-        let _other = take(&places, "b").expect("a place");
-        assert!(take(&places, "c").is_none(), "three in all");
-        drop(first);
-        freed.notified().await;
-        assert_eq!(places.free(), 1);
-        assert!(take(&places, "a").is_some());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_rate_lets_a_second_worth_through_and_then_one_at_a_time() {
-        let places = places(limits(100, 120, 100), &Arc::default());
-        assert_eq!(places.free_by_default(), 2);
-        drop((take(&places, "a").expect("a token"), take(&places, "a").expect("a token")));
-        assert!(take(&places, "a").is_none(), "nothing is in hand, and the tokens are spent");
-        assert_eq!(places.busy(), [("a".to_owned(), 0)]);
-        assert!(take(&places, "b").is_some(), "another queue has its own");
-        tokio::time::sleep_until(places.next_opening().expect("a token is on its way")).await;
-        assert!(take(&places, "a").is_some());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_party_that_does_not_answer_holds_back_its_own_queue_until_a_probe_is_answered() {
-        let freed = Arc::new(Notify::new());
-        let places = places(limits(10, 0, 10), &freed);
-        for _ in 0..2 {
-            let place = take(&places, "bank").expect("a place");
-            places.report("bank", Verdict::Failed);
-            drop(place);
-        }
-        assert!(take(&places, "bank").is_none());
-        assert!(take(&places, "other").is_some());
-        tokio::time::sleep_until(places.next_opening().expect("a probe is due some time")).await;
-        let probe = take(&places, "bank").expect("a probe");
-        assert!(take(&places, "bank").is_none(), "one is enough");
-        places.report("bank", Verdict::Answered);
-        freed.notified().await;
-        drop(probe);
-        assert!(take(&places, "bank").is_some());
-        assert!(places.standings().iter().all(|standing| standing.breaker == BreakerState::Closed));
-    }
-
-    #[test]
-    fn a_queue_may_have_a_limit_of_its_own() {
-        let mut limits = limits(5, 0, 10);
-        limits.queues.insert("slow".to_owned(), QueueLimit { in_flight_max: 1, rate_per_minute: 0 });
-        let places = places(limits, &Arc::default());
-        assert_eq!(places.busy(), [("slow".to_owned(), 1)], "said to the claim before anything is in hand");
-        let _one = take(&places, "slow").expect("a place");
-        assert!(take(&places, "slow").is_none());
-    }
-}
+mod tests;

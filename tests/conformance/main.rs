@@ -43,7 +43,15 @@ mod store_payments;
 mod store_plans;
 mod store_queues;
 mod store_reconciliation;
+mod store_transfer_lists;
+mod store_transfer_plans;
+mod store_transfer_run_plans;
+mod store_transfer_runs;
+mod store_transfer_steering;
+mod store_transfers;
 mod store_work;
+mod transfer_feed;
+mod transfer_scene;
 
 /// Runs a list of checks on both databases, as tests of their own.
 macro_rules! on_both_databases {

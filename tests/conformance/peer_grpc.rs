@@ -63,7 +63,7 @@ async fn reflection_tells_every_service_alike_in_both_versions_and_all_are_healt
     let healthy = asks(&house, "health", "").await.approved();
     assert_eq!(told["v1"], told["v1alpha"]);
     let ours = our_services();
-    assert_eq!(ours.len(), 4);
+    assert_eq!(ours.len(), 5);
     for (service, methods) in ours {
         let told: BTreeSet<String> = serde_json::from_value(told["v1"][&service].clone())
             .unwrap_or_else(|_| panic!("{service} is not told"));
@@ -237,6 +237,65 @@ async fn an_outside_client_reads_from_each_error_what_to_do() {
     for answer in &answers {
         assert_eq!(answer["domain"], DOMAIN, "{answer}");
     }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outside_client_learns_what_is_wrong_with_what_it_asks_about_transfers() {
+    let house = SmallHouse::open(&[]).await;
+    let ask = |method: &str, request: Value, fields: Value| {
+        let method = format!("bursar.transfer.v1.TransferService/{method}");
+        json!({"method": method, "request": request, "expect_fields": fields})
+    };
+    let nobody = Uuid::now_v7().to_string();
+    let wrong = json!([
+        ask("GetTransfer", json!({}), json!(["id"])),
+        ask("FindTransfer", json!({"key": "a/b"}), json!(["key"])),
+        ask(
+            "ListTransfers",
+            json!({"filter": {"state": 99, "reason": "a\u{7}"}}),
+            json!(["filter.state", "filter.reason"])
+        ),
+        ask("ProcessTransfer", json!({}), json!(["key"])),
+        ask("ReprocessTransfer", json!({"limit": -1}), json!(["id", "reason", "limit"])),
+        ask("GetAnalysis", json!({"run": -1, "positions": [1]}), json!(["id", "run", "positions"])),
+        ask("WatchTransfers", json!({"cursor": "x", "transfer_id": "x"}), json!(["cursor", "transfer_id"])),
+        ask("EraseTransfer", json!({"request_id": "has a blank"}), json!(["id", "reason", "request_id"])),
+        ask("ListTransferChanges", json!({}), json!(["id"])),
+    ]);
+    for answer in calls(&house, wrong).await {
+        assert_eq!(
+            (refusal(&answer).0, refusal(&answer).1),
+            ("INVALID_ARGUMENT", "INVALID_FIELDS"),
+            "{answer}"
+        );
+    }
+    let absent = json!([
+        ask("GetTransfer", json!({"id": nobody}), json!([])),
+        ask("GetAnalysis", json!({"id": nobody}), json!([])),
+        ask("ListTransferChanges", json!({"id": nobody}), json!([])),
+        ask("EraseTransfer", json!({"id": nobody, "reason": "asked for"}), json!([])),
+        ask("ReprocessTransfer", json!({"id": nobody, "reason": "asked for"}), json!([])),
+    ]);
+    for answer in calls(&house, absent).await {
+        assert_eq!(refusal(&answer), ("NOT_FOUND", "TRANSFER_NOT_FOUND", vec![]), "{answer}");
+    }
+    let answers = calls(
+        &house,
+        json!([
+            ask("FindTransfer", json!({"key": "a"}), json!([])),
+            ask("ProcessTransfer", json!({"key": "a", "feed": "forms"}), json!([])),
+            ask("ListTransfers", json!({}), json!([])),
+            ask("ListFeeds", json!({}), json!([])),
+            ask("WatchTransfers", json!({"cursor": "0"}), json!([])),
+        ]),
+    )
+    .await;
+    for answer in &answers[..2] {
+        assert_eq!(refusal(answer), ("NOT_FOUND", "FEED_NOT_FOUND", vec![]), "{answer}");
+    }
+    assert_eq!((response(&answers[2]), response(&answers[3])), (&json!({}), &json!({})));
+    assert!(answers[4]["responses"][0]["cursor"].is_string(), "{}", answers[4]);
     house.close().await;
 }
 

@@ -16,6 +16,10 @@ fn the_program_is_built_with_its_fail_points() {
 #[path = "../support/database.rs"]
 mod database;
 #[cfg(feature = "failpoints")]
+#[allow(dead_code, reason = "shared with other test binaries, which use the rest")]
+#[path = "../support/house/feed.rs"]
+mod feed;
+#[cfg(feature = "failpoints")]
 #[path = "../support/process.rs"]
 mod process;
 #[cfg(feature = "failpoints")]
@@ -54,6 +58,8 @@ mod drain;
 #[cfg(feature = "failpoints")]
 mod drain_under_load;
 #[cfg(feature = "failpoints")]
+mod feed_outlives;
+#[cfg(feature = "failpoints")]
 mod held_calls;
 #[cfg(feature = "failpoints")]
 mod hung_up_callers;
@@ -80,6 +86,8 @@ mod random_kills;
 #[cfg(feature = "failpoints")]
 mod reconcile_points;
 #[cfg(feature = "failpoints")]
+mod recordings;
+#[cfg(feature = "failpoints")]
 mod refusals;
 #[cfg(feature = "failpoints")]
 mod shop;
@@ -92,4 +100,12 @@ mod stage;
 #[cfg(feature = "failpoints")]
 mod stream_crash;
 #[cfg(feature = "failpoints")]
+mod transfer_bad_days;
+#[cfg(feature = "failpoints")]
+mod transfer_points;
+#[cfg(feature = "failpoints")]
 mod two_processes;
+
+/// What the feed outside waits with, as everything here does.
+#[cfg(feature = "failpoints")]
+use process::eventually;

@@ -50,11 +50,12 @@ async fn the_tree_shows_every_actor_and_those_that_are_not_there() {
         shelf("clerks", Running),
         shelf("reconcilers", Disabled),
         one("house/workers/analysis", Disabled),
+        one("house/workers/feed_writers", Disabled),
         one("house/workers/sync_batcher", Disabled),
         one("house/workers/payment_poller", Disabled),
         one("house/ingress", Running),
         one("house/ingress/boletos_to_register", Disabled),
-        one("house/ingress/transfer_listener", Disabled),
+        one("house/ingress/transfer_listeners", Disabled),
     ]
     .concat();
     assert_eq!(paths, whole);

@@ -5,6 +5,7 @@
 //! is part of the story. **Limits**: waits end after [`PATIENCE`], and every time of the house is set to milliseconds.
 
 mod bank;
+pub mod feed;
 mod operator;
 mod orders;
 mod owner;
@@ -13,6 +14,7 @@ pub mod reconciliation;
 mod refusal;
 mod shop;
 mod surroundings;
+mod transfers;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -27,6 +29,7 @@ use tokio::time::Instant;
 use tonic::transport::Channel;
 
 pub use self::bank::Bank;
+pub use self::feed::Feed;
 pub use self::operator::{Operator, an_account};
 pub use self::orders::a_resolution;
 pub use self::owner::{Owner, Told};
@@ -45,12 +48,13 @@ pub struct House {
     kind: Kind,
     settings: Vec<(String, String)>,
     has_account: bool,
+    feeds: Vec<String>,
 }
 
 impl House {
     /// On an embedded store, with one bank account, which is the default.
     pub fn new() -> Self {
-        Self { kind: Kind::Sqlite, settings: Vec::new(), has_account: true }
+        Self { kind: Kind::Sqlite, settings: Vec::new(), has_account: true, feeds: Vec::new() }
     }
 
     /// On this database.
@@ -71,9 +75,17 @@ impl House {
         self
     }
 
+    /// With a feed of transfers under this name, and without a bank account.
+    pub fn with_feed(mut self, name: &str) -> Self {
+        self.feeds.push(name.to_owned());
+        self.without_account()
+    }
+
     /// Everything around the house, which itself is still to be opened.
     pub async fn prepare(self) -> Surroundings {
-        Surroundings::create(self.kind, self.settings, self.has_account).await
+        let mut surroundings = Surroundings::create(self.kind, self.settings, self.has_account).await;
+        surroundings.feeds = self.feeds;
+        surroundings
     }
 
     /// Opens it.
@@ -103,6 +115,11 @@ impl Opened {
     /// The bank outside.
     pub fn bank(&self) -> Bank<'_> {
         Bank(self.world())
+    }
+
+    /// The feed of transfers outside.
+    pub fn feed(&self) -> Feed<'_> {
+        Feed(self.world())
     }
 
     /// Those who are told.

@@ -6,7 +6,9 @@ use prost::Message;
 use prost_types::FileDescriptorSet;
 use serde_json::Value;
 
-use super::{bank_account, boleto, delivery, endpoint, node, parsed, process, queue, reconciliation, work};
+use super::{
+    bank_account, boleto, delivery, endpoint, node, parsed, process, queue, reconciliation, transfer, work,
+};
 use crate::proto::DESCRIPTOR_SET;
 
 /// The names of a message's fields, as the protocol has them.
@@ -46,6 +48,7 @@ fn the_names_of_every_document_are_the_protocols() {
     let boletos = "bursar.boleto.v1";
     let control = "bursar.control.v1";
     let notification = "bursar.notification.v1";
+    let transfers = "bursar.transfer.v1";
     let documents = [
         (boletos, "Boleto", boleto::boleto(&Default::default())),
         (boletos, "Charges", boleto::charges(&Default::default())),
@@ -84,6 +87,11 @@ fn the_names_of_every_document_are_the_protocols() {
         (notification, "EventFilter", endpoint::filter(&Default::default())),
         (notification, "Delivery", delivery::delivery(&Default::default())),
         (notification, "DeliveryAttempt", delivery::attempt(&Default::default())),
+        (transfers, "Transfer", transfer::transfer(&Default::default())),
+        (transfers, "Run", transfer::run(&Default::default())),
+        (transfers, "Answer", transfer::answer(&Default::default())),
+        (transfers, "TransferChange", transfer::change(&Default::default())),
+        (transfers, "Feed", transfer::feed(&Default::default())),
         (control, "Node", node::node(&Default::default())),
         (control, "Exit", node::exit(&Default::default())),
         (control, "GetInfoResponse", node::info(&Default::default())),
@@ -111,6 +119,12 @@ fn enums_are_their_short_names() {
     assert_eq!(numbered, work::STATES);
     let numbered: Vec<String> = (1..=4).map(delivery::state).collect();
     assert_eq!(numbered, delivery::STATES);
+    let numbered: Vec<String> = (1..=7).map(transfer::state).collect();
+    assert_eq!(numbered, transfer::STATES);
+    assert_eq!(
+        (transfer::outcome(5), transfer::feed_state(3)),
+        ("vendor_refused".into(), "following".into())
+    );
     assert_eq!((node::kind(2), boleto::resolution(2)), ("supervisor".to_owned(), "external_id".to_owned()));
     assert_eq!((process::state(2), queue::breaker_state(3)), ("dead".to_owned(), "half_open".to_owned()));
 }
@@ -118,7 +132,7 @@ fn enums_are_their_short_names() {
 #[test]
 fn every_pointer_of_a_view_points_into_its_document() {
     // A view that points past its document would silently show nothing for ever.
-    let views: [(&[crate::cli::table::Column], Value); 19] = [
+    let views: [(&[crate::cli::table::Column], Value); 25] = [
         (&boleto::DETAIL, boleto::boleto(&Default::default())),
         (&boleto::ROW, boleto::boleto(&Default::default())),
         (&bank_account::DETAIL, bank_account::bank_account(&Default::default())),
@@ -130,6 +144,12 @@ fn every_pointer_of_a_view_points_into_its_document() {
         (&delivery::ROW, delivery::delivery(&Default::default())),
         (&delivery::ATTEMPT, delivery::attempt(&Default::default())),
         (&delivery::ATTEMPT_DETAIL, delivery::attempt(&Default::default())),
+        (&transfer::DETAIL, transfer::transfer(&Default::default())),
+        (&transfer::ROW, transfer::transfer(&Default::default())),
+        (&transfer::RUN, transfer::run(&Default::default())),
+        (&transfer::ANSWER, transfer::answer(&Default::default())),
+        (&transfer::CHANGE, transfer::change(&Default::default())),
+        (&transfer::FEED, transfer::feed(&Default::default())),
         (&work::DETAIL, work::work(&Default::default())),
         (&work::ROW, work::work(&Default::default())),
         (&node::INFO, node::info(&Default::default())),

@@ -1,4 +1,5 @@
-//! What the sandbox shows when it opens: a bank account, a subscription, and one boleto from creation to its owner.
+//! What the sandbox shows when it opens: a bank account, a subscription, one boleto from creation to its owner, and two
+//! recorded questionings from their offer to their scores.
 //!
 //! Everything goes through ordinary gRPC calls over the socket, as anybody's would.
 //!
@@ -19,6 +20,8 @@ use super::super::sample;
 use super::banks;
 use super::mail::OWNER_ADDRESS;
 use super::outside::Secrets;
+use super::questionings::Recorder;
+use super::transfers::FEED;
 use crate::proto::boleto::v1 as boleto;
 use crate::proto::boleto::v1::bank_account_service_client::BankAccountServiceClient;
 use crate::proto::boleto::v1::boleto_service_client::BoletoServiceClient;
@@ -130,6 +133,11 @@ impl Demo {
         Ok(text)
     }
 
+    /// Has two recorded questionings analysed. Returns what came of them, for people, and the key of the first.
+    pub async fn show_transfers(&self) -> anyhow::Result<(String, String)> {
+        Recorder::new(&self.outside).show(self.channel().await?).await
+    }
+
     fn request(&self) -> boleto::CreateBoletoRequest {
         boleto::CreateBoletoRequest {
             request_id: uuid::Uuid::new_v4().to_string(),
@@ -161,14 +169,15 @@ impl Demo {
         }
     }
 
-    /// Where everything is, and what to try.
-    pub fn greeting(&self, ledger: &Path) -> String {
+    /// Where everything is, and what to try; with the key of a transfer, if one was shown.
+    pub fn greeting(&self, ledger: &Path, transfer_key: Option<&str>) -> String {
         let Self { address, outside, .. } = self;
         let request = r#"{"amount_cents": 5000004, "due_date": "DATE", "queue_url": "QUEUE", "payer": {"name": "Maria Exemplo", "tax_id": "52998224725", "address": {"street": "Rua das Flores", "number": "308", "district": "Centro", "city": "Recife", "state": "PE", "postal_code": "50030230"}}}"#
             .replace("DATE", &self.request().due_date)
             .replace("QUEUE", &outside.queue_url);
         let option = if address.ends_with(":7400") { String::new() } else { format!(" --address {address}") };
         let plain = address.trim_start_matches("http://");
+        let key = transfer_key.unwrap_or("KEY");
         format!(
             "
 The house is open.
@@ -179,6 +188,8 @@ The house is open.
   webhook     {}
   mail        {}, for any address: {OWNER_ADDRESS} is told of everything
   stream      {}, any subject: {SUBJECT} is told of everything
+  feed        {}, called {FEED}: recorded questionings
+  vendors     {}, one path each: they analyse the answers
   inbox       {}/inbox: all that owners received, by every channel
   ledger      {}
 
@@ -186,6 +197,12 @@ Three commands to paste:
   cargo run -q --{option} ps
   echo '{request}' | cargo run -q --{option} boleto create --file -
   grpcurl -plaintext {plain} bursar.boleto.v1.BoletoService/ListBoletos
+
+And about transfers:
+  cargo run -q --{option} transfer list
+  cargo run -q --{option} transfer find {key}
+  cargo run -q --{option} transfer process {key} --follow
+  cargo run -q --{option} transfer watch
 
 {}
 Magic amounts: 5000003 cents leaves the outcome unknown for a while, 5000004 is refused. Ctrl-C drains and ends.
@@ -196,6 +213,8 @@ Magic amounts: 5000003 cents leaves the outcome unknown for a while, 5000004 is 
             outside.webhook_url,
             outside.smtp_url,
             outside.nats_url,
+            outside.firebase.url,
+            outside.vendors.ra7_prefix.split("/ra7").next().unwrap_or_default(),
             outside.control_url,
             ledger.display(),
             self.other_accounts(),

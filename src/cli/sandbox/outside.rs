@@ -18,8 +18,8 @@ use tokio::process::{Child, Command};
 use super::banks::Credential;
 use crate::connectors::secret::SecretRef;
 use crate::sandbox::{
-    Addresses, BankOptions, MAIL_PASSWORD, MAIL_USERNAME, Ports, SandboxError, WorldOptions, ledger,
-    run_process,
+    Addresses, BankOptions, EMOTION_LOGIC_KEY, EMOTION_LOGIC_PASSWORD, MAIL_PASSWORD, MAIL_USERNAME, Ports,
+    SandboxError, VENDOR_AUTH, WorldOptions, ledger, run_process,
 };
 
 const OPENING_PATIENCE: Duration = Duration::from_secs(10);
@@ -56,6 +56,9 @@ pub(super) struct Secrets {
     pub keeper_key: SecretRef,
     pub mail_username: SecretRef,
     pub mail_password: SecretRef,
+    pub vendor_auth: SecretRef,
+    pub emotion_logic_key: SecretRef,
+    pub emotion_logic_password: SecretRef,
 }
 
 impl Secrets {
@@ -88,6 +91,9 @@ impl Secrets {
             keeper_key: keep("keeper-key", &keeper_key)?,
             mail_username: keep("mail-username", MAIL_USERNAME)?,
             mail_password: keep("mail-password", MAIL_PASSWORD)?,
+            vendor_auth: keep("vendor-auth", VENDOR_AUTH)?,
+            emotion_logic_key: keep("emotion-logic-key", EMOTION_LOGIC_KEY)?,
+            emotion_logic_password: keep("emotion-logic-password", EMOTION_LOGIC_PASSWORD)?,
         })
     }
 }

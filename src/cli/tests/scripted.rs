@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod decisions;
 pub mod notifications;
+pub mod transfers;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ use crate::proto::boleto::v1::*;
 use crate::proto::control::v1::control_service_server::{ControlService, ControlServiceServer};
 use crate::proto::control::v1::*;
 use crate::proto::notification::v1::notification_service_server::NotificationServiceServer;
+use crate::proto::transfer::v1::transfer_service_server::TransferServiceServer;
 
 /// A service, and where it listens.
 pub struct House {
@@ -51,6 +53,7 @@ pub async fn house() -> House {
         .add_service(BankAccountServiceServer::new(Scripted::default()))
         .add_service(ControlServiceServer::new(Scripted::default()))
         .add_service(NotificationServiceServer::new(Scripted::default()))
+        .add_service(TransferServiceServer::new(Scripted::default()))
         .serve_with_incoming(TcpIncoming::from(listener));
     let server = tokio::spawn(async move { serving.await.unwrap() });
     House { address, server: Some(server) }
@@ -379,6 +382,12 @@ impl ControlService for Scripted {
 
     async fn resume_actor(&self, _: Request<ResumeActorRequest>) -> Answer<ResumeActorResponse> {
         unasked()
+    }
+
+    /// A pool of 16 that has 20 things in hand.
+    async fn resize_pool(&self, request: Request<ResizePoolRequest>) -> Answer<ResizePoolResponse> {
+        let slots = request.into_inner().slots;
+        Ok(Response::new(ResizePoolResponse { slots_before: 16, slots, in_hand: 20 }))
     }
 
     /// A full slice for the queue `full`, and there the service goes away; one row for others.

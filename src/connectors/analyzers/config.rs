@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::connectors::http::{HttpClient, HttpClientError, HttpConfig};
 
-use super::emotion_logic::config::EmotionLogicConfig;
+use super::AnalyzerKind;
+use super::emotion_logic::config::{Edition, EmotionLogicConfig};
 use super::nemesysco_cloud::config::NemesyscoCloudConfig;
 use super::nemesysco_container::config::NemesyscoContainerConfig;
 use super::nemesysco_ra7::config::NemesyscoRa7Config;
@@ -46,6 +47,27 @@ impl Default for AnalyzersConfig {
 }
 
 impl AnalyzersConfig {
+    /// What has to be set before an analyzer can be asked, and is not; by the names of its settings.
+    pub fn missing(&self, kind: AnalyzerKind) -> Vec<&'static str> {
+        let (ra7, site) = (&self.nemesysco_ra7, &self.nemesysco_container);
+        let (cloud, emotion) = (&self.nemesysco_cloud, &self.emotion_logic);
+        let is_keyed = emotion.edition == Edition::Cloud;
+        let needed = match kind {
+            AnalyzerKind::NemesyscoRa7 => {
+                vec![("prefix", ra7.prefix.is_some()), ("auth", ra7.auth.is_some())]
+            }
+            AnalyzerKind::NemesyscoContainer => {
+                vec![("url", site.url.is_some()), ("auth", site.auth.is_some())]
+            }
+            AnalyzerKind::NemesyscoCloud => vec![("url", cloud.url.is_some())],
+            AnalyzerKind::EmotionLogic => vec![
+                ("api_key", !is_keyed || emotion.api_key.is_some()),
+                ("api_key_password", !is_keyed || emotion.api_key_password.is_some()),
+            ],
+        };
+        needed.into_iter().filter(|(_, is_set)| !is_set).map(|(name, _)| name).collect()
+    }
+
     /// A client under the house's limits, but for those that vendors need otherwise.
     pub(super) fn client(&self, http: &HttpConfig) -> Result<HttpClient, HttpClientError> {
         HttpClient::trusted(&HttpConfig {

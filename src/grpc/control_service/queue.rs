@@ -37,8 +37,9 @@ pub(super) async fn list(
     found.truncate(size);
     let next = found.last().filter(|_| more).map(|last| page_token::issue_name(&LIST, &last.name));
     let standings = standings(house);
-    let queues =
-        found.iter().map(|queue| convert::to_proto(queue, standings.get(queue.name.as_str()), now)).collect();
+    let standing =
+        |name: &str| standings.get(name).or_else(|| parties(name).find_map(|party| standings.get(party)));
+    let queues = found.iter().map(|queue| convert::to_proto(queue, standing(&queue.name), now)).collect();
     Ok(proto::ListQueuesResponse { queues, next_page_token: next.unwrap_or_default() })
 }
 
@@ -92,11 +93,16 @@ fn check_name(name: &str, violations: &mut Vec<Violation>) {
     }
 }
 
-/// The breakers that are not closed, by the names of their queues.
+/// The names below which a queue's party may stand that is one for several queues.
+fn parties(queue: &str) -> impl Iterator<Item = &str> {
+    queue.match_indices('/').map(|(slash, _)| &queue[..=slash])
+}
+
+/// The breakers that are not closed, by the names of their queues, or by the beginning of them that is one party's.
 pub(super) fn open_breakers(house: &House) -> Vec<proto::OpenBreaker> {
     let now = request::now();
     let mut open: Vec<Standing> = standings(house).into_values().collect();
-    open.retain(|standing| standing.breaker != BreakerState::Closed);
+    open.retain(|standing| standing.breaker != BreakerState::Closed && standing.queue == standing.party);
     open.sort_by(|one, other| one.queue.cmp(&other.queue));
     let to_proto = |standing: Standing| proto::OpenBreaker {
         breaker: Some(convert::breaker_to_proto(&standing, now)),

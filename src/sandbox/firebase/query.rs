@@ -2,10 +2,12 @@
 //!
 //! **Owns** nothing.
 //! **Fails** with the parameter that is missing or does not fit.
-//! **Limits**: one order; bounds are booleans, numbers, texts or `null`; no order by priority.
+//! **Limits**: one order; bounds are booleans, numbers, texts or `null`, with a key behind a comma where children of that value are
+//! told apart, as Google's own clients write `startAt` and `endAt`; no order by priority.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::ops::Bound as Edge;
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::Value;
@@ -34,9 +36,17 @@ enum Limit {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
     order: Order,
-    low: Option<Value>,
-    high: Option<Value>,
+    low: Option<Bound>,
+    high: Option<Bound>,
     limit: Limit,
+}
+
+/// Where a query begins or ends.
+#[derive(Clone, Debug, PartialEq)]
+struct Bound {
+    value: Value,
+    /// Among the children of that value, by their keys.
+    key: Option<Key>,
 }
 
 /// The parameters of an address that make a query, as they came.
@@ -67,6 +77,9 @@ impl Asked {
         }
         let read = |name: &str, text: Option<&String>| text.map(|text| bound(name, text, &order)).transpose();
         let equal = read("equalTo", self.equal_to.as_ref())?;
+        if equal.as_ref().is_some_and(|equal| equal.key.is_some()) {
+            return Err(Fault::Parameter("equalTo".to_owned()));
+        }
         let low = read("startAt", self.start_at.as_ref())?.or_else(|| equal.clone());
         let high = read("endAt", self.end_at.as_ref())?.or(equal);
         let limit = match (&self.limit_to_first, &self.limit_to_last) {
@@ -93,12 +106,23 @@ fn order(text: &str) -> Result<Order, Fault> {
     }
 }
 
-fn bound(name: &str, text: &str, order: &Order) -> Result<Value, Fault> {
-    match serde_json::from_str(text) {
-        Ok(Value::Object(_) | Value::Array(_)) | Err(_) => Err(Fault::Parameter(name.to_owned())),
-        Ok(value) if *order == Order::Key && !value.is_string() => Err(Fault::Parameter(name.to_owned())),
-        Ok(value) => Ok(value),
+fn bound(name: &str, text: &str, order: &Order) -> Result<Bound, Fault> {
+    let wrong = || Fault::Parameter(name.to_owned());
+    let mut rest = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+    let value = rest.next().and_then(Result::ok).ok_or_else(wrong)?;
+    let key = match text[rest.byte_offset()..].trim_start() {
+        "" => None,
+        // A key alone orders nothing among keys.
+        more if *order != Order::Key => {
+            let key = more.strip_prefix(',').and_then(|key| serde_json::from_str::<String>(key).ok());
+            Some(Key::of(&key.ok_or_else(wrong)?))
+        }
+        _ => return Err(wrong()),
+    };
+    if value.is_object() || value.is_array() || (*order == Order::Key && !value.is_string()) {
+        return Err(wrong());
     }
+    Ok(Bound { value, key })
 }
 
 fn count(name: &str, text: &str) -> Result<usize, Fault> {
@@ -122,13 +146,16 @@ impl Query {
 
     /// Whether a child lies between the bounds.
     pub fn admits(&self, key: &Key, node: &Node) -> bool {
-        let side = |bound: &Value| self.compare(key, node, bound);
+        let side = |bound: &Bound| self.compare(key, node, bound);
         self.low.as_ref().is_none_or(|low| side(low).is_ge())
             && self.high.as_ref().is_none_or(|high| side(high).is_le())
     }
 
     /// The children that it finds.
     pub fn window(&self, node: Option<&Node>) -> BTreeSet<Key> {
+        if let (Order::Key, Limit::First(count)) = (&self.order, self.limit) {
+            return self.page(node, count);
+        }
         let children = node.and_then(Node::children).into_iter().flatten();
         let mut found: Vec<(&Key, &Node)> = children.filter(|(key, node)| self.admits(key, node)).collect();
         let taken = match self.limit {
@@ -144,6 +171,19 @@ impl Query {
         found[taken].iter().map(|(key, _)| (*key).clone()).collect()
     }
 
+    /// The children are kept in the order of their keys, so that a page of many costs no more than itself.
+    fn page(&self, node: Option<&Node>, count: usize) -> BTreeSet<Key> {
+        let Some(children) = node.and_then(Node::children) else { return BTreeSet::new() };
+        let bound = |bound: &Bound| bound.value.as_str().map(Key::of);
+        let low = self.low.as_ref().and_then(bound).map_or(Edge::Unbounded, Edge::Included);
+        let behind = children.range((low, Edge::Unbounded));
+        behind
+            .take_while(|(key, node)| self.admits(key, node))
+            .take(count)
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
     fn rank<'a>(&self, key: &'a Key, node: &'a Node) -> Rank<'a> {
         match &self.order {
             Order::Key => Rank::Key(key),
@@ -152,10 +192,13 @@ impl Query {
         }
     }
 
-    fn compare(&self, key: &Key, node: &Node, bound: &Value) -> Ordering {
-        match (&self.order, bound) {
+    fn compare(&self, key: &Key, node: &Node, bound: &Bound) -> Ordering {
+        match (&self.order, &bound.value) {
             (Order::Key, Value::String(text)) => key.cmp(&Key::of(text)),
-            _ => self.rank(key, node).cmp(&Rank::of_value(bound)),
+            (_, value) => {
+                let by_key = bound.key.as_ref().map_or(Ordering::Equal, |bound| key.cmp(bound));
+                self.rank(key, node).cmp(&Rank::of_value(value)).then(by_key)
+            }
         }
     }
 }
@@ -290,9 +333,20 @@ mod tests {
     }
 
     #[test]
+    fn children_of_one_value_are_paged_by_their_keys() {
+        let node = json!({"a": {"p": false}, "b": {"p": false}, "c": {"p": false}, "d": {"p": true}, "9": {"p": false}});
+        let (by, end) = (("orderBy", "\"p\""), ("endAt", "false"));
+        assert_eq!(found(&node, &[by, ("startAt", "false,\"b\""), end]), ["b", "c"]);
+        let first = [by, ("startAt", "false,\"9\""), end, ("limitToFirst", "2")];
+        assert_eq!(found(&node, &first), ["9", "a"]);
+        assert_eq!(found(&node, &[by, ("startAt", "false"), ("endAt", "false,\"a\"")]), ["9", "a"]);
+        assert_eq!(found(&node, &[by, ("startAt", "false , \"c\"")]), ["c", "d"]);
+    }
+
+    #[test]
     fn a_query_that_does_not_hold_together_is_refused() {
         let by = ("orderBy", "\"p\"");
-        let bad: [&[(&str, &str)]; 8] = [
+        let bad: [&[(&str, &str)]; 12] = [
             &[("equalTo", "false")],
             &[("orderBy", "p")],
             &[("orderBy", "\"$priority\"")],
@@ -301,6 +355,10 @@ mod tests {
             &[by, ("limitToFirst", "0")],
             &[by, ("startAt", "{}")],
             &[("orderBy", "\"$key\""), ("startAt", "7")],
+            &[("orderBy", "\"$key\""), ("startAt", "\"a\",\"b\"")],
+            &[by, ("startAt", "false,b")],
+            &[by, ("startAt", "false \"b\"")],
+            &[by, ("equalTo", "false,\"b\"")],
         ];
         for parameters in bad {
             assert!(asked(parameters).is_err(), "{parameters:?}");

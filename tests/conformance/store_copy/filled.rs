@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 /// More than a page of the copy.
 const ROWS: usize = 300;
 /// Where not every text will do.
-const WORDS: [(&str, &str, &str); 9] = [
+const WORDS: [(&str, &str, &str); 12] = [
     ("work", "state", "available"),
     ("work_archive", "state", "discarded"),
     ("runner", "state", "dead"),
@@ -20,10 +20,18 @@ const WORDS: [(&str, &str, &str); 9] = [
     ("boleto_payment", "source", "owner"),
     ("delivery", "state", "given_up"),
     ("delivery_attempt", "outcome", "accepted"),
+    ("transfer", "state", "queued"),
+    ("transfer_run", "write_back", "written"),
+    ("recorded_answer", "outcome", "scored"),
 ];
 /// What does not survive a move, by design.
-const POSITIONS: [(&str, &str); 3] =
-    [("leader", "runner_id"), ("boleto_event", "seq"), ("boleto_event", "transaction_id")];
+const POSITIONS: [(&str, &str); 5] = [
+    ("leader", "runner_id"),
+    ("boleto_event", "seq"),
+    ("boleto_event", "transaction_id"),
+    ("transfer_event", "seq"),
+    ("transfer_event", "transaction_id"),
+];
 
 /// Each table's rows as text, sorted.
 pub type Dump = BTreeMap<String, Vec<String>>;
@@ -161,6 +169,10 @@ pub async fn dump(connection: &DatabaseConnection) -> Dump {
 /// The events' ids in the order in which a watcher is told of them.
 pub async fn order_of_events(connection: &DatabaseConnection) -> Vec<String> {
     let id = if is_postgres(connection) { "replace(id::text, '-', '')" } else { "lower(hex(id))" };
-    let sql = format!("select {id} from boleto_event order by transaction_id, seq");
-    texts(connection, &sql).await.into_iter().flatten().collect()
+    let mut order = Vec::new();
+    for table in ["boleto_event", "transfer_event"] {
+        let sql = format!("select {id} from {table} order by transaction_id, seq");
+        order.extend(texts(connection, &sql).await.into_iter().flatten());
+    }
+    order
 }

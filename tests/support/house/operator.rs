@@ -15,6 +15,7 @@ use bursar::proto::notification::v1::{
     CreateEndpointRequest, Endpoint, EventFilter, GetEndpointRequest, MailDestination, NatsDestination,
     WebhookDestination,
 };
+use bursar::proto::transfer::v1::transfer_service_client::TransferServiceClient;
 use tonic::Status;
 use tonic::transport::Channel;
 
@@ -26,6 +27,7 @@ pub struct Operator {
     pub accounts: BankAccountServiceClient<Channel>,
     pub endpoints: NotificationServiceClient<Channel>,
     pub control: ControlServiceClient<Channel>,
+    pub transfers: TransferServiceClient<Channel>,
     webhook_url: String,
     webhook_secret: String,
     credentials: [(String, String); 3],
@@ -58,7 +60,8 @@ impl Operator {
         Self {
             accounts: BankAccountServiceClient::new(channel.clone()),
             endpoints: NotificationServiceClient::new(channel.clone()),
-            control: ControlServiceClient::new(channel),
+            control: ControlServiceClient::new(channel.clone()),
+            transfers: TransferServiceClient::new(channel),
             webhook_url: surroundings.world.addresses().webhook_url.clone(),
             webhook_secret: surroundings.secret("webhook"),
             credentials: [

@@ -12,11 +12,11 @@ use bursar::cli::sandbox::banks::{self, Credential};
 use bursar::cli::sandbox::mail;
 use bursar::config::{Config, Sources};
 use bursar::proto::boleto::v1::BankAccount;
-use bursar::sandbox::{BankOptions, MAIL_PASSWORD, MAIL_USERNAME, World, WorldOptions};
+use bursar::sandbox::{BankOptions, MAIL_PASSWORD, MAIL_USERNAME, VENDOR_AUTH, World, WorldOptions};
 use uuid::Uuid;
 
-use super::Opened;
 use super::operator::an_account;
+use super::{Opened, feed};
 use crate::support::database::{Kind, TestDatabase};
 
 const LOOPBACK: &str = r#"["127.0.0.1"]"#;
@@ -37,6 +37,12 @@ const SETTINGS: &[(&str, &str)] = &[
     ("reconciliation.retry_cap", "200ms"),
     ("notification.retry_base", "20ms"),
     ("notification.retry_cap", "200ms"),
+    ("transfers.analysis.retry_base", "20ms"),
+    ("transfers.analysis.retry_cap", "200ms"),
+    ("transfers.write_back.retry_base", "20ms"),
+    ("transfers.write_back.retry_cap", "200ms"),
+    ("transfers.feed.firebase_rtdb.reconnect_base", "10ms"),
+    ("transfers.feed.firebase_rtdb.reconnect_cap", "100ms"),
     ("supervision.backoff_base", "1ms"),
     ("supervision.backoff_cap", "20ms"),
     ("banks.banco_do_brasil.timeout", "10s"),
@@ -66,6 +72,8 @@ pub struct Surroundings {
     settings: Vec<(String, String)>,
     /// Whether the house gets a bank account when it opens; once, unless it is said again.
     pub has_account: bool,
+    /// The feeds of transfers that it follows, by name.
+    pub feeds: Vec<String>,
     folder: Folder,
     pub world: World,
     pub database: TestDatabase,
@@ -86,6 +94,7 @@ impl Surroundings {
             ("inner-password", &bank.inner_password),
             ("queue-key", "sandbox"),
             ("webhook", &webhook),
+            ("vendor", VENDOR_AUTH),
             ("mail-username", MAIL_USERNAME),
             ("mail-password", MAIL_PASSWORD),
             ("sealing-key", &STANDARD.encode([Uuid::now_v7().into_bytes(); 2].concat())),
@@ -95,7 +104,7 @@ impl Surroundings {
         let options = WorldOptions { webhook_secret: Some(webhook), ..WorldOptions::in_dir(&folder.0) };
         let world = World::open(options).await.expect("the outside world");
         let database = TestDatabase::create(kind).await;
-        Self { settings, has_account, folder, world, database }
+        Self { settings, has_account, feeds: Vec::new(), folder, world, database }
     }
 
     /// One more setting, over all before it.
@@ -110,6 +119,11 @@ impl Surroundings {
         let mut sources = Sources::default();
         let mail = mail::settings(outside, self.secret("mail-username"), self.secret("mail-password"));
         for (key, value) in banks::settings(outside).into_iter().chain(mail) {
+            sources = sources.with(&key, value);
+        }
+        for (key, value) in
+            self.feeds.iter().flat_map(|name| feed::settings(outside, name, &self.secret("vendor")))
+        {
             sources = sources.with(&key, value);
         }
         for (key, value) in SETTINGS {

@@ -41,24 +41,40 @@ const OWN: &[(&str, &str)] = own![
     "pt-BR/endpoint.disabled.html",
     "pt-BR/general.txt",
     "pt-BR/general.html",
+    "pt-BR/transfer.done.txt",
+    "pt-BR/transfer.done.html",
+    "pt-BR/transfer.txt",
+    "pt-BR/transfer.html",
     "es/boleto.txt",
     "es/boleto.html",
     "es/endpoint.disabled.txt",
     "es/endpoint.disabled.html",
     "es/general.txt",
     "es/general.html",
+    "es/transfer.done.txt",
+    "es/transfer.done.html",
+    "es/transfer.txt",
+    "es/transfer.html",
     "en/boleto.txt",
     "en/boleto.html",
     "en/endpoint.disabled.txt",
     "en/endpoint.disabled.html",
     "en/general.txt",
     "en/general.html",
+    "en/transfer.done.txt",
+    "en/transfer.done.html",
+    "en/transfer.txt",
+    "en/transfer.html",
     "pl/boleto.txt",
     "pl/boleto.html",
     "pl/endpoint.disabled.txt",
     "pl/endpoint.disabled.html",
     "pl/general.txt",
     "pl/general.html",
+    "pl/transfer.done.txt",
+    "pl/transfer.done.html",
+    "pl/transfer.txt",
+    "pl/transfer.html",
 ];
 
 /// Every template, compiled and tried.
@@ -202,6 +218,11 @@ fn environment(zone: Tz) -> Environment<'static> {
     environment.add_filter("money", |state: &minijinja::State<'_, '_>, cents: i64| {
         language_of(state).map(|language| words::money(cents, language))
     });
+    environment.add_filter("reason", |state: &minijinja::State<'_, '_>, text: String| {
+        language_of(state).map(|language| words::reason(&text, language))
+    });
+    // Text of others': a line of it must not become a line of ours.
+    environment.add_filter("line", |text: String| one_line(&text));
     environment.add_filter("date", |state: &minijinja::State<'_, '_>, text: String| {
         let date: NaiveDate = text.parse().map_err(|_| unfit("a date such as 2026-11-22 is needed"))?;
         language_of(state).map(|language| words::day(date, language))
@@ -243,19 +264,43 @@ fn one_line(text: &str) -> String {
 /// An event of every field that its type has.
 fn sample(event_type: &str) -> Told<'_> {
     let subject = "019abcde-0000-7000-8000-000000000001";
-    let body = if event_type.starts_with("boleto.") {
-        json!({ "boleto_id": subject, "status": "registered", "reference_id": "order-1" })
-    } else {
-        let data = json!({
-            "endpoint_id": subject,
-            "channel": "webhook",
-            "reason": "every delivery has failed for 5days",
-            "failing_since": "2026-11-22T12:00:00.000000Z",
-        });
-        json!({ "subject_id": subject, "data": data })
+    let body = match event_type.split_once('.') {
+        Some(("boleto", _)) => {
+            json!({ "boleto_id": subject, "status": "registered", "reference_id": "order-1" })
+        }
+        Some(("transfer", state)) => json!({ "subject_id": subject, "data": sample_transfer(state) }),
+        _ => {
+            let data = json!({
+                "endpoint_id": subject,
+                "channel": "webhook",
+                "reason": "every delivery has failed for 5days",
+                "failing_since": "2026-11-22T12:00:00.000000Z",
+            });
+            json!({ "subject_id": subject, "data": data })
+        }
     };
     let event_id = "019abcde-0000-7000-8000-000000000002".to_owned();
     Told { event_id, event_type, subject, version: 2, occurred_at: DateTime::UNIX_EPOCH, body }
+}
+
+fn sample_transfer(state: &str) -> serde_json::Value {
+    let is_done = state == "done";
+    json!({
+        "feed": "main",
+        "key": "-Nsample0000000000A1",
+        "state": state,
+        "reason": (!is_done).then_some("questionnaire_missing: the feed holds none of that key"),
+        "run": 1,
+        "analyzer": "nemesysco_ra7",
+        "formula": "risk-5-95-v1",
+        "result": is_done.then_some("38|40|95"),
+        "vendor_risk_scores": is_done.then(|| json!([38, null, 95])),
+        "questions": is_done.then_some(3),
+        "has_fillers": is_done,
+        "recorded_at": "2026-11-22T12:00:00.000000Z",
+        "company_key": "-NsampleCompany00001",
+        "person_key": "-NsamplePerson000001",
+    })
 }
 
 fn read_folder(folder: &Path, sources: &mut BTreeMap<String, String>, faults: &mut Vec<String>) {

@@ -1,4 +1,4 @@
-//! What events, states, moments and amounts are called in the languages that messages are written in.
+//! What events, states, reasons, moments and amounts are called in the languages that messages are written in.
 //!
 //! **Owns** nothing. **Fails** nowhere: what has no word of its own is called by its name. **Limits**: the four languages of
 //! [`Language`]; amounts are of BRL, in cents.
@@ -59,6 +59,33 @@ const TITLES: &[Word] = &[
             "Wyłączono adres powiadomień",
         ],
     ),
+    (
+        "transfer.done",
+        [
+            "Respostas gravadas analisadas",
+            "Respuestas grabadas analizadas",
+            "Recorded answers analysed",
+            "Przeanalizowano nagrane odpowiedzi",
+        ],
+    ),
+    (
+        "transfer.failed",
+        [
+            "A análise de respostas gravadas falhou",
+            "Falló el análisis de respuestas grabadas",
+            "The analysis of recorded answers failed",
+            "Analiza nagranych odpowiedzi nie powiodła się",
+        ],
+    ),
+    (
+        "transfer.skipped",
+        [
+            "Respostas gravadas não analisadas",
+            "Respuestas grabadas no analizadas",
+            "Recorded answers not analysed",
+            "Nagranych odpowiedzi nie analizowano",
+        ],
+    ),
     ("endpoint.test", ["Mensagem de teste", "Mensaje de prueba", "Test message", "Wiadomość testowa"]),
 ];
 
@@ -78,6 +105,118 @@ const STATES: &[Word] = &[
     ("needs_review", ["em análise", "en revisión", "needs a review", "wymaga sprawdzenia"]),
     ("cancelled", ["cancelado", "cancelado", "cancelled", "anulowane"]),
     ("paid", ["pago", "pagado", "paid", "opłacone"]),
+];
+
+/// Why a transfer was skipped or given up.
+const REASONS: &[Word] = &[
+    (
+        "too_old",
+        [
+            "gravada há mais tempo do que se analisa",
+            "grabada hace más tiempo del que se analiza",
+            "recorded longer ago than is analysed",
+            "nagranie jest zbyt stare",
+        ],
+    ),
+    (
+        "in_the_future",
+        [
+            "a hora da gravação está no futuro",
+            "la hora de la grabación está en el futuro",
+            "the time of recording is in the future",
+            "czas nagrania leży w przyszłości",
+        ],
+    ),
+    (
+        "no_time",
+        [
+            "não há hora de gravação legível",
+            "no hay hora de grabación legible",
+            "there is no readable time of recording",
+            "brak czytelnego czasu nagrania",
+        ],
+    ),
+    (
+        "no_consent",
+        [
+            "falta o consentimento da pessoa",
+            "falta el consentimiento de la persona",
+            "the person's consent is missing",
+            "brak zgody osoby",
+        ],
+    ),
+    (
+        "processed_elsewhere",
+        [
+            "a origem já tinha um resultado",
+            "el origen ya tenía un resultado",
+            "the feed had a result already",
+            "źródło miało już wynik",
+        ],
+    ),
+    (
+        "deleted",
+        [
+            "o registro foi apagado na origem",
+            "el registro fue borrado en el origen",
+            "the record was deleted at the feed",
+            "zapis usunięto ze źródła",
+        ],
+    ),
+    (
+        "unreadable",
+        [
+            "o registro não pode ser lido",
+            "el registro no se puede leer",
+            "the record cannot be read",
+            "zapisu nie da się odczytać",
+        ],
+    ),
+    (
+        "alias",
+        [
+            "o registro remete a outro que não pode ser usado",
+            "el registro remite a otro que no se puede usar",
+            "the record refers to another that cannot be used",
+            "zapis odsyła do innego, którego nie można użyć",
+        ],
+    ),
+    (
+        "questionnaire_missing",
+        [
+            "o questionário não existe",
+            "el cuestionario no existe",
+            "the questionnaire does not exist",
+            "kwestionariusz nie istnieje",
+        ],
+    ),
+    (
+        "no_questions",
+        [
+            "o questionário não tem perguntas",
+            "el cuestionario no tiene preguntas",
+            "the questionnaire has no questions",
+            "kwestionariusz nie zawiera pytań",
+        ],
+    ),
+    (
+        "gave_up",
+        [
+            "as tentativas de análise se esgotaram",
+            "se agotaron los intentos de análisis",
+            "all attempts at the analysis are spent",
+            "wyczerpano próby analizy",
+        ],
+    ),
+    (
+        "not_written_back",
+        [
+            "as tentativas de devolver o resultado à origem se esgotaram",
+            "se agotaron los intentos de devolver el resultado al origen",
+            "all attempts to give the result back to the feed are spent",
+            "wyczerpano próby zapisania wyniku w źródle",
+        ],
+    ),
 ];
 
 const ANYTHING: [&str; 4] = ["Novo evento", "Nuevo evento", "New event", "Nowe zdarzenie"];
@@ -106,6 +245,12 @@ pub(super) fn title(event_type: &str, language: Language) -> String {
 /// What a state of a boleto is called.
 pub(super) fn state(name: &str, language: Language) -> String {
     find(STATES, name, language).unwrap_or(name).to_owned()
+}
+
+/// What a reason of a transfer is called: the words for its name, which ends at a colon.
+pub(super) fn reason(text: &str, language: Language) -> String {
+    let name = text.split(':').next().unwrap_or_default();
+    find(REASONS, name, language).unwrap_or(name).to_owned()
 }
 
 /// A moment in a zone, with the zone's distance from UTC: `22/11/2026 08:37 (UTC-03:00)`.
@@ -157,6 +302,7 @@ mod tests {
     use super::*;
     use crate::domain::boleto::status::Status;
     use crate::domain::event::{ENDPOINT_TEST, types_for_owners};
+    use crate::domain::transfer::judgement::Reason;
 
     #[test]
     fn every_event_and_every_state_has_a_word_in_every_language() {
@@ -168,6 +314,11 @@ mod tests {
         for status in Status::ALL {
             assert!(STATES.iter().any(|(known, _)| *known == status.as_str()), "{status:?}");
         }
+        for known in Reason::ALL {
+            assert!(REASONS.iter().any(|(name, _)| *name == known.as_str()), "{known:?}");
+        }
+        assert_eq!(reason("too_old: 80 h", Language::Pl), "nagranie jest zbyt stare");
+        assert_eq!(reason("of_another_kind: so it is", Language::Pl), "of_another_kind");
         assert_eq!(title("payment.settled", Language::Pl), "Nowe zdarzenie: payment.settled");
     }
 

@@ -1,6 +1,6 @@
 //! Settings of one feed of this kind.
 //!
-//! **Owns** nothing. **Fails** at start with every fault at once, by the names of the settings.
+//! **Owns** nothing. Defaults, with their reasons, stand in `config/default.toml` alone. **Fails** at start with every fault at once, by the names of the settings.
 //! **Limits**: signing in is mandatory, for a database that the world may read is nobody's choice; TLS is too, but for
 //! addresses of this machine where `allow_loopback` says so.
 
@@ -14,7 +14,7 @@ use crate::connectors::secret::SecretRef;
 
 /// How a database is reached, what stands where in it, and what is borne of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct FirebaseRtdbConfig {
     /// The database's own address. A query such as `?ns=demo` goes along with every call.
     pub database_url: Option<HttpUrl>,
@@ -63,7 +63,7 @@ pub struct FirebaseRtdbConfig {
 
 /// What we sign in with: one of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct FirebaseCredentials {
     /// The JSON file of a service account's key.
     pub service_account: Option<SecretRef>,
@@ -75,7 +75,7 @@ pub struct FirebaseCredentials {
 
 /// Where things stand in the database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct FirebasePaths {
     pub transfers: String,
     /// Ours alone: who works on what.
@@ -88,7 +88,7 @@ pub struct FirebasePaths {
 
 /// Where recorded answers are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct FirebaseAudio {
     /// The bucket; without one no address can be made.
     pub bucket: String,
@@ -100,61 +100,13 @@ pub struct FirebaseAudio {
 }
 
 /// How a backlog is paged.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Paging {
     /// In the order of the keys, processed records included, which are left out here. Documented, and needs no index.
-    #[default]
     ByKey,
     /// Only what is not processed, in the form in which Google's own clients ask for it.
     Filtered,
-}
-
-impl Default for FirebaseRtdbConfig {
-    fn default() -> Self {
-        const MIB: usize = 1024 * 1024;
-        Self {
-            database_url: None,
-            credentials: FirebaseCredentials::default(),
-            paths: FirebasePaths::default(),
-            audio: FirebaseAudio::default(),
-            zone: "UTC".to_owned(),
-            allow_loopback: false,
-            redirect_hosts: Vec::new(),
-            timeout: Duration::from_secs(30),
-            idle_timeout: Duration::from_secs(50),
-            token_leeway: Duration::from_mins(10),
-            reconnect_base: Duration::from_secs(1),
-            reconnect_cap: Duration::from_mins(1),
-            listener_patience: Duration::from_secs(30),
-            event_bytes_max: 16 * MIB,
-            answer_bytes_max: 16 * MIB,
-            group_records_max: 256,
-            paging: Paging::default(),
-            backlog_interval: Duration::from_mins(15),
-            allow_unindexed: false,
-        }
-    }
-}
-
-impl Default for FirebasePaths {
-    fn default() -> Self {
-        let path = str::to_owned;
-        Self {
-            transfers: path("Transfer"),
-            claims: path("claims"),
-            questionnaires: path("Encuestas"),
-            people: path("Personas"),
-            companies: path("Cuenta"),
-            users: path("Usuarios"),
-        }
-    }
-}
-
-impl Default for FirebaseAudio {
-    fn default() -> Self {
-        Self { bucket: String::new(), expires_after: Duration::from_mins(15), base_url: None }
-    }
 }
 
 impl FirebaseRtdbConfig {
@@ -206,8 +158,22 @@ impl FirebaseRtdbConfig {
         faults
     }
 
-    /// The zone; the checked settings have one.
-    pub(super) fn zone(&self) -> Tz {
+    /// What is wrong with the settings for whoever wants recordings, each by its name.
+    pub fn audio_faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.audio.bucket.is_empty() {
+            faults
+                .push("audio.bucket: must be set, for recordings are handed out by their address".to_owned());
+        }
+        if self.audio.base_url.is_none() && self.credentials.service_account.is_none() {
+            let reason = "needed where there is no service account, whose key addresses are signed with";
+            faults.push(format!("audio.base_url: {reason}"));
+        }
+        faults
+    }
+
+    /// The zone of times without one; the checked settings have one.
+    pub fn zone(&self) -> Tz {
         self.zone.parse().unwrap_or(Tz::UTC)
     }
 }
@@ -231,10 +197,27 @@ fn is_path(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
+    use super::super::testing::nowhere;
     use super::*;
 
+    /// The settings of tests, with these over them.
     fn config(text: &str) -> FirebaseRtdbConfig {
-        serde_json::from_str(text).unwrap()
+        let mut settings = serde_json::to_value(nowhere()).unwrap();
+        put(&mut settings, serde_json::from_str(text).unwrap());
+        serde_json::from_value(settings).unwrap()
+    }
+
+    fn put(settings: &mut Value, over: Value) {
+        match (settings, over) {
+            (Value::Object(settings), Value::Object(over)) => {
+                for (name, value) in over {
+                    put(settings.entry(name).or_insert(Value::Null), value);
+                }
+            }
+            (setting, value) => *setting = value,
+        }
     }
 
     #[test]
@@ -272,6 +255,19 @@ mod tests {
             assert!(faults.contains(name), "{name} in {faults}");
         }
         assert!(config("{}").faults().join("; ").contains("database_url: needed"));
-        assert!(serde_json::from_str::<FirebaseRtdbConfig>(r#"{"url":"x"}"#).is_err());
+        let mut unknown = serde_json::to_value(nowhere()).unwrap();
+        assert!(serde_json::from_value::<FirebaseRtdbConfig>(unknown.clone()).is_ok());
+        unknown["url"] = "x".into();
+        assert!(serde_json::from_value::<FirebaseRtdbConfig>(unknown).is_err());
+    }
+
+    #[test]
+    fn recordings_need_a_bucket_and_a_key_that_signs() {
+        let named = |text: &str| config(text).audio_faults().join("; ");
+        let signing = r#"{"audio":{"bucket":"demo"},"credentials":{"service_account":"file:a"}}"#;
+        assert_eq!(named(signing), "");
+        assert_eq!(named(r#"{"audio":{"bucket":"demo","base_url":"http://127.0.0.1:9"}}"#), "");
+        assert!(named(r#"{"credentials":{"service_account":"file:a"}}"#).starts_with("audio.bucket: "));
+        assert!(named(r#"{"audio":{"bucket":"demo"},"credentials":{"emulator":true}}"#).contains("base_url"));
     }
 }

@@ -1,8 +1,8 @@
 //! A backlog, page by page, in the order of the keys.
 //!
 //! **Owns** nothing; one page is in memory at a time, parsed record by record. **Fails** as the calls do. **Limits**: a page that
-//! is longer than an answer may be is asked for again at half its size; a single record that is longer is
-//! [`FeedError::TooLarge`], and nothing behind it is reached.
+//! is longer than an answer may be is asked for again at half its size, in the end without the record that it starts behind; a
+//! single record that is longer is [`FeedError::TooLarge`], and nothing behind it is reached.
 
 use std::cmp::Ordering;
 
@@ -23,6 +23,8 @@ pub(super) struct Page {
     /// The last key that was looked at, offered or not.
     pub(super) last: Option<TransferKey>,
     pub(super) is_end: bool,
+    /// Children that an answer had room for: the next page may ask for a little more, and not for everything anew.
+    pub(super) children_max: usize,
 }
 
 /// The page behind a key, of so many children at most.
@@ -33,24 +35,32 @@ pub(super) async fn page(
     children_max: usize,
 ) -> Result<Page, FeedError> {
     let mut wanted = children_max.max(1);
+    let mut start = after.map(|after| after.as_str().to_owned());
+    let mut is_behind = after.is_none();
     loop {
         // The child from which a page starts is part of it.
-        let limit = wanted + usize::from(after.is_some());
-        let answer = match client.call(&call(config, after, limit)).await {
+        let limit = wanted + usize::from(!is_behind);
+        let answer = match client.call(&call(config, start.as_deref(), limit)).await {
             Err(FeedError::TooLarge { .. }) if wanted > 1 => {
                 wanted /= 2;
+                continue;
+            }
+            // Two neighbours may be longer together than an answer may be, and neither by itself.
+            Err(FeedError::TooLarge { .. }) if !is_behind => {
+                is_behind = true;
+                start = after.map(|after| successor(after.as_str()));
                 continue;
             }
             answer => answer?,
         };
         let text = std::str::from_utf8(&answer.body).map_err(|_| error::unreadable("a page"))?;
-        return read(text, after, limit);
+        return Ok(Page { children_max: wanted, ..read(text, after, limit)? });
     }
 }
 
-fn call(config: &FirebaseRtdbConfig, after: Option<&TransferKey>, limit: usize) -> Call {
+fn call(config: &FirebaseRtdbConfig, start: Option<&str>, limit: usize) -> Call {
     let call = Call::get(&config.paths.transfers).query("limitToFirst", limit.to_string());
-    let key = after.map(|key| Value::from(key.as_str()).to_string());
+    let key = start.map(|key| Value::from(key).to_string());
     match (config.paging, key) {
         (Paging::ByKey, None) => call.query("orderBy", r#""$key""#),
         (Paging::ByKey, Some(key)) => call.query("orderBy", r#""$key""#).query("startAt", key),
@@ -66,7 +76,7 @@ fn read(text: &str, after: Option<&TransferKey>, limit: usize) -> Result<Page, F
     let children = children_of(text).map_err(|_| error::unreadable("a page"))?;
     let is_end = children.len() < limit;
     let behind = |key: &str| after.is_none_or(|after| order(key, after.as_str()) == Ordering::Greater);
-    let mut page = Page { records: Vec::new(), last: None, is_end };
+    let mut page = Page { records: Vec::new(), last: None, is_end, children_max: limit };
     let mut children: Vec<_> = children.into_iter().filter(|(key, _)| behind(key)).collect();
     children.sort_by(|(a, _), (b, _)| order(a, b));
     // An answer that leads nowhere would be asked for without end.
@@ -89,6 +99,15 @@ fn order(a: &str, b: &str) -> Ordering {
         (Some(_), None) => Ordering::Less,
         (None, Some(_)) => Ordering::Greater,
         (None, None) => a.cmp(b),
+    }
+}
+
+/// The first text behind a key in that order: no key has a character below the blank.
+fn successor(key: &str) -> String {
+    match number(key) {
+        Some(i32::MAX) => " ".to_owned(),
+        Some(number) => (number + 1).to_string(),
+        None => format!("{key} "),
     }
 }
 
@@ -115,6 +134,9 @@ mod tests {
         let mut keys = ["b", "-Nb", "10", "9", "-Na", "-3", "007", "99999999999", "A"];
         keys.sort_by(|a, b| order(a, b));
         assert_eq!(keys, ["-3", "9", "10", "-Na", "-Nb", "007", "99999999999", "A", "b"]);
+        for (one, next) in [("-Na", "-Na "), ("9", "10"), ("-1", "0"), ("2147483647", " "), ("007", "007 ")] {
+            assert_eq!((successor(one).as_str(), order(one, next)), (next, Ordering::Less), "{one}");
+        }
     }
 
     #[test]

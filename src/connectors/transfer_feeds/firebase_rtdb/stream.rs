@@ -116,7 +116,8 @@ impl<'a> Follower<'a> {
         if wait.is_zero() {
             return Ok(());
         }
-        tracing::warn!(
+        // The listener says it where it is new; a database that is away is lost again and again.
+        tracing::debug!(
             reason,
             wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
             "transfer feed lost"
@@ -132,12 +133,12 @@ impl<'a> Follower<'a> {
             Scope::Offered => None,
             Scope::Tail(from) => from.clone(),
         };
-        let mut records = 0;
+        let (mut records, mut children_max) = (0, self.config.group_records_max);
         loop {
-            let asked =
-                paging::page(self.client, self.config, last.as_ref(), self.config.group_records_max).await;
+            let asked = paging::page(self.client, self.config, last.as_ref(), children_max).await;
             match asked {
                 Ok(page) => {
+                    children_max = (page.children_max * 2).min(self.config.group_records_max);
                     last = page.last.or(last);
                     records += page.records.len();
                     if !page.records.is_empty() {

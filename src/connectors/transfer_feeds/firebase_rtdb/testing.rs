@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::FirebaseRtdb;
-use super::config::{FirebaseCredentials, FirebaseRtdbConfig};
+use super::config::{FirebaseAudio, FirebaseCredentials, FirebasePaths, FirebaseRtdbConfig, Paging};
 use super::{test_key, tree};
 use crate::connectors::http::{HttpConfig, HttpUrl};
 use crate::connectors::scripted::{Reply, Scripted, SecretFile, Seen, reply};
@@ -33,7 +33,44 @@ pub(super) fn settings(address: SocketAddr) -> FirebaseRtdbConfig {
         timeout: Duration::from_secs(10),
         reconnect_base: Duration::from_millis(1),
         reconnect_cap: Duration::from_millis(20),
-        ..FirebaseRtdbConfig::default()
+        ..nowhere()
+    }
+}
+
+/// Settings for no database yet.
+pub(super) fn nowhere() -> FirebaseRtdbConfig {
+    const MIB: usize = 1024 * 1024;
+    FirebaseRtdbConfig {
+        database_url: None,
+        credentials: FirebaseCredentials::default(),
+        paths: FirebasePaths {
+            transfers: "Transfer".to_owned(),
+            claims: "claims".to_owned(),
+            questionnaires: "Encuestas".to_owned(),
+            people: "Personas".to_owned(),
+            companies: "Cuenta".to_owned(),
+            users: "Usuarios".to_owned(),
+        },
+        audio: FirebaseAudio {
+            bucket: String::new(),
+            expires_after: Duration::from_mins(15),
+            base_url: None,
+        },
+        zone: "UTC".to_owned(),
+        allow_loopback: false,
+        redirect_hosts: Vec::new(),
+        timeout: Duration::from_secs(30),
+        idle_timeout: Duration::from_secs(50),
+        token_leeway: Duration::from_mins(10),
+        reconnect_base: Duration::from_secs(1),
+        reconnect_cap: Duration::from_mins(1),
+        listener_patience: Duration::from_secs(30),
+        event_bytes_max: 16 * MIB,
+        answer_bytes_max: 16 * MIB,
+        group_records_max: 256,
+        paging: Paging::ByKey,
+        backlog_interval: Duration::from_mins(15),
+        allow_unindexed: false,
     }
 }
 

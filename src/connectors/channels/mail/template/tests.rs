@@ -90,6 +90,73 @@ fn the_reason_of_an_endpoints_end_is_told() {
 }
 
 #[test]
+fn scores_are_told_as_the_vendors_and_what_is_none_as_none() {
+    let labels = [
+        (
+            Language::PtBr,
+            "Pontuação de risco do fornecedor",
+            "mais alta quer dizer menor risco",
+            "Resposta 2: sem pontuação",
+        ),
+        (
+            Language::Es,
+            "Puntuación de riesgo del proveedor",
+            "más alta quiere decir menor riesgo",
+            "Respuesta 2: sin puntuación",
+        ),
+        (Language::En, "Vendor risk score", "higher means lower vendor risk", "Answer 2: no score"),
+        (Language::Pl, "Wynik ryzyka dostawcy", "wyższy oznacza mniejsze ryzyko", "Odpowiedź 2: brak wyniku"),
+    ];
+    for (language, label, sense, none) in labels {
+        let mut told = sample("transfer.done");
+        let letter = ours().fill_in(&told, language).unwrap();
+        for text in [&letter.text, &letter.page] {
+            assert!(text.contains(label) && text.contains(sense), "{text}");
+            assert!(text.contains("38|40|95"), "the fillers are shown where they stand: {text}");
+        }
+        assert!(letter.text.contains(none) && letter.text.contains(" 1: 38\n"), "{}", letter.text);
+        assert!(letter.subject.ends_with("– -Nsample0000000000A1"), "{}", letter.subject);
+        told.body["data"]["has_fillers"] = json!(false);
+        told.body["data"]["formula"] = json!(null);
+        let unscored = ours().fill_in(&told, language).unwrap();
+        for text in [&unscored.text, &unscored.page] {
+            assert!(!text.contains(sense) && !text.contains("38"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_questionnaire_of_the_longest_fits_into_a_message() {
+    let mut told = sample("transfer.done");
+    told.body["data"]["vendor_risk_scores"] = json!(vec![38; crate::domain::transfer::QUESTIONS_MAX]);
+    for language in Language::ALL {
+        let letter = ours().fill_in(&told, language).unwrap();
+        assert!(letter.text.contains(" 1000: 38\n"));
+        assert!(
+            letter.page.len() + letter.text.len() < 128 * 1024,
+            "both become longer when they are encoded"
+        );
+    }
+}
+
+#[test]
+fn a_failure_says_why_and_has_no_number() {
+    let mut told = sample("transfer.failed");
+    let letter = ours().fill_in(&told, Language::En).unwrap();
+    for text in [&letter.text, &letter.page] {
+        assert!(text.contains("the questionnaire does not exist"), "{text}");
+        assert!(text.contains("questionnaire_missing: the feed holds none of that key"), "{text}");
+        assert!(text.contains("A failure is never a score") && !text.contains("Vendor risk score"), "{text}");
+    }
+    told.body["data"]["reason"] = json!("gave_up: the vendor said\r\nSubject: 12 <b>");
+    let letter = ours().fill_in(&told, Language::En).unwrap();
+    assert!(letter.text.contains("gave_up: the vendor said Subject: 12 <b>"), "{}", letter.text);
+    assert!(letter.page.contains("&lt;b&gt;"), "{}", letter.page);
+    let skipped = ours().fill_in(&sample("transfer.skipped"), Language::PtBr).unwrap();
+    assert!(skipped.text.contains("Ela não é analisada"), "{}", skipped.text);
+}
+
+#[test]
 fn what_callers_wrote_changes_no_page_and_no_header() {
     let mut told = sample("boleto.paid");
     told.body["reference_id"] = json!("</td><script>alert(1)</script>\r\nBcc: other@example.com");
