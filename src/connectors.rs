@@ -8,6 +8,7 @@
 
 pub mod analyzers;
 pub mod answer;
+pub mod aspsps;
 pub mod banks;
 pub mod channels;
 pub mod egress;

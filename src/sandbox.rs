@@ -11,9 +11,10 @@
 //! **Limits**: each owner's queue keeps its newest 100,000 messages and the inbox 10,000; the ledger grows.
 //!
 //! Tour: [`world`] opens and closes it, [`process`] runs it as a process of its own, [`control`] steers that
-//! process; [`banks`], [`sqs`], [`webhook`], [`nats`], [`smtp`], [`firebase`] and [`vendors`] are the parties, [`script`] their
+//! process; [`banks`], [`aspsp`], [`sqs`], [`webhook`], [`nats`], [`smtp`], [`firebase`] and [`vendors`] are the parties, [`script`] their
 //! misbehaviour, [`ledger`] and [`inbox`] their memory, [`line`] and [`tls`] the sockets, [`screen`] what a person sees.
 
+mod aspsp;
 mod banks;
 mod control;
 mod firebase;
@@ -41,6 +42,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use aspsp::{
+    ASPSPS_MAX, Aspsp, AspspAccount, AspspAddresses, AspspBulk, AspspBundle, AspspCall, AspspComeBack,
+    AspspConsent, AspspEntry, AspspIds, AspspOptions, AspspPayment, AspspPaymentStep, AspspRecurring,
+    AspspRules, AspspSigning, AspspStandard, AspspTokens, AspspWindow, Aspsps, PageTrap,
+};
 pub use banks::boleto_api::CAIXA_ALREADY_ON_FILE;
 pub use banks::cashier::NotPaid;
 pub use banks::file::{PaidBy, Payment};
@@ -53,7 +59,9 @@ pub use firebase::{
 pub use inbox::{Listed, ReceivedMessage};
 pub use ledger::{Effect, EffectKind};
 pub use process::run_process;
-pub use script::{Act, BankName, Behaviour, FirebaseStep, Party, Script, SmtpStep, Times, VendorName};
+pub use script::{
+    Act, AspspStep, BankName, Behaviour, FirebaseStep, Party, Script, SmtpStep, Times, VendorName,
+};
 pub use smtp::{MAIL_PASSWORD, MAIL_USERNAME};
 pub use tls::TlsFiles;
 pub use vendors::{EMOTION_LOGIC_KEY, EMOTION_LOGIC_PASSWORD, VENDOR_AUTH, vendor_risk, vendor_segments};
@@ -81,6 +89,8 @@ pub struct WorldOptions {
     pub bank: BankOptions,
     /// What the transfers' database lets in.
     pub firebase: FirebaseOptions,
+    /// The banks of open banking.
+    pub aspsp: AspspOptions,
 }
 
 impl WorldOptions {
@@ -95,6 +105,7 @@ impl WorldOptions {
             ledger_sync: true,
             bank: BankOptions::default(),
             firebase: FirebaseOptions::default(),
+            aspsp: AspspOptions::default(),
         }
     }
 }
@@ -156,6 +167,8 @@ pub struct Ports {
     pub vendors: u16,
     /// The transfers' database, with its sign-in and its recorded answers.
     pub firebase: u16,
+    /// The banks of open banking, by their numbers.
+    pub aspsps: [u16; ASPSPS_MAX as usize],
     /// Scripts, counts, effects, messages.
     pub control: u16,
 }
@@ -185,6 +198,10 @@ pub struct Addresses {
     pub nats_url: String,
     /// The transfers' database and what belongs to it.
     pub firebase: FirebaseAddresses,
+    /// The banks of open banking, by their numbers.
+    pub aspsps: Vec<AspspAddresses>,
+    /// What gets a caller's signatures believed there.
+    pub aspsp_signing: AspspSigning,
     /// Base of the control API.
     pub control_url: String,
 }

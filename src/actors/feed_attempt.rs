@@ -115,10 +115,8 @@ impl Later {
     }
 }
 
-/// Why nothing is written down about an attempt that could not begin, or when it is made again.
-///
-/// # Errors
-/// Nothing for a store that is away: the guard gives the row back when it can.
+/// When an attempt is made again with which the store had trouble. Nothing where the store is away: the guard gives the row back
+/// when it can.
 pub fn of_store(claim: &Claim, error: &StoreError) -> Option<Later> {
     warn!(work_id = %claim.id, %error, "attempt at a transfer not made");
     // What the store cannot read counts, so that it becomes a dead letter and is not tried for ever.

@@ -15,6 +15,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::aspsp::{self, Aspsps};
 use super::banks::cashier::{Cashier, NotPaid};
 use super::banks::file::Payment;
 use super::firebase::{self, Firebase};
@@ -23,7 +24,12 @@ use super::ledger::{Effect, EffectKind};
 use super::outside::Outside;
 use super::script::{Behaviour, Party, Times};
 
-pub(super) fn router(outside: Arc<Outside>, cashier: Arc<Cashier>, firebase: Firebase) -> Router {
+pub(super) fn router(
+    outside: Arc<Outside>,
+    cashier: Arc<Cashier>,
+    firebase: Firebase,
+    aspsps: Aspsps,
+) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/script", post(script))
@@ -38,6 +44,7 @@ pub(super) fn router(outside: Arc<Outside>, cashier: Arc<Cashier>, firebase: Fir
         .with_state(outside)
         .merge(Router::new().route("/pay", post(pay)).with_state(cashier))
         .merge(firebase::control_router(firebase))
+        .merge(aspsp::control_router(aspsps))
 }
 
 #[derive(Deserialize)]

@@ -73,6 +73,18 @@ pub enum EffectKind {
     /// A vendor analysed a recording.
     #[serde(rename = "vendor.analysed")]
     VendorAnalysed,
+    /// A bank of open banking told something that counts as a read without the account's holder.
+    #[serde(rename = "aspsp.read")]
+    AspspRead,
+    /// A bank told that a payment has come to its end.
+    #[serde(rename = "aspsp.payment_told")]
+    AspspPaymentTold,
+    /// A bank gave new tokens for a refresh token.
+    #[serde(rename = "aspsp.token_refreshed")]
+    AspspTokenRefreshed,
+    /// A bank was shown a refresh token that was spent.
+    #[serde(rename = "aspsp.token_reused")]
+    AspspTokenReused,
 }
 
 /// One effect.
@@ -83,7 +95,8 @@ pub struct Effect {
     /// What happened.
     pub kind: EffectKind,
     /// Business key: `convenio+numero` at Banco do Brasil, `bank:agreement+number` at the others, `boleto_id+event_id` at
-    /// an owner, a record's key in the transfers' database, a recording's object at a vendor.
+    /// an owner, a record's key in the transfers' database, a recording's object at a vendor, `bank:consent` or
+    /// `bank:payment` in open banking.
     pub key: String,
     /// The rest, free of personal data.
     pub detail: Value,

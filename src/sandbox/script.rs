@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-pub use party::{Act, BankName, FirebaseStep, Party, SmtpStep, VendorName};
+pub use party::{Act, AspspStep, BankName, FirebaseStep, Party, SmtpStep, VendorName};
 
 use super::outside::News;
 

@@ -128,7 +128,7 @@ fn named(name: &str, hosts: &[&str]) -> Result<CertificateParams, rcgen::Error> 
 }
 
 /// Only the owner reads it; a file of an earlier start is replaced whole, so that nobody ever reads half of one.
-fn write(path: &Path, pem: &str) -> io::Result<()> {
+pub(super) fn write(path: &Path, pem: &str) -> io::Result<()> {
     let fresh = path.with_extension("new");
     let mut file =
         std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;

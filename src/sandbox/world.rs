@@ -16,6 +16,7 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::aspsp::{AspspDoors, AspspSigning, Aspsps};
 use super::banks::Banks;
 use super::banks::cashier::{Cashier, NotPaid};
 use super::banks::file::Payment;
@@ -41,6 +42,7 @@ pub struct World {
     outside: Arc<Outside>,
     cashier: Arc<Cashier>,
     firebase: Firebase,
+    aspsps: Aspsps,
     bolts: BTreeMap<BankName, Bolt>,
     closing: watch::Sender<bool>,
     serving: Vec<JoinHandle<()>>,
@@ -58,6 +60,7 @@ impl World {
         }
         let secret = options.webhook_secret.as_deref().map(Secret::parse).transpose()?;
         let (doors, bolts) = Doors::open(&options).await?;
+        let aspsp_doors = AspspDoors::open(&options).await?;
         let news = News::new();
         let outside = Arc::new(Outside {
             script: Script::new(news.clone()),
@@ -73,9 +76,13 @@ impl World {
         let cashier = Arc::new(Cashier { outside: outside.clone(), tills: banks.tills });
         let firebase =
             Firebase::open(outside.clone(), &options.firebase, &options.data_dir, &mut addresses.firebase)?;
+        let (aspsps, signing) =
+            Aspsps::open(outside.clone(), &options.aspsp, aspsp_doors.bolts, &options.data_dir)?;
+        addresses.aspsps = aspsp_doors.addresses;
+        addresses.aspsp_signing = signing;
         let closing = watch::Sender::new(false);
         let tls = |door| TlsDoor::new(door, authority.server.clone());
-        let serving = vec![
+        let mut serving = vec![
             serve(doors.bank, banks.banco_do_brasil, &closing),
             serve(doors.gateway, banks.boleto_api, &closing),
             serve(doors.bradesco, banks.bradesco, &closing),
@@ -90,11 +97,15 @@ impl World {
             serve(doors.firebase, firebase.router(), &closing),
             serve(
                 doors.control,
-                control::router(outside.clone(), cashier.clone(), firebase.clone()),
+                control::router(outside.clone(), cashier.clone(), firebase.clone(), aspsps.clone()),
                 &closing,
             ),
         ];
-        Ok(World { addresses, outside, cashier, firebase, bolts, closing, serving })
+        for (number, (plain, behind_tls)) in (0..).zip(aspsp_doors.doors) {
+            serving.push(serve(plain, aspsps.router(number), &closing));
+            serving.push(serve(tls(behind_tls), aspsps.router(number), &closing));
+        }
+        Ok(World { addresses, outside, cashier, firebase, aspsps, bolts, closing, serving })
     }
 
     /// Where the parties are reached.
@@ -110,6 +121,11 @@ impl World {
     /// The transfers' database: what is in it, and how its streams misbehave.
     pub fn firebase(&self) -> &Firebase {
         &self.firebase
+    }
+
+    /// The banks of open banking: who is at them, and how they misbehave.
+    pub fn aspsp(&self) -> &Aspsps {
+        &self.aspsps
     }
 
     /// Has a payer pay a title, at whichever bank it is, and returns the effect.
@@ -308,6 +324,8 @@ impl Doors {
             nats_url: format!("nats://{}", self.nats.address()),
             firebase: FirebaseAddresses::at(self.firebase.address()),
             control_url: format!("http://{}", self.control.address()),
+            aspsps: Vec::new(),
+            aspsp_signing: AspspSigning::default(),
             sqs_url,
         }
     }

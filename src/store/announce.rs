@@ -3,8 +3,9 @@
 //! **Owns** nothing. Locks are always taken work first, delivery second: an announcement that finds the work row running
 //! leaves it and waits at the delivery row, and whoever ends the work sees the wanted version grow and makes new work.
 //! **Fails** as the store does. **Limits**: an endpoint that is disabled is announced nothing; a subject's kind and its
-//! filtered attributes never change, so that an endpoint hears of it from beginning to end or not at all. What was cancelled
-//! is not sent with the news that come after it.
+//! filtered attributes never change, so that an endpoint hears of it from beginning to end or not at all; only a transfer
+//! that was skipped, and put right before its first run, may name others then. What was cancelled is not sent with the news
+//! that come after it.
 
 use std::collections::HashMap;
 

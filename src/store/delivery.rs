@@ -156,8 +156,8 @@ pub fn queue_of(channel: &str, endpoint_id: Uuid) -> String {
     format!("delivery/{channel}/{endpoint_id}")
 }
 
-/// An endpoint without subscriptions was named by the subject itself and is told of every decision about it. In two steps, so
-/// that the slice leads and no plan begins with all that an endpoint was ever owed.
+/// An endpoint without subscriptions was named by the subject itself and is told of every decision about it. What was erased
+/// keeps its place as an empty object, and is not told. In two steps, so that the slice leads and no plan begins with all that an endpoint was ever owed.
 const FIND_DUE: &str = ", d as materialized (
         select d.endpoint_id, d.subject_id, d.subject_kind, d.wanted_version, r.resend_id,
           case when d.state = 'cancelled' then d.wanted_version else d.sent_version end as sent_version
@@ -174,7 +174,7 @@ const FIND_DUE: &str = ", d as materialized (
           and v.event_type not in ('boleto.issued', 'boleto.pending_registration')
           and (e.event_types in ('', ',*,') or e.event_types like '%,boleto.*,%'
             or e.event_types like '%,' || v.event_type || ',%')))
-      left join subject_event s on d.subject_kind <> 'boleto' and s.subject_id = d.subject_id and (s.id = d.resend_id
+      left join subject_event s on d.subject_kind <> 'boleto' and s.subject_id = d.subject_id and s.data <> '{}' and (s.id = d.resend_id
         or (d.resend_id is null and s.version > d.sent_version and s.version <= d.wanted_version
           and (e.event_types in ('', ',*,') or e.event_types like '%,' || d.subject_kind || '.*,%'
             or e.event_types like '%,' || s.event_type || ',%')))

@@ -211,7 +211,7 @@ impl Store {
         Ok(Ok((endpoint, standing)))
     }
 
-    /// Whether an event is one of the subject's that owners are told.
+    /// Whether an event is one of the subject's that owners are told, and was not erased.
     async fn is_told_to_owners(
         &self,
         transaction: &DatabaseTransaction,
@@ -220,7 +220,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let find = self.statement(
             "select event_type from boleto_event where boleto_id = $1 and id = $2
-             union all select event_type from subject_event where subject_id = $1 and id = $2",
+             union all select event_type from subject_event where subject_id = $1 and id = $2 and data <> '{}'",
             [Value::from(subject_id), Value::from(event_id.0)],
         );
         let Some(row) = transaction.query_one_raw(find).await? else { return Ok(false) };

@@ -12,15 +12,16 @@ use bursar::proto::notification::v1::notification_service_client::NotificationSe
 use bursar::proto::notification::v1::{
     CreateEndpointRequest, Endpoint, SqsDestination, TestEndpointRequest, WebhookDestination,
 };
-use bursar::sandbox::{Behaviour, Party};
+use bursar::sandbox::{Behaviour, FIREBASE_BUCKET, Party};
 use bursar::store::connect;
-use chrono::{Days, Utc};
+use chrono::{Days, TimeDelta, Utc};
 use sea_orm::{ConnectionTrait as _, Database};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::peers::{PATIENCE, Verdict, judge};
 use crate::small_house::{SmallHouse, a_boleto};
 
+const README: &str = include_str!("../../README.md");
 const SCHEMAS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proto/bursar/notification/v1/events");
 
 /// Every type that there is.
@@ -34,12 +35,13 @@ async fn judged(bodies: &[String]) -> Verdict {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_event_that_there_is_arrives_as_its_schema_says() {
-    let house = SmallHouse::furnished(&[]).await;
+    let house = SmallHouse::furnished_with_feed().await;
     let endpoints = NotificationServiceClient::new(house.channel.clone());
     let queue =
         Destination::Sqs(SqsDestination { queue_url: house.outside.world.addresses().queue_url.clone() });
     let all = subscribes(&endpoints, queue, "*").await;
     everything_becomes_of_boletos(&house).await;
+    transfers_come_to_every_end(&house);
     an_endpoint_says_that_it_is_gone(&house, &endpoints).await;
     // Last, for it leaves a counter behind that gives out what was given out.
     one_comes_into_review(&house).await;
@@ -107,6 +109,32 @@ fn payment_of(id: &str) -> boleto::RecordPaymentRequest {
         payment_id: format!("cash desk, {id}"),
         ..boleto::RecordPaymentRequest::default()
     }
+}
+
+/// One is analysed, one cannot be, and one is not to be.
+fn transfers_come_to_every_end(house: &SmallHouse) {
+    let feed = house.outside.world.firebase();
+    let put = |path: &str, value: Value| feed.put(path, value).unwrap_or_else(|why| panic!("{path}: {why}"));
+    let record = |survey: &str, hours: i64| {
+        let recorded = Utc::now() - TimeDelta::hours(hours);
+        json!({
+            "date": recorded.format("%Y/%m/%d - %H:%M:%S").to_string(),
+            "key_empresa": "-NsampleCompany00001",
+            "key_encuesta": survey,
+            "key_persona": "-NsamplePerson000001",
+            "processed": false,
+            "resultado": "",
+        })
+    };
+    put("Encuestas/-NsampleSurvey/cuestionario", json!([{"tipo": "pregunta"}, {"tipo": "pregunta"}]));
+    // In the second nobody speaks.
+    let spoken = [&[0; 44][..], b"somebody says something"].concat();
+    for (place, recording) in [spoken, vec![0; 400]].into_iter().enumerate() {
+        feed.put_audio(FIREBASE_BUCKET, &format!("cloud/-NsampleDone/{place}.wav"), recording);
+    }
+    put("Transfer/-NsampleDone", record("-NsampleSurvey", 1));
+    put("Transfer/-NsampleFailed", record("-NsampleNoSurvey", 1));
+    put("Transfer/-NsampleSkipped", record("-NsampleSurvey", 1_000));
 }
 
 /// A counter that was set back gives out a number that the bank knows under another amount.
@@ -188,14 +216,32 @@ async fn mutations_are_found(bodies: &[String]) {
         |body| drop(body.insert("version".to_owned(), Value::from("2"))),
         |body| drop(body.remove("schema")),
     ];
-    let mutated: Vec<String> =
-        changes.iter().flat_map(|one| bodies.iter().map(|body| change(body, *one))).collect();
+    let of_transfers: [fn(&mut serde_json::Map<String, Value>); 4] = [
+        |body| body["data"]["person_name"] = Value::from("Maria Exemplo"),
+        |body| body["data"]["vendor_risk_scores"] = json!([38, 4]),
+        |body| body["data"]["state"] = Value::from("queued"),
+        |body| body["data"]["run"] = Value::Null,
+    ];
+    let transfers = || bodies.iter().filter(|body| body.contains("\"bursar.transfer.v1\""));
+    assert_eq!(transfers().count(), 3);
+    let of_any = changes.iter().flat_map(|one| bodies.iter().map(|body| change(body, *one)));
+    let of_those = of_transfers.iter().flat_map(|one| transfers().map(|body| change(body, *one)));
+    let mutated: Vec<String> = of_any.chain(of_those).collect();
     let faults = judged(&mutated).await.approved();
     let faults = faults.as_array().expect("a list");
     assert_eq!(faults.len(), mutated.len());
     for (body, fault) in mutated.iter().zip(faults) {
         assert!(fault.is_string(), "let through: {body}");
     }
+}
+
+#[test]
+fn the_readme_names_the_types_of_the_catalogue_and_no_others() {
+    let table = README.lines().skip_while(|line| !line.starts_with("| event type |")).skip(2);
+    let cells = table.take_while(|line| line.starts_with('|')).filter_map(|line| line.split('|').nth(1));
+    let named: BTreeSet<String> =
+        cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect();
+    assert_eq!(named, catalogue());
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod small_house;
 
 mod analyzers;
 mod claims_ahead;
+mod claims_held_back;
 mod documents;
 mod engine_machine;
 mod engine_model;

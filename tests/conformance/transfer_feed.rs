@@ -83,12 +83,14 @@ fn feed(config: &FirebaseRtdbConfig) -> FirebaseRtdb {
 fn listen(config: &FirebaseRtdbConfig) -> Listener {
     let (sender, news) = mpsc::channel(16);
     let feed = feed(config);
-    Listener { news, task: tokio::spawn(async move { feed.listen(sender).await }) }
+    Listener { news, task: tokio::spawn(async move { feed.listen(sender).await }), records: 0 }
 }
 
 struct Listener {
     news: mpsc::Receiver<FeedNews>,
     task: JoinHandle<Result<(), FeedError>>,
+    /// What was last said to be offered in all.
+    records: usize,
 }
 
 impl Listener {
@@ -104,7 +106,10 @@ impl Listener {
                 FeedNews::Offered(records) => {
                     keys.extend(records.iter().map(|record| record.key.to_string()));
                 }
-                FeedNews::Reconciled { .. } => return keys,
+                FeedNews::Reconciled { records } => {
+                    self.records = records;
+                    return keys;
+                }
                 FeedNews::Following | FeedNews::Lost { .. } | FeedNews::Left(_) => {}
                 FeedNews::Changed(key) => panic!("{key} changed before the snapshot"),
             }
@@ -245,6 +250,7 @@ async fn an_event_beyond_all_bounds_has_the_backlog_read_by_pages() {
         assert_eq!(listener.snapshot().await, wanted, "what the pages tell, {paging:?}");
         // Behind the backlog only what is new is followed.
         listener.snapshot().await;
+        assert_eq!(listener.records, wanted.len(), "the backlog is offered still");
         stage.offer(&["k99"]);
         assert_eq!(listener.offered().await, ["k99"]);
         stage.world.firebase().put("Transfer/k99", Value::Null).expect("a deletion");

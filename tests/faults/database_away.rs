@@ -16,12 +16,13 @@ use crate::shop::Shop;
 use crate::stage::{House, Stage};
 
 const LIVENESS: &str = "liveness";
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "",
     "bursar.boleto.v1.BoletoService",
     "bursar.boleto.v1.BankAccountService",
     "bursar.control.v1.ControlService",
     "bursar.notification.v1.NotificationService",
+    "bursar.transfer.v1.TransferService",
 ];
 
 fn reason(status: &Status) -> String {

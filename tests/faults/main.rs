@@ -102,6 +102,8 @@ mod stream_crash;
 #[cfg(feature = "failpoints")]
 mod transfer_bad_days;
 #[cfg(feature = "failpoints")]
+mod transfer_kills;
+#[cfg(feature = "failpoints")]
 mod transfer_points;
 #[cfg(feature = "failpoints")]
 mod two_processes;

@@ -56,10 +56,23 @@ pub async fn house(stage: &Stage, more: &[&str], variables: &[(&'static str, Str
     stage.house_with(&settings, &variables).await
 }
 
-/// Has everything about transfers told at the webhook and by mail, by a house that follows no feed.
+/// Opens a house that follows the feed, and has everything about transfers told at the webhook and by mail.
+pub async fn opened(stage: &Stage, more: &[&str], variables: &[(&'static str, String)]) -> House {
+    let house = house(stage, more, variables).await;
+    assert!(house.opened().await, "{}", house.program.said());
+    subscribe_at(stage, &house).await;
+    house
+}
+
+/// The same before anybody follows the feed.
 pub async fn subscribe(stage: &Stage) {
     let house = stage.house().await;
     assert!(house.opened().await, "{}", house.program.said());
+    subscribe_at(stage, &house).await;
+    house.close().await;
+}
+
+async fn subscribe_at(stage: &Stage, house: &House) {
     let channel = house.channel().await.expect("a house that listens");
     let webhook = notification::WebhookDestination {
         url: stage.world.addresses().webhook_url.clone(),
@@ -78,8 +91,6 @@ pub async fn subscribe(stage: &Stage) {
         let made = NotificationServiceClient::new(channel.clone()).create_endpoint(request).await;
         made.expect("a subscription");
     }
-    drop(channel);
-    house.close().await;
 }
 
 /// How many pieces of news have reached both destinations.

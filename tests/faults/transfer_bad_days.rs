@@ -11,20 +11,13 @@ use crate::feed::{Feed, a_record};
 use crate::judge;
 use crate::proxy::Proxy;
 use crate::recordings::{self, Offered};
-use crate::stage::{House, Stage};
+use crate::stage::Stage;
 
 const VENDOR: Party = Party::Vendor(VendorName::Ra7);
 
-async fn opened(stage: &Stage, settings: &[&str]) -> House {
-    recordings::subscribe(stage).await;
-    let house = recordings::house(stage, settings, &[]).await;
-    assert!(house.opened().await, "{}", house.program.said());
-    house
-}
-
 async fn vendor_stumbles(kind: Kind) {
     let stage = Stage::open(kind).await;
-    let house = opened(&stage, &["breaker.wait_base=20ms", "breaker.wait_cap=200ms"]).await;
+    let house = recordings::opened(&stage, &["breaker.wait_base=20ms", "breaker.wait_cap=200ms"], &[]).await;
     let script = stage.world.script();
     for (trouble, times) in [
         (Behaviour::Latency { ms: 50 }, 4),
@@ -73,7 +66,7 @@ async fn a_half_open_stream_is_given_up_and_what_was_recorded_meanwhile_is_found
     let (line, database) = line_to_the_feed(&stage).await;
     let prefix = "transfers.feeds.main.firebase_rtdb";
     let (idle, patience) = (format!("{prefix}.idle_timeout=700ms"), format!("{prefix}.timeout=700ms"));
-    let house = opened(&stage, &[&database, &idle, &patience]).await;
+    let house = recordings::opened(&stage, &[&database, &idle, &patience], &[]).await;
     let mut offered = vec![Offered::on(&stage, "-NsampleBefore", 2)];
     recordings::owners_told(&stage, 1).await;
     // In the middle of an analysis nothing comes through any more: no event, no answer, no end.
@@ -93,7 +86,7 @@ async fn a_half_open_stream_is_given_up_and_what_was_recorded_meanwhile_is_found
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_talks_nonsense_stops_nothing() {
     let stage = Stage::open(Kind::Sqlite).await;
-    let house = opened(&stage, &[]).await;
+    let house = recordings::opened(&stage, &[], &[]).await;
     let mut offered = vec![Offered::on(&stage, "-Nsample00", 1)];
     recordings::owners_told(&stage, 1).await;
     let feed = Feed(&stage.world);
@@ -123,7 +116,7 @@ async fn a_stream_that_talks_nonsense_stops_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_that_are_none_have_failed_and_say_so() {
     let stage = Stage::open(Kind::Sqlite).await;
-    let house = opened(&stage, &[]).await;
+    let house = recordings::opened(&stage, &[], &[]).await;
     Offered::on(&stage, "-Nsample00", 1);
     recordings::owners_told(&stage, 1).await;
     let feed = Feed(&stage.world);
@@ -159,6 +152,7 @@ async fn records_that_are_none_have_failed_and_say_so() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_of_ten_megabytes_are_taken_in_beside_all_others() {
     let stage = Stage::open(Kind::Sqlite).await;
+    // Whoever comes back finds a backlog.
     recordings::subscribe(&stage).await;
     let feed = Feed(&stage.world);
     let mut offered = Vec::new();

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use bursar::proto::transfer::v1::feed;
 use bursar::proto::transfer::v1::{ListFeedsRequest, transfer::State};
-use bursar::sandbox::{Behaviour, FirebaseStep, LineEnd, Party, StreamNews, StreamPlay};
+use bursar::sandbox::{Behaviour, FirebaseStep, LineEnd, Party, StreamNews, StreamPlay, VendorName};
 use serde_json::json;
 
 use crate::support::house::{House, Opened, PATIENCE, eventually};
@@ -114,6 +114,28 @@ async fn a_credential_that_ended_is_replaced_and_nothing_is_missed() {
     house.feed().database().tell(StreamNews::Cancel { reason: None });
     let last = house.feed().offers("-NsampleLast", 1);
     is_done_once(&house, "-NsampleLast", 1, &last).await;
+    house.operator().sees_all_work_done().await;
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_ended_is_minted_anew_once_for_everybody() {
+    let token = Party::Firebase(FirebaseStep::Token);
+    let house = House::new().with_feed("main").with_service_account().open().await;
+    let first = house.feed().offers("-NsampleBefore", 2);
+    is_done_once(&house, "-NsampleBefore", 2, &first).await;
+    assert_eq!(house.script().asked(token), 1, "the listener and everybody else share one");
+    // In the middle of an analysis all tokens end; the stream is told so, and what comes next is refused.
+    house.script().once(Party::Vendor(VendorName::Ra7), Behaviour::Hold);
+    let second = house.feed().offers("-NsampleUnder", 2);
+    house.world().wait_for_held(1, PATIENCE).await.expect("the vendor is asked");
+    house.script().expire_tokens();
+    house.script().release();
+    is_done_once(&house, "-NsampleUnder", 2, &second).await;
+    let third = house.feed().offers("-NsampleBehind", 1);
+    is_done_once(&house, "-NsampleBehind", 1, &third).await;
+    is_followed(&house).await;
+    assert_eq!(house.script().asked(token), 2, "one sign-in for all of them");
     house.operator().sees_all_work_done().await;
     house.close().await;
 }

@@ -1,6 +1,7 @@
 //! Somebody has a transfer analysed once more. What was found before is kept, the feed gets the new result, and owners hear of it
 //! only where that was asked for. Or somebody has it erased: then nothing is left but the fact, and it is not analysed again.
 
+use bursar::proto::notification::v1::{ListEndpointsRequest, ResendDeliveryRequest};
 use bursar::proto::transfer::v1::answer::Outcome;
 use bursar::proto::transfer::v1::transfer::State;
 use bursar::proto::transfer::v1::{Answer, GetAnalysisRequest};
@@ -71,6 +72,9 @@ async fn what_is_erased_is_gone_and_is_not_analysed_again() {
     let house = House::new().with_feed("main").open().await;
     let (id, _) = analysed(&house).await;
     house.operator().sees_all_work_done().await;
+    let news = house.feed().news(KEY).remove(0);
+    let listed = house.operator().endpoints.clone().list_endpoints(ListEndpointsRequest::default()).await;
+    let endpoint = listed.expect("a list").into_inner().endpoints.remove(0);
     let erased = house.operator().erases(&id).await.expect("nothing works on it");
     assert_eq!(erased.state(), State::Erased);
     assert_eq!((erased.key.as_str(), erased.person_key.as_str(), erased.company_key.as_str()), (KEY, "", ""));
@@ -79,6 +83,15 @@ async fn what_is_erased_is_gone_and_is_not_analysed_again() {
     assert!(found.runs.is_empty() && found.answers.is_empty(), "{found:?}");
     let again = house.operator().reprocesses(&id, false, "").await.expect_err("nothing is left to analyse");
     assert_eq!(again.code(), Code::FailedPrecondition);
+    let resend = ResendDeliveryRequest {
+        endpoint_id: endpoint.id,
+        subject_id: id,
+        event_id: news["event_id"].as_str().expect("an id").to_owned(),
+        reason: "asked for".to_owned(),
+        ..ResendDeliveryRequest::default()
+    };
+    let resent = house.operator().endpoints.clone().resend_delivery(resend).await;
+    assert_eq!(resent.expect_err("nothing is left to tell").code(), Code::NotFound);
 
     house.feed().puts(&format!("Transfer/{KEY}/processed"), json!(false));
     let other = house.feed().offers("-Nsample0000000000A2", 1);

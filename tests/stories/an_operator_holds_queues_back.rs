@@ -149,8 +149,8 @@ async fn a_pause_that_holds_nothing_back_is_refused() {
         "registration",
         "payments/",
         "delivery//",
-        "delivery/%",
-        &format!("delivery/{}", "x".repeat(250)),
+        "delivery/a\u{1}b",
+        &format!("delivery/{}", "x".repeat(1_020)),
     ] {
         let refused = pauses(&operator, name, "").await.expect_err("no name of a queue");
         assert_eq!(

@@ -21,12 +21,13 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::support::database::Kind;
 use crate::support::house::{House, Refusal as _, a_boleto, eventually};
 
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "",
     "bursar.boleto.v1.BoletoService",
     "bursar.boleto.v1.BankAccountService",
     "bursar.control.v1.ControlService",
     "bursar.notification.v1.NotificationService",
+    "bursar.transfer.v1.TransferService",
 ];
 
 async fn health(channel: &Channel, service: &str) -> ServingStatus {

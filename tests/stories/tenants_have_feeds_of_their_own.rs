@@ -1,7 +1,8 @@
-//! Two tenants have a feed each, in one database. The same key is two transfers, each is told to its own tenant alone, and a feed
-//! that nobody follows any more still has done what it had offered.
+//! Two tenants have a feed each, in one database. The same key is two transfers, each is told to its own tenant alone, and within a
+//! tenant to whom it concerns. A feed that nobody follows any more still has done what it had offered.
 
 use bursar::proto::control::v1::WorkState;
+use bursar::proto::notification::v1::EventFilter;
 use bursar::proto::transfer::v1::transfer::State;
 use bursar::proto::transfer::v1::{FindTransferRequest, ListFeedsRequest};
 use bursar::sandbox::{Behaviour, Party, VendorName};
@@ -48,6 +49,54 @@ async fn the_same_key_of_two_tenants_is_two_transfers() {
     assert_eq!(ours.iter().map(|feed| feed.name.as_str()).collect::<Vec<_>>(), ["main"]);
     let theirs = FindTransferRequest { key: KEY.to_owned(), feed: "other".to_owned() };
     transfers.find_transfer(theirs).await.expect_err("a feed of somebody else's");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_hears_of_the_transfers_that_concern_them() {
+    let house = House::new().with_feed("main").open().await;
+    let concern = |rules: &[(&str, &str)]| -> Vec<EventFilter> {
+        let rule = |(attribute, value): &(&str, &str)| EventFilter {
+            attribute: (*attribute).to_owned(),
+            values: vec![(*value).to_owned()],
+        };
+        rules.iter().map(rule).collect()
+    };
+    let owners = [
+        (
+            "company",
+            concern(&[("company_key", "-NsampleCompany00001")]),
+            vec!["-NsampleOne", "-NsampleSkipped"],
+        ),
+        ("person", concern(&[("person_key", "-NsamplePerson000002"), ("feed", "main")]), vec!["-NsampleTwo"]),
+        ("boletos", concern(&[("reference_id", "-NsampleCompany00001")]), vec![]),
+        ("elsewhere", concern(&[("feed", "other")]), vec![]),
+    ];
+    for (name, filters, _) in &owners {
+        let url = house.world().addresses().webhook_url.replace("/hooks/", &format!("/hooks/{name}-"));
+        house.operator().subscribes_webhook_at(&url, &["*"], filters.clone()).await;
+    }
+    let mut skipped = a_record(1);
+    skipped["date"] = json!("yesterday");
+    let mut two = a_record(1);
+    two["key_empresa"] = json!("-NsampleCompany00002");
+    two["key_persona"] = json!("-NsamplePerson000002");
+    house.feed().offers_record("-NsampleSkipped", 1, skipped);
+    house.feed().offers("-NsampleOne", 1);
+    house.feed().offers_record("-NsampleTwo", 1, two);
+    for key in ["-NsampleOne", "-NsampleTwo", "-NsampleSkipped"] {
+        assert_eq!(house.feed().owners_hear(key, 1).await.len(), 1, "{key}");
+    }
+    house.operator().sees_all_work_done().await;
+    for (name, _, concerned) in owners {
+        let told = house.world().messages().into_iter().filter(|message| message.destination.contains(name));
+        let mut keys: Vec<String> = told
+            .map(|message| serde_json::from_str::<serde_json::Value>(&message.body).expect("JSON"))
+            .map(|body| body["data"]["key"].as_str().expect("a key").to_owned())
+            .collect();
+        keys.sort();
+        assert_eq!(keys, concerned, "{name}");
+    }
     house.close().await;
 }
 

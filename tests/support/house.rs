@@ -49,12 +49,19 @@ pub struct House {
     settings: Vec<(String, String)>,
     has_account: bool,
     feeds: Vec<String>,
+    has_service_account: bool,
 }
 
 impl House {
     /// On an embedded store, with one bank account, which is the default.
     pub fn new() -> Self {
-        Self { kind: Kind::Sqlite, settings: Vec::new(), has_account: true, feeds: Vec::new() }
+        Self {
+            kind: Kind::Sqlite,
+            settings: Vec::new(),
+            has_account: true,
+            feeds: Vec::new(),
+            has_service_account: false,
+        }
     }
 
     /// On this database.
@@ -81,9 +88,16 @@ impl House {
         self.without_account()
     }
 
+    /// Signed in to its feeds by the key of a service account.
+    pub fn with_service_account(mut self) -> Self {
+        self.has_service_account = true;
+        self
+    }
+
     /// Everything around the house, which itself is still to be opened.
     pub async fn prepare(self) -> Surroundings {
-        let mut surroundings = Surroundings::create(self.kind, self.settings, self.has_account).await;
+        let Self { kind, settings, has_account, has_service_account, .. } = self;
+        let mut surroundings = Surroundings::create(kind, settings, has_account, has_service_account).await;
         surroundings.feeds = self.feeds;
         surroundings
     }

@@ -9,13 +9,16 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bursar::cli::house::{self, OpenHouse};
+use bursar::cli::sandbox::transfers::{self, VendorSecrets};
 use bursar::config::{Config, Sources};
 use bursar::proto::boleto::v1 as boleto;
 use bursar::proto::boleto::v1::bank_account_service_client::BankAccountServiceClient;
 use bursar::proto::boleto::v1::boleto_service_client::BoletoServiceClient;
 use bursar::proto::control::v1::DrainRequest;
 use bursar::proto::control::v1::control_service_client::ControlServiceClient;
-use bursar::sandbox::{BankOptions, World, WorldOptions};
+use bursar::sandbox::{
+    BankOptions, EMOTION_LOGIC_KEY, EMOTION_LOGIC_PASSWORD, VENDOR_AUTH, World, WorldOptions,
+};
 use chrono::{Days, Utc};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -114,6 +117,16 @@ impl Outside {
         settings
     }
 
+    /// What a house needs besides to follow the world's feed of transfers.
+    fn settings_of_feed(&self) -> Vec<(String, String)> {
+        let secrets = VendorSecrets {
+            auth: self.folder.secret("vendor", VENDOR_AUTH),
+            emotion_logic_key: self.folder.secret("emotion-key", EMOTION_LOGIC_KEY),
+            emotion_logic_password: self.folder.secret("emotion-password", EMOTION_LOGIC_PASSWORD),
+        };
+        transfers::settings(self.world.addresses(), &secrets)
+    }
+
     /// A bank account that the world's bank knows, and that requests without one get.
     pub fn bank_account(&self) -> boleto::BankAccount {
         let bank = BankOptions::default();
@@ -194,7 +207,10 @@ pub struct SmallHouse {
 impl SmallHouse {
     /// Opens a house, with `changes` over its settings, and waits until it is ready.
     pub async fn open(changes: &[(&str, &str)]) -> Self {
-        let outside = Outside::open().await;
+        Self::open_among(Outside::open().await, changes).await
+    }
+
+    async fn open_among(outside: Outside, changes: &[(&str, &str)]) -> Self {
         let mut sources = Sources { overrides: outside.settings(), ..Sources::default() };
         for (key, value) in changes {
             sources = sources.with(key, *value);
@@ -210,6 +226,17 @@ impl SmallHouse {
     /// Opens a house that has a bank account.
     pub async fn furnished(changes: &[(&str, &str)]) -> Self {
         let small = Self::open(changes).await;
+        furnish(&small.channel, &small.outside).await;
+        small
+    }
+
+    /// Opens a house that has a bank account and follows the world's feed of transfers.
+    pub async fn furnished_with_feed() -> Self {
+        let outside = Outside::open().await;
+        let settings = outside.settings_of_feed();
+        let changes: Vec<(&str, &str)> =
+            settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let small = Self::open_among(outside, &changes).await;
         furnish(&small.channel, &small.outside).await;
         small
     }

@@ -17,6 +17,7 @@ use super::Means;
 use super::course::{Course, Cut};
 use crate::actors::bank_attempt::{self, to_microseconds};
 use crate::actors::feed_attempt::{self, Later, Wait};
+use crate::connectors::analyzers::Analyzer as _;
 use crate::connectors::transfer_feeds::TransferFeed as _;
 use crate::domain::analysis::{Outcome, has_fillers, result_text};
 use crate::domain::transfer::judgement::Reason;
@@ -78,15 +79,14 @@ impl Attempt {
 
     async fn begin(&self) -> Result<Course, Cut> {
         let (means, claim) = (&self.means, &self.claim);
-        let kind = analyzer_of(&claim.queue);
-        let Some(analyzer) = kind.and_then(|kind| means.analyzers.get(&kind)) else {
+        let Some(analyzer) = analyzer_of(&claim.queue).and_then(|kind| means.analyzers.get(&kind)) else {
             warn!(queue = claim.queue, "a queue names no analyzer that is known");
             return Err(Later::misconfigured("its queue names no analyzer that is known").into());
         };
         let begin = AnalysisBegin {
             claim: claim.clone(),
-            analyzer: kind.map_or("", |kind| kind.as_str()),
-            formula: crate::connectors::analyzers::Analyzer::formula(analyzer),
+            analyzer: analyzer.kind().as_str(),
+            formula: analyzer.formula(),
             now: to_microseconds(Utc::now()),
         };
         let begun = match means.begins.run(begin).await {

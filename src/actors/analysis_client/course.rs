@@ -1,8 +1,9 @@
 //! What an attempt knows of its transfer: the claim at the feed, the record as it is now, whose recordings are heard, how many
 //! questions there are.
 //!
-//! What was judged when the feed offered it is judged again when its turn comes for the first time, for it may have waited; what
-//! somebody asks for by hand is not, but for the person's agreement, without which nothing is sent to who wants it.
+//! How old the recording is was judged when the feed offered it, and is not judged again: what waited behind a vendor that was away
+//! is late, and late is better than lost. Whether the person agrees is judged each time, for nothing is sent without it to who wants
+//! it.
 //!
 //! **Owns** nothing. **Fails** with a [`Cut`]. **Limits**: `alias_chain_max` aliases one after the other; a few reads of the feed.
 
@@ -17,7 +18,7 @@ use crate::actors::feed_attempt::{self, Later, Served};
 use crate::connectors::analyzers::{Analyzer as _, AnalyzerConnector};
 use crate::connectors::transfer_feeds::{Claim as FeedClaim, FeedError, RelatedNode, TransferFeed as _};
 use crate::domain::transfer::TransferKey;
-use crate::domain::transfer::judgement::{Judgement, Reason, Terms, judge};
+use crate::domain::transfer::judgement::Reason;
 use crate::domain::transfer::questions::{self, NoQuestions};
 use crate::domain::transfer::record::TransferRecord;
 use crate::store::StoreError;
@@ -105,21 +106,13 @@ impl Attempt {
     }
 
     fn judged(&self, course: &Course, value: &Value) -> Result<TransferRecord, Cut> {
-        let (transfer, wants_consent) = (&course.transfer, course.analyzer.wants_consent());
-        let terms = Terms { wants_consent, ..course.served.feed.terms.clone() };
-        let (judgement, record, _) = judge(&transfer.key, value, &terms, self.means.claimer.store.now());
-        let record = match (judgement, record) {
-            (Judgement::Fail(reason), _) => return Err(Cut::Fail(reason)),
-            (_, None) => return Err(Cut::Fail(Reason::Unreadable.with("the record is no transfer"))),
-            (Judgement::Skip(reason), Some(_)) if self.is_first_look(course) => {
-                return Err(Cut::Skip(reason));
-            }
-            (_, Some(record)) => record,
-        };
+        let consent_field = course.served.feed.terms.consent_field.as_deref();
+        let record = TransferRecord::read(&course.transfer.key, value, consent_field)
+            .map_err(|error| Cut::Fail(Reason::Unreadable.with(&error.to_string())))?;
         if record.is_processed == Some(true) && self.is_offered(course) {
             return Err(Cut::Skip(Reason::ProcessedElsewhere.with("the feed has a result already")));
         }
-        if wants_consent && record.has_consent != Some(true) {
+        if course.analyzer.wants_consent() && record.has_consent != Some(true) {
             let more = "the analyzer wants it and the record does not say it";
             return Err(Cut::Skip(Reason::NoConsent.with(more)));
         }
@@ -129,11 +122,6 @@ impl Attempt {
     /// Whether the feed has offered it, and nobody has asked for it by hand.
     fn is_offered(&self, course: &Course) -> bool {
         course.transfer.run == 1 && !is_by_hand(&self.claim.payload)
-    }
-
-    /// Whether its turn has come for the first time; what was begun goes on, however long it takes.
-    fn is_first_look(&self, course: &Course) -> bool {
-        course.transfer.claims == 1 && self.is_offered(course)
     }
 
     /// Whose recordings are heard, and what that record says.

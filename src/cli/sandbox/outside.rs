@@ -199,6 +199,10 @@ fn ports_of_last_time(data_dir: &Path) -> Ports {
         let addresses: Addresses = serde_json::from_str(&text).ok()?;
         let port = |url: &str| url.parse::<http::Uri>().ok()?.port_u16();
         let banks = &addresses.banks;
+        let mut aspsps = Ports::default().aspsps;
+        for (kept, aspsp) in aspsps.iter_mut().zip(&addresses.aspsps) {
+            *kept = port(&aspsp.url)?;
+        }
         Some(Ports {
             bank: port(&addresses.bank_url)?,
             boleto_api: port(&banks.boleto_api_url)?,
@@ -212,6 +216,7 @@ fn ports_of_last_time(data_dir: &Path) -> Ports {
             smtp: port(&addresses.smtp_url)?,
             vendors: port(&addresses.vendors.cloud_url)?,
             firebase: port(&addresses.firebase.url)?,
+            aspsps,
             control: port(&addresses.control_url)?,
         })
     };

@@ -56,6 +56,8 @@ pub struct SseReader {
     failed: Option<SseError>,
 }
 
+/// How a line of an event's data begins.
+const DATA: &[u8] = b"data:";
 const MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 
 /// The room for a line that is kept from line to line.
@@ -145,6 +147,8 @@ impl SseReader {
         let line = std::mem::take(&mut self.line);
         if line.is_empty() {
             self.dispatch();
+        } else if line.capacity() > LINE_BYTES_KEPT && !self.has_data && line.starts_with(DATA) {
+            return self.keep_data(line);
         } else {
             let text = String::from_utf8_lossy(&line);
             let (name, value) = text.split_once(':').unwrap_or((&text, ""));
@@ -155,6 +159,20 @@ impl SseReader {
             self.line = line;
             self.line.clear();
         }
+        Ok(())
+    }
+
+    /// Makes a long line the event's data where it is, for a snapshot is too large to be there twice.
+    fn keep_data(&mut self, mut line: Vec<u8>) -> Result<(), SseError> {
+        let begins = DATA.len() + usize::from(line.get(DATA.len()) == Some(&b' '));
+        line.drain(..begins);
+        let text = String::from_utf8(line)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        if text.len() > self.limits.event_bytes_max {
+            return self.fail(SseError::EventTooLong(self.limits.event_bytes_max));
+        }
+        self.data = text;
+        self.has_data = true;
         Ok(())
     }
 
@@ -318,6 +336,30 @@ mod tests {
         assert_eq!(read("data: 0123456789\n".repeat(47).as_bytes()).0.1, Some(SseError::EventTooLong(512)));
         assert_eq!(read("data\n".repeat(514).as_bytes()).0.1, Some(SseError::EventTooLong(512)));
         assert_eq!(read("data\n".repeat(513).as_bytes()).0.1, None);
+    }
+
+    #[test]
+    fn a_long_line_is_read_as_a_short_one() {
+        let limits = SseLimits { line_bytes_max: 1_000_000, event_bytes_max: 200_000 };
+        let long = "x".repeat(LINE_BYTES_KEPT * 2);
+        let all = |text: &[u8]| {
+            let mut reader = SseReader::new(limits);
+            let pushed = text.chunks(4_096).try_for_each(|chunk| reader.push(chunk));
+            (std::iter::from_fn(|| reader.next_event()).map(|event| event.data).collect::<Vec<_>>(), pushed)
+        };
+        for begin in ["data:", "data: ", "event: put\ndata: "] {
+            let sent = format!("{begin}{long}\n\ndata: 2\n\n");
+            assert_eq!(all(sent.as_bytes()), (vec![long.clone(), "2".to_owned()], Ok(())), "{begin}");
+        }
+        let (spaced, lines) = (format!("data:  {long}\n\n"), format!("data: {long}\ndata: 2\n\n"));
+        assert_eq!(all(spaced.as_bytes()).0, [format!(" {long}")]);
+        assert_eq!(all(lines.as_bytes()).0, [format!("{long}\n2")]);
+        assert_eq!(all(format!("data: 1\ndata: {long}\n\n").as_bytes()).0, [format!("1\n{long}")]);
+        assert!(all(format!("data_{long}\n\n").as_bytes()).0.is_empty(), "another field's name");
+        let garbled = [b"data: ", long.as_bytes(), b"\xff\n\n"].concat();
+        assert_eq!(all(&garbled).0, [format!("{long}\u{fffd}")]);
+        let too_long = format!("data: {long}{long}\n\n");
+        assert_eq!(all(too_long.as_bytes()), (Vec::new(), Err(SseError::EventTooLong(200_000))));
     }
 
     proptest! {

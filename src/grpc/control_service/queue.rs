@@ -1,7 +1,7 @@
 //! Queues: what lives in them, holding them back, and letting them go on.
 //!
 //! **Fails** with a violation for a name that no queue of ours can have: a pause that was misspelt would hold nothing back.
-//! **Limits**: names of 255 characters, a page of queues.
+//! **Limits**: names of 1,024 characters, a page of queues.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ use crate::work::places::Standing;
 
 /// What page tokens of this list are bound to.
 const LIST: &str = "ListQueues";
-const NAME_CHARS_MAX: usize = 255;
+const NAME_CHARS_MAX: usize = 1_024;
 
 pub(super) async fn list(
     gate: &Gate,
@@ -73,20 +73,20 @@ pub(super) async fn resume(
     Ok(proto::ResumeQueueResponse { was_paused })
 }
 
-/// A name below one of the roots: segments of `a-z0-9_.-`, joined by slashes; a slash at its end makes it a prefix.
+/// A name below one of the roots: segments joined by slashes; a slash at its end makes it a prefix. A segment may be a name that
+/// somebody else has given, such as a company's.
 fn check_name(name: &str, violations: &mut Vec<Violation>) {
     let mut object = |why: &str| violations.push(Violation::new("name", why));
     if name.is_empty() {
         return object("required");
     }
     if name.chars().count() > NAME_CHARS_MAX {
-        return object("at most 255 characters");
+        return object("at most 1,024 characters");
     }
-    let plain =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.' | b'-');
+    let is_readable = |segment: &str| !segment.is_empty() && !segment.contains(char::is_control);
     let path = name.strip_suffix('/').unwrap_or(name);
-    if !path.split('/').all(|segment| !segment.is_empty() && segment.bytes().all(plain)) {
-        return object("segments of a-z, 0-9, `_`, `.` and `-`, joined by slashes");
+    if !path.split('/').all(is_readable) {
+        return object("segments without control characters, joined by slashes");
     }
     if !ROOTS.iter().any(|root| name.starts_with(root)) {
         object(&format!("must begin with {}", ROOTS.join(" or ")));
@@ -130,12 +130,12 @@ mod tests {
     #[test]
     fn names_are_queues_or_prefixes_of_queues() {
         let account = format!("registration/banco_do_brasil/{}", uuid::Uuid::from_u128(7));
-        for good in ["registration/", "delivery/sqs/", "delivery/sqs", account.as_str()] {
+        let company = "analysis/nemesysco_ra7/default/-NsampleCompany00001 ação";
+        for good in ["registration/", "delivery/sqs/", "delivery/sqs", account.as_str(), company] {
             assert_eq!(objections(good), 0, "{good}");
         }
         let long = format!("delivery/{}", "x".repeat(NAME_CHARS_MAX));
-        let bad =
-            ["", "/", "registration", "other/", "delivery//sqs", "Delivery/", "delivery/%", "delivery/a b"];
+        let bad = ["", "/", "registration", "other/", "delivery//sqs", "Delivery/", "delivery/a\nb"];
         for bad in bad.into_iter().chain([long.as_str()]) {
             assert_eq!(objections(bad), 1, "{bad}");
         }

@@ -6,7 +6,7 @@
 use super::timestamp;
 use crate::domain::analysis::Outcome;
 use crate::domain::transfer::TransferState;
-use crate::messages::transfers::{Feed, FeedState};
+use crate::messages::transfers::{Feed, FeedState, FeedStatus};
 use crate::proto::transfer::v1 as proto;
 use crate::proto::transfer::v1::transfer::State;
 use crate::store::transfer_analysis::KeptAnswer;
@@ -95,9 +95,8 @@ pub fn change(change: &TransferChange, cursor: String) -> proto::TransferChange 
     }
 }
 
-pub fn feed(feed: &Feed, open: &OpenTransfers) -> proto::Feed {
+pub fn feed(feed: &Feed, status: FeedStatus, open: &OpenTransfers) -> proto::Feed {
     use proto::feed::State as Standing;
-    let status = feed.status.borrow().clone();
     let (standing, reason) = match status.state {
         FeedState::Elsewhere => (Standing::Elsewhere, String::new()),
         FeedState::Connecting => (Standing::Connecting, String::new()),

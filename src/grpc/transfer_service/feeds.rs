@@ -11,8 +11,10 @@ pub(super) async fn list(gate: &Gate) -> Result<proto::ListFeedsResponse, ApiErr
     let (house, tenant) = (gate.house()?, gate.tenant());
     let mut feeds = Vec::new();
     for feed in house.transfers.feeds.values().filter(|feed| feed.tenant == tenant) {
+        // Before what is open is counted: whatever it says to have been taken in is among that.
+        let status = feed.status.borrow().clone();
         let open = house.store.open_transfers(&tenant, &feed.name).await?;
-        feeds.push(convert::feed(feed, &open));
+        feeds.push(convert::feed(feed, status, &open));
     }
     Ok(proto::ListFeedsResponse { feeds })
 }

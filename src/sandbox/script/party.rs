@@ -9,6 +9,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::sandbox::aspsp::ASPSPS_MAX;
+
 /// A bank of the sandbox, by the protocol that it speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -192,6 +194,75 @@ impl VendorName {
     }
 }
 
+/// What a bank of open banking is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AspspStep {
+    /// Another access token.
+    Token,
+    /// A consent, or how it stands.
+    Consent,
+    /// The accounts of a consent.
+    Accounts,
+    /// One of them.
+    Account,
+    /// What is in it.
+    Balances,
+    /// A page of what moved it.
+    Transactions,
+    /// A page of what waits, where that is a list of its own.
+    Pending,
+    /// A page of holds.
+    Holds,
+    /// How one payment stands.
+    Payment,
+    /// How many stand.
+    Payments,
+    /// How a bundle stands.
+    Bundle,
+    /// How a recurring payment stands.
+    Recurring,
+    /// Of the service in between, to refresh all of a user's accounts.
+    Refresh,
+}
+
+impl AspspStep {
+    const ALL: [AspspStep; 13] = [
+        AspspStep::Token,
+        AspspStep::Consent,
+        AspspStep::Accounts,
+        AspspStep::Account,
+        AspspStep::Balances,
+        AspspStep::Transactions,
+        AspspStep::Pending,
+        AspspStep::Holds,
+        AspspStep::Payment,
+        AspspStep::Payments,
+        AspspStep::Bundle,
+        AspspStep::Recurring,
+        AspspStep::Refresh,
+    ];
+
+    /// The name in scripts and in the ledger.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AspspStep::Token => "token",
+            AspspStep::Consent => "consent",
+            AspspStep::Accounts => "accounts",
+            AspspStep::Account => "account",
+            AspspStep::Balances => "balances",
+            AspspStep::Transactions => "transactions",
+            AspspStep::Pending => "pending",
+            AspspStep::Holds => "holds",
+            AspspStep::Payment => "payment",
+            AspspStep::Payments => "payments",
+            AspspStep::Bundle => "bundle",
+            AspspStep::Recurring => "recurring",
+            AspspStep::Refresh => "refresh",
+        }
+    }
+}
+
 /// Who is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -210,6 +281,8 @@ pub enum Party {
     Firebase(FirebaseStep),
     /// One vendor, of each analysis.
     Vendor(VendorName),
+    /// One bank of open banking, by its number and by what it is asked for.
+    Aspsp(u8, AspspStep),
 }
 
 // Banco do Brasil is "the bank" of every story that could be any bank's, so its parties have names of one word.
@@ -233,12 +306,14 @@ impl Party {
     /// Every party.
     pub fn all() -> impl Iterator<Item = Party> {
         let banks = BankName::ALL.into_iter();
+        let aspsps = 0..ASPSPS_MAX;
         banks
             .flat_map(|bank| Act::ALL.into_iter().map(move |act| Party::Bank(bank, act)))
             .chain([Party::Sqs, Party::Webhook, Party::Nats])
             .chain(SmtpStep::ALL.map(Party::Smtp))
             .chain(FirebaseStep::ALL.map(Party::Firebase))
             .chain(VendorName::ALL.map(Party::Vendor))
+            .chain(aspsps.flat_map(|bank| AspspStep::ALL.map(|step| Party::Aspsp(bank, step))))
     }
 }
 
@@ -252,6 +327,7 @@ impl fmt::Display for Party {
             Party::Smtp(step) => write!(f, "smtp.{}", step.as_str()),
             Party::Vendor(vendor) => write!(f, "vendor.{}", vendor.as_str()),
             Party::Firebase(step) => write!(f, "firebase.{}", step.as_str()),
+            Party::Aspsp(bank, step) => write!(f, "aspsp.{bank}.{}", step.as_str()),
         }
     }
 }

@@ -3,7 +3,8 @@
 //! **Owns** all of them; they outlive the house, so that another may open on the same rows.
 //! **Fails** a story whose settings are refused. **Limits**: everything is on loopback, at ports that were free.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +13,9 @@ use bursar::cli::sandbox::banks::{self, Credential};
 use bursar::cli::sandbox::mail;
 use bursar::config::{Config, Sources};
 use bursar::proto::boleto::v1::BankAccount;
-use bursar::sandbox::{BankOptions, MAIL_PASSWORD, MAIL_USERNAME, VENDOR_AUTH, World, WorldOptions};
+use bursar::sandbox::{
+    BankOptions, FirebaseOptions, MAIL_PASSWORD, MAIL_USERNAME, VENDOR_AUTH, World, WorldOptions,
+};
 use uuid::Uuid;
 
 use super::operator::an_account;
@@ -81,7 +84,12 @@ pub struct Surroundings {
 
 impl Surroundings {
     /// A folder, an empty database and an open world.
-    pub(super) async fn create(kind: Kind, settings: Vec<(String, String)>, has_account: bool) -> Self {
+    pub(super) async fn create(
+        kind: Kind,
+        settings: Vec<(String, String)>,
+        has_account: bool,
+        has_service_account: bool,
+    ) -> Self {
         bursar::connectors::http::install_crypto_provider();
         let folder = Folder::create();
         let webhook = format!("whsec_{}", STANDARD.encode(Uuid::now_v7().as_bytes()));
@@ -101,7 +109,10 @@ impl Surroundings {
         ] {
             std::fs::write(folder.0.join(name), value).expect("a secret's file");
         }
-        let options = WorldOptions { webhook_secret: Some(webhook), ..WorldOptions::in_dir(&folder.0) };
+        let service_account_key = has_service_account.then(|| a_key(&folder.0.join("service-account.pem")));
+        let firebase = FirebaseOptions { service_account_key, ..FirebaseOptions::default() };
+        let options =
+            WorldOptions { webhook_secret: Some(webhook), firebase, ..WorldOptions::in_dir(&folder.0) };
         let world = World::open(options).await.expect("the outside world");
         let database = TestDatabase::create(kind).await;
         Self { settings, has_account, feeds: Vec::new(), folder, world, database }
@@ -125,6 +136,14 @@ impl Surroundings {
             self.feeds.iter().flat_map(|name| feed::settings(outside, name, &self.secret("vendor")))
         {
             sources = sources.with(&key, value);
+        }
+        if let Some(file) = &outside.firebase.service_account {
+            for name in &self.feeds {
+                let credentials = format!("transfers.feeds.{name}.firebase_rtdb.credentials");
+                sources = sources
+                    .with(&format!("{credentials}.emulator"), "false")
+                    .with(&format!("{credentials}.service_account"), format!("file:{}", file.display()));
+            }
         }
         for (key, value) in SETTINGS {
             sources = sources.with(key, *value);
@@ -179,6 +198,17 @@ impl Surroundings {
         }
         opened
     }
+}
+
+/// Has a key made for a service account; ring makes none of its kind.
+fn a_key(path: &Path) -> PathBuf {
+    let made = Command::new("openssl")
+        .args(["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out"])
+        .arg(path)
+        .status()
+        .expect("openssl is installed");
+    assert!(made.success(), "openssl made no key");
+    path.to_owned()
 }
 
 /// A folder that goes away with its story.

@@ -45,6 +45,9 @@ pub(super) struct Follower<'a> {
     course: Course,
     scope: Scope,
     window: Window,
+    /// Records that were told by pages, and whether the window shows the last of them once more.
+    paged: usize,
+    shows_last: bool,
     /// When everything is to be looked through again; nothing while everything is followed.
     whole_again_at: Option<Instant>,
     /// Under what the last stream was opened.
@@ -66,6 +69,8 @@ impl<'a> Follower<'a> {
             course: Course::new(config.reconnect_base, config.reconnect_cap),
             scope: Scope::Offered,
             window: Window::new(View::Offered, config.event_bytes_max),
+            paged: 0,
+            shows_last: false,
             whole_again_at: None,
             pass: None,
             has_met_unknown: false,
@@ -133,12 +138,16 @@ impl<'a> Follower<'a> {
             Scope::Offered => None,
             Scope::Tail(from) => from.clone(),
         };
-        let (mut records, mut children_max) = (0, self.config.group_records_max);
+        let (mut records, mut shows_last) = (self.paged, self.shows_last);
+        let mut children_max = self.config.group_records_max;
         loop {
             let asked = paging::page(self.client, self.config, last.as_ref(), children_max).await;
             match asked {
                 Ok(page) => {
                     children_max = (page.children_max * 2).min(self.config.group_records_max);
+                    if page.last.is_some() {
+                        shows_last = page.records.last().map(|record| &record.key) == page.last.as_ref();
+                    }
                     last = page.last.or(last);
                     records += page.records.len();
                     if !page.records.is_empty() {
@@ -157,15 +166,22 @@ impl<'a> Follower<'a> {
         }
         self.course.good_snapshot();
         self.look_at(Scope::Tail(last));
+        // What follows the last key begins with that key's own record.
+        (self.paged, self.shows_last) = (records, shows_last);
         self.whole_again_at = Some(Instant::now() + self.config.backlog_interval);
         self.news.send(FeedNews::Reconciled { records }).await.map_err(|_| hung_up())
     }
 
     fn look_at(&mut self, scope: Scope) {
-        let view = if scope == Scope::Offered { View::Offered } else { View::Everything };
-        self.window = Window::new(view, self.config.event_bytes_max);
         self.scope = scope;
+        (self.paged, self.shows_last) = (0, false);
         self.whole_again_at = None;
+        self.empty_the_window();
+    }
+
+    fn empty_the_window(&mut self) {
+        let view = if self.scope == Scope::Offered { View::Offered } else { View::Everything };
+        self.window = Window::new(view, self.config.event_bytes_max);
     }
 
     /// One stream, from its opening to its end.
@@ -202,7 +218,7 @@ impl<'a> Follower<'a> {
             };
             let read = reader.push(&chunk);
             while let Some(event) = reader.next_event() {
-                if let Err(end) = self.take(&event).await {
+                if let Err(end) = self.take(event).await {
                     return end;
                 }
             }
@@ -236,7 +252,7 @@ impl<'a> Follower<'a> {
         [renew_at, self.whole_again_at].into_iter().flatten().min()
     }
 
-    async fn take(&mut self, event: &SseEvent) -> Result<(), End> {
+    async fn take(&mut self, event: SseEvent) -> Result<(), End> {
         let applied = match event.event.as_str() {
             "put" => self.window.put(&event.data),
             "patch" => self.window.patch(&event.data),
@@ -251,12 +267,14 @@ impl<'a> Follower<'a> {
                 return Ok(());
             }
         };
+        // A snapshot is large, and the window has what it said.
+        drop(event);
         match applied {
             Ok(Applied::Snapshot { left }) => self.tell_snapshot(left).await,
             Ok(Applied::Changes(changes)) => self.tell_changes(changes).await,
             Err(failed) => {
                 // It may have been applied in part.
-                self.look_at(self.scope.clone());
+                self.empty_the_window();
                 Err(if failed == WindowError::Unreadable { End::Garbled } else { End::TooLarge })
             }
         }
@@ -274,7 +292,8 @@ impl<'a> Follower<'a> {
             self.tell(FeedNews::Offered(group)).await?;
         }
         self.tell_changes(left.into_iter().map(Change::Left).collect()).await?;
-        self.tell(FeedNews::Reconciled { records: self.window.len() }).await?;
+        let records = (self.paged + self.window.len()).saturating_sub(usize::from(self.shows_last));
+        self.tell(FeedNews::Reconciled { records }).await?;
         self.course.good_snapshot();
         Ok(())
     }
