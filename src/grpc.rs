@@ -35,3 +35,4 @@ mod request;
 pub mod status;
 mod streams;
 mod transfer_service;
+mod watch;

@@ -14,15 +14,16 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tracing::warn;
 
-use super::bank_attempt::next_attempt;
+use super::bank_attempt::{next_attempt, write_down};
 use super::config::transfers::FeedConfig;
 use crate::connectors::transfer_feeds::{Claim as FeedClaim, ClaimAnswer, FeedError, TransferFeed as _};
 use crate::domain::work::Claim;
 use crate::messages::transfers::Feed;
 use crate::store::StoreError;
 use crate::store::transfer::Transfer;
-use crate::work::Claimer;
+use crate::store::transfer_analysis::TransferSettled;
 use crate::work::breaker::Verdict;
+use crate::work::{Claimer, Lane};
 
 /// A clock that is wrong somewhere else must not put a transfer off for ever.
 const HELD_MAX: TimeDelta = TimeDelta::days(1);
@@ -151,6 +152,29 @@ pub async fn claim(served: &Served, claimer: &Claimer, transfer: &Transfer) -> R
         Ok(ClaimAnswer::HeldBy(holder)) => Err(Later::held(holder.as_ref())),
         Err(error) => Err(Later::of_feed(&transfer.feed, &error)),
     }
+}
+
+/// Writes the end of an attempt down, however long the store is away, for as long as the lease holds. What was committed by a try
+/// whose answer was lost is told from a row that has moved on.
+///
+/// # Errors
+/// What the store says of this settlement for good.
+pub async fn settle<S: Clone + Send + Sync + 'static>(
+    claimer: &Claimer,
+    claim: &Claim,
+    settlements: &Lane<S, TransferSettled>,
+    settlement: &S,
+) -> Result<TransferSettled, StoreError> {
+    let write = |may_be_committed: bool| async move {
+        let settled = settlements.run(settlement.clone()).await?;
+        if may_be_committed && settled == TransferSettled::LostLease {
+            let went_through = claimer.store.work_ended_by(claim).await?;
+            return Ok(if went_through { TransferSettled::Done } else { settled });
+        }
+        Ok(settled)
+    };
+    let settled = write_down(claimer, claim, write).await?;
+    Ok(settled.unwrap_or(TransferSettled::LostLease))
 }
 
 /// The claim of this attempt at a transfer.

@@ -2,11 +2,11 @@
 //!
 //! **Owns** nothing. **Fails** where there is no such boleto. **Limits**: its first thousand changes.
 
-use super::boleto_watch::cursor_text;
 use super::convert::{boleto as convert, order, payment};
 use super::gate::Gate;
 use super::request;
 use super::status::ApiError;
+use super::watch::cursor_text;
 use crate::proto::boleto::v1 as proto;
 use crate::store::boleto_watch::BoletoChange;
 

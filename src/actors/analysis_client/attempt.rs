@@ -15,7 +15,7 @@ use tracing::{debug, error, info, warn};
 
 use super::Means;
 use super::course::{Course, Cut};
-use crate::actors::bank_attempt::{self, to_microseconds};
+use crate::actors::bank_attempt::to_microseconds;
 use crate::actors::feed_attempt::{self, Later, Wait};
 use crate::connectors::analyzers::Analyzer as _;
 use crate::connectors::transfer_feeds::TransferFeed as _;
@@ -201,20 +201,9 @@ impl Attempt {
             delivery_attempts_max: means.delivery_attempts_max,
             now: to_microseconds(Utc::now()),
         };
-        let write = |may_be_committed: bool| {
-            let (means, settlement) = (means.clone(), settlement.clone());
-            async move {
-                let claim = settlement.claim.clone();
-                let settled = means.settlements.run(settlement).await?;
-                if may_be_committed && settled == TransferSettled::LostLease {
-                    let went_through = means.claimer.store.work_ended_by(&claim).await?;
-                    return Ok(if went_through { TransferSettled::Done } else { settled });
-                }
-                Ok(settled)
-            }
-        };
-        let settled = bank_attempt::write_down(&means.claimer, &settlement.claim, write).await;
-        match settled.map(|settled| settled.unwrap_or(TransferSettled::LostLease)) {
+        let settled =
+            feed_attempt::settle(&means.claimer, &settlement.claim, &means.settlements, &settlement).await;
+        match settled {
             Ok(TransferSettled::LostLease) => {
                 // A lease that was lost may be held again once the store is back; then the guard gives the row back.
                 warn!(transfer_id = %settlement.claim.subject_id, "end of an analysis dropped: the row had moved on");

@@ -12,7 +12,7 @@ use chrono::Utc;
 use tracing::{debug, error, info, warn};
 
 use super::Means;
-use crate::actors::bank_attempt::{self, to_microseconds};
+use crate::actors::bank_attempt::to_microseconds;
 use crate::actors::feed_attempt::{self, Later, Served};
 use crate::connectors::transfer_feeds::{
     Claim as FeedClaim, FeedError, TransferFeed as _, WriteBack, WrittenBack,
@@ -142,20 +142,9 @@ impl Attempt {
             delivery_attempts_max: means.delivery_attempts_max,
             now: to_microseconds(Utc::now()),
         };
-        let write = |may_be_committed: bool| {
-            let (means, settlement) = (means.clone(), settlement.clone());
-            async move {
-                let claim = settlement.claim.clone();
-                let settled = means.settlements.run(settlement).await?;
-                if may_be_committed && settled == TransferSettled::LostLease {
-                    let went_through = means.claimer.store.work_ended_by(&claim).await?;
-                    return Ok(if went_through { TransferSettled::Done } else { settled });
-                }
-                Ok(settled)
-            }
-        };
-        let settled = bank_attempt::write_down(&means.claimer, &settlement.claim, write).await;
-        match settled.map(|settled| settled.unwrap_or(TransferSettled::LostLease)) {
+        let settled =
+            feed_attempt::settle(&means.claimer, &settlement.claim, &means.settlements, &settlement).await;
+        match settled {
             Ok(TransferSettled::LostLease) => {
                 warn!(transfer_id = %settlement.claim.subject_id, "end of a write-back dropped: the row had moved on");
             }

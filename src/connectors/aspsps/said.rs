@@ -193,7 +193,7 @@ pub struct Account {
     pub iban: Option<String>,
     /// A number that is no IBAN, perhaps masked.
     pub number: Option<String>,
-    /// `XXX` for an account of several.
+    /// By its ISO 4217 code; the code for "no currency" (`XXX`) for an account of several.
     pub currency: Option<String>,
     /// What the ASPSP or the PSU calls it.
     pub name: Option<String>,

@@ -18,11 +18,11 @@ use tonic::Status;
 
 use super::convert;
 use crate::domain::ids::{TenantId, TransferId};
-use crate::grpc::boleto_watch::cursor_text;
 use crate::grpc::convert::timestamp;
 use crate::grpc::gate::Gate;
 use crate::grpc::status::ApiError;
 use crate::grpc::streams::StreamPermit;
+use crate::grpc::watch::cursor_text;
 use crate::messages::House;
 use crate::proto::transfer::v1 as proto;
 use crate::proto::transfer::v1::process_transfer_response::{Step, Wait};
