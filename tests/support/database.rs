@@ -2,8 +2,14 @@
 //!
 //! The PostgreSQL server is the one of `BURSAR_TEST_POSTGRES_URL`; the README's test command starts it. Without it the
 //! tests fail: nothing is skipped in silence.
+//!
+//! What a test leaves behind on that server is dropped, some databases at a time because each drop is a checkpoint; those of the
+//! last few tests go with the server.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
 use std::time::Duration;
 
 use bursar::store::{Store, StoreConfig};
@@ -16,6 +22,16 @@ pub enum Kind {
     Sqlite,
     PostgreSql,
 }
+
+/// Databases that are dropped together.
+const DROPPED_TOGETHER: usize = 32;
+
+/// Who drops the databases of tests that have ended.
+static JANITOR: LazyLock<Sender<String>> = LazyLock::new(|| {
+    let (names, ended) = mpsc::channel();
+    thread::spawn(move || drop_databases(&ended));
+    names
+});
 
 /// A database that belongs to one test.
 pub struct TestDatabase {
@@ -63,7 +79,28 @@ impl Drop for TestDatabase {
     fn drop(&mut self) {
         if let Some(folder) = &self.folder {
             let _ = std::fs::remove_dir_all(folder);
+        } else if let Some((_, name)) = self.url.rsplit_once('/') {
+            let _ = JANITOR.send(name.to_owned());
         }
+    }
+}
+
+/// Drops databases for as long as tests end. Whoever still has a line to one of them is cut off, for its test has ended.
+fn drop_databases(ended: &Receiver<String>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    loop {
+        let Ok(names) = (0..DROPPED_TOGETHER).map(|_| ended.recv()).collect::<Result<Vec<_>, _>>() else {
+            return;
+        };
+        runtime.block_on(async {
+            let connection =
+                Database::connect(server_url()).await.expect("the PostgreSQL server of the tests");
+            for name in names {
+                let drop = format!("drop database if exists {name} with (force)");
+                connection.execute_unprepared(&drop).await.expect("a database that nobody needs");
+            }
+            connection.close().await.expect("the server lets go");
+        });
     }
 }
 
