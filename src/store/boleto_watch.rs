@@ -82,7 +82,8 @@ impl Store {
                  order by transaction_id, seq limit $4"
             }
             // Of a pair SQLite would look for the first half alone, which is 0 in all of its rows, and read them all.
-            StoreKind::Sqlite => "seq > $3 and transaction_id >= $2 order by seq limit $4",
+            // The plus keeps it prepared, as in a claim.
+            StoreKind::Sqlite => "seq > $3 and transaction_id >= $2 order by seq limit +$4",
         }
     }
 

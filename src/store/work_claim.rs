@@ -128,6 +128,9 @@ const CLAIM_POSTGRES: &str = "
     from alive where work.ctid = any(array(select ctid from due)) returning ";
 
 /// SQLite takes no limit that depends on the queue, so the places free are counted off over the few rows at each head.
+///
+/// The pluses hide the limits from its planner, which would look at what is bound to them, and so prepare all of this anew for each
+/// claim (measured: 215 µs of processor time instead of 5).
 const CLAIM_SQLITE: &str = "
     alive as (select id from runner where id = $3 and state = 'alive'),
     heads as (
@@ -135,13 +138,13 @@ const CLAIM_SQLITE: &str = "
             row_number() over (partition by work.queue order by work.priority, work.run_at_us, work.id) as place
         from q join work on work.id in (
             select w.id from work w where w.state = 'available' and w.queue = q.queue and w.kind = $6 {tenants}
-            order by w.priority, w.run_at_us, w.id limit $4
+            order by w.priority, w.run_at_us, w.id limit +$4
         )
         where q.queue is not null and {not_paused}
     ),
     due as (
         select heads.id from heads left join r on r.queue = heads.queue
-        where heads.place <= coalesce(r.free, $4) limit $5
+        where heads.place <= coalesce(r.free, $4) limit +$5
     )
     update work set state = 'running', runner_id = (select id from alive), fence = fence + 1, attempt = attempt + 1
     where id in (select id from due) and exists (select 1 from alive) returning ";
