@@ -2,7 +2,9 @@
 //!
 //! A verb writes its SQL against a common table expression called `r`. On PostgreSQL `r` is an `unnest` of arrays, so
 //! there is one prepared plan for every size of group. On SQLite it is a `values` list, padded to a power of two by
-//! rows of nulls that are filtered out again, so that there are seven prepared statements a verb and not sixty-four.
+//! rows of nulls that are filtered out again, so that there are seven prepared statements a verb and not sixty-four. A
+//! statement's own parameters stand before the rows' in number and behind them in text; where it has none, the rows' have no
+//! numbers on SQLite, which spends a square of their count on numbers.
 //!
 //! **Owns** nothing. **Limits**: the binder takes no nulls inside an array, so an optional column sends a value that no
 //! row can hold (empty text, the nil UUID, the smallest integer) and `r` turns it back into null. The first column of
@@ -132,12 +134,17 @@ impl Rows {
                 values.push(if row < self.len { column.next() } else { None }.unwrap_or(Value::BigInt(None)));
             }
         }
-        let mut list = String::with_capacity(padded * width * 7);
+        // The list is the first thing in its statement, so that places without a number are counted as they are bound. With numbers
+        // each is a name to the database, which looks through all names before it for each value that is bound: the square of them.
+        let is_counted = first_place == 1;
+        let mut list = String::with_capacity(padded * width * if is_counted { 2 } else { 7 } + padded * 4);
         for row in 0..padded {
             list.push_str(if row == 0 { "(" } else { ", (" });
             for column in 0..width {
-                let place = first_place + row * width + column;
-                let _ = write!(list, "{}?{place}", if column == 0 { "" } else { "," });
+                list.push_str(if column == 0 { "?" } else { ",?" });
+                if !is_counted {
+                    let _ = write!(list, "{}", first_place + row * width + column);
+                }
             }
             list.push(')');
         }
@@ -220,6 +227,14 @@ mod tests {
         assert_eq!(values.len(), 9);
         assert_eq!(values[8], Value::BigInt(None));
         assert_eq!(values[6], Value::String(None), "empty text is absent");
+    }
+
+    #[test]
+    fn sqlite_counts_places_where_a_statement_has_no_others() {
+        let mut values = vec![];
+        let text = Rows::new().integer("id", [1, 2]).into_expression(DbBackend::Sqlite, &mut values);
+        assert_eq!(text, "r(id) as (select * from (values (?), (?)) where column1 is not null)");
+        assert_eq!(values, [Value::from(1_i64), Value::from(2_i64)]);
     }
 
     #[test]
