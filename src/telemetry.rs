@@ -124,6 +124,8 @@ where
         .with_threads(false)
         .with_target(false)
         .with_tracked_inactivity(false)
+        // Who asks for the context asks the span, which has it without its being put aside and back at every poll.
+        .with_context_activation(false)
         .with_filter(filter)
 }
 
