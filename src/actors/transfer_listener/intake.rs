@@ -1,7 +1,7 @@
 //! What becomes of a feed's news: what is offered goes into the store, many at a time, and the status follows.
 //!
 //! **Owns** the offers under way. **Fails** with the first trouble that keeps news from being kept: then the connection is given
-//! up, for the next one tells everything again. **Limits**: eight groups of offers under way, sixteen reads among them.
+//! up, for the next one tells everything again. **Limits**: two groups of offers under way, sixteen reads among them.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use crate::messages::transfers::{FeedState, OfferTerms};
 use crate::store::StoreError;
 use crate::store::transfer_offer::Offered;
 
-/// Groups of offers under way, so that each group of the store's is a full one.
-const GROUPS_MAX: usize = 8;
+/// Groups of offers under way: one that the store has in hand, and one that waits, so that each is a full one.
+const GROUPS_MAX: usize = 2;
 /// Records read again at a time.
 const READS_MAX: usize = 16;
 /// So many offers in a row that the store cannot keep are no longer those records' own trouble.

@@ -62,7 +62,7 @@ impl Builder<'_> {
         let served: Arc<Feeds> = Arc::new(served.collect());
         let offering = self.store.clone();
         let transfers = Transfers {
-            offers: Lane::open("offer_transfers", self.lanes, self.config.work.group_max, move |offers| {
+            offers: Lane::open("offer_transfers", self.lanes, transfer_listener::OFFERS_MAX, move |offers| {
                 let store = offering.clone();
                 async move { store.offer_transfers(&offers).await }
             }),
@@ -208,7 +208,7 @@ impl Builder<'_> {
             changes: transfers.changes.clone(),
             analysis_attempts_max: transfers.analysis_attempts_max,
             delivery_attempts_max: i64::from(self.config.notification.attempts_max),
-            group_max: self.config.work.group_max,
+            group_max: transfer_listener::OFFERS_MAX,
             retry: Backoff {
                 base: supervision.park_retry_base,
                 cap: supervision.park_retry_cap,

@@ -62,6 +62,8 @@ const MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 
 /// The room for a line that is kept from line to line.
 const LINE_BYTES_KEPT: usize = 64 * 1024;
+/// A line that is longer is a snapshot's, and may become as long as a line may be.
+const LONG_LINE_BYTES: usize = 1024 * 1024;
 
 impl SseReader {
     pub fn new(limits: SseLimits) -> Self {
@@ -138,6 +140,12 @@ impl SseReader {
     fn extend_line(&mut self, part: &[u8]) -> Result<(), SseError> {
         if self.line.len() + part.len() > self.limits.line_bytes_max {
             return self.fail(SseError::LineTooLong(self.limits.line_bytes_max));
+        }
+        let bytes = self.line.len() + part.len();
+        if bytes > self.line.capacity() && bytes > LONG_LINE_BYTES {
+            // All the room that it may need: what is not written to is no memory yet, and twice as much each time would leave as
+            // much again behind.
+            self.line.reserve_exact(self.limits.line_bytes_max - self.line.len());
         }
         self.line.extend_from_slice(part);
         Ok(())
