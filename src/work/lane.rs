@@ -1,13 +1,15 @@
 //! Joins items that arrive at the same time into groups, and runs one group after the other.
 //!
 //! A lane runs a group when it is idle; what arrives meanwhile is the next group. There is no timer: alone, an item waits
-//! for nothing, and under load the groups grow by themselves.
+//! for nothing, and under load the groups grow by themselves. A patient lane has its first item wait a moment for others: for
+//! items behind which nobody stands still.
 //!
 //! **Owns** its queue. **Fails** per item; a verb that panics fails its group and no other.
 //! **Limits**: `group_max` items a group, four groups waiting; who comes later waits for a place.
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use opentelemetry::trace::TraceContextExt as _;
 use tokio::sync::{mpsc, oneshot};
@@ -47,11 +49,25 @@ impl<I: Send + Sync + 'static, O: Send + 'static> Lane<I, O> {
     where
         F: Future<Output = Results<O>> + Send + 'static,
     {
+        Self::open_patient(name, width, group_max, Duration::ZERO, verb)
+    }
+
+    /// The same, where the first item of a group waits so long for others.
+    pub fn open_patient<F>(
+        name: &'static str,
+        width: usize,
+        group_max: usize,
+        wait: Duration,
+        verb: impl Fn(Arc<[I]>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Results<O>> + Send + 'static,
+    {
         let (entry, exit) = mpsc::channel(group_max * 4);
         let exit = Arc::new(tokio::sync::Mutex::new(exit));
         let verb: Verb<I, O> = Arc::new(move |group| Box::pin(verb(group)));
         for _ in 0..width {
-            tokio::spawn(run(name, exit.clone(), group_max, verb.clone()));
+            tokio::spawn(run(name, exit.clone(), group_max, wait, verb.clone()));
         }
         Self { entry }
     }
@@ -74,12 +90,24 @@ async fn run<I: Send + Sync + 'static, O: Send + 'static>(
     name: &'static str,
     exit: Arc<tokio::sync::Mutex<mpsc::Receiver<Waiting<I, O>>>>,
     group_max: usize,
+    wait: Duration,
     verb: Verb<I, O>,
 ) {
     let mut group = Vec::with_capacity(group_max);
     loop {
-        if exit.lock().await.recv_many(&mut group, group_max).await == 0 {
-            return;
+        {
+            let mut exit = exit.lock().await;
+            if exit.recv_many(&mut group, group_max).await == 0 {
+                return;
+            }
+            if !wait.is_zero() && group.len() < group_max {
+                tokio::time::sleep(wait).await;
+                while group.len() < group_max
+                    && let Ok(waiting) = exit.try_recv()
+                {
+                    group.push(waiting);
+                }
+            }
         }
         let mut items = Vec::with_capacity(group.len());
         let mut replies = Vec::with_capacity(group.len());
@@ -139,6 +167,27 @@ mod tests {
         assert_eq!(sizes.iter().sum::<usize>(), 10);
         assert!(sizes.iter().all(|size| *size <= 4));
         assert!(sizes.len() <= 4, "{sizes:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_of_a_patient_lane_waits_for_others() {
+        let sizes = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let lane = {
+            let sizes = sizes.clone();
+            Lane::open_patient("test", 1, 4, Duration::from_millis(10), move |group: Arc<[u32]>| {
+                sizes.lock().expect("no panic holds it").push(group.len());
+                async move { group.iter().map(|item| Ok(*item)).collect() }
+            })
+        };
+        let begun = tokio::time::Instant::now();
+        let after = async |item: u32, ms| {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            lane.run(item).await.expect("an answer")
+        };
+        assert_eq!(tokio::join!(after(1, 0), after(2, 5), after(3, 9)), (1, 2, 3));
+        assert!(begun.elapsed() < Duration::from_millis(15));
+        assert_eq!(lane.run(4).await.expect("an answer"), 4);
+        assert_eq!(*sizes.lock().expect("no panic holds it"), [3, 1]);
     }
 
     #[tokio::test]

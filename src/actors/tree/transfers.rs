@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
@@ -36,6 +37,10 @@ const POOL: &str = "analysis";
 const WRITER: &str = "feed_writers";
 /// The name of the shelf of who listens.
 const LISTENERS: &str = "transfer_listeners";
+
+/// How long an answer waits for others to be written down with it, for each had a transaction of its own even with 64 slots. Its vendor
+/// is asked about the next one meanwhile, so that no slot waits but behind a transfer's last.
+const ANSWERS_WAIT: Duration = Duration::from_millis(10);
 
 const NO_FEED: &str = "transfers.feeds has no feed";
 
@@ -115,11 +120,16 @@ impl Builder<'_> {
                 let store = beginning.clone();
                 async move { store.begin_analyses(&items).await }
             });
-        let checkpoints: Lane<Checkpoint, bool> =
-            Lane::open("keep_answers", self.lanes, self.config.work.group_max, move |items| {
+        let checkpoints: Lane<Checkpoint, bool> = Lane::open_patient(
+            "keep_answers",
+            self.lanes,
+            self.config.work.group_max,
+            ANSWERS_WAIT,
+            move |items| {
                 let store = keeping.clone();
                 async move { store.keep_answers(&items).await }
-            });
+            },
+        );
         let settlements: Lane<AnalysisSettlement, TransferSettled> =
             Lane::open("settle_analyses", self.lanes, self.config.work.group_max, move |items| {
                 let store = settling.clone();
