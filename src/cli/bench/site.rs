@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::ServingStatus;
@@ -105,6 +106,8 @@ pub(super) struct Service {
     address: String,
     /// Reads what it says, so that it can go on saying it.
     _listener: tokio::task::JoinHandle<()>,
+    /// The events that it has said since it listens, by their words.
+    said: mpsc::UnboundedReceiver<String>,
     /// From the start of the process to its health being `SERVING`.
     pub ready_after: Duration,
 }
@@ -130,16 +133,29 @@ impl Service {
             .spawn()
             .context("cannot start the service")?;
         let stderr = child.stderr.take().context("the service has no output")?;
-        let (address, listener) = timeout(OPENING_PATIENCE, listening(stderr))
+        let (address, listener, said) = timeout(OPENING_PATIENCE, listening(stderr))
             .await
             .context("the service did not open in time")??;
         timeout(OPENING_PATIENCE, serving(&address)).await.context("the service was not ready in time")??;
-        Ok(Self { child, address, _listener: listener, ready_after: begun.elapsed() })
+        Ok(Self { child, address, _listener: listener, said, ready_after: begun.elapsed() })
     }
 
     pub fn pid(&self) -> u32 {
         // A child that has ended and was waited for has no number; nobody waits for this one before `close`.
         self.child.id().unwrap_or_default()
+    }
+
+    /// Waits until it says this, from what it has not been asked for yet.
+    ///
+    /// # Errors
+    /// When it ends first.
+    pub async fn says(&mut self, words: &str) -> anyhow::Result<()> {
+        while let Some(said) = self.said.recv().await {
+            if said == words {
+                return Ok(());
+            }
+        }
+        bail!("the service ended before it said `{words}`")
     }
 
     /// Opens so many connections.
@@ -245,18 +261,28 @@ pub(super) fn this_program() -> anyhow::Result<Command> {
     Ok(command)
 }
 
+/// Where the service listens, who reads what it says, and what that was.
+type Listening = (String, tokio::task::JoinHandle<()>, mpsc::UnboundedReceiver<String>);
+
 /// Waits for the line that says where the service listens; the rest of what it says goes to our own stderr.
-async fn listening(stderr: ChildStderr) -> anyhow::Result<(String, tokio::task::JoinHandle<()>)> {
+async fn listening(stderr: ChildStderr) -> anyhow::Result<Listening> {
     let mut lines = BufReader::new(stderr).lines();
     while let Some(line) = lines.next_line().await.context("cannot hear the service")? {
         let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
         if let Some(address) = event.pointer("/fields/address").and_then(serde_json::Value::as_str) {
+            let (saying, said) = mpsc::unbounded_channel();
             let listener = tokio::spawn(async move {
                 while let Ok(Some(line)) = lines.next_line().await {
-                    eprintln!("{line}");
+                    let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+                    let words = event.pointer("/fields/message").and_then(serde_json::Value::as_str);
+                    // Few ask what it has said.
+                    let _ = saying.send(words.unwrap_or_default().to_owned());
+                    if event["level"] != "INFO" {
+                        eprintln!("{line}");
+                    }
                 }
             });
-            return Ok((format!("http://{address}"), listener));
+            return Ok((format!("http://{address}"), listener, said));
         }
         eprintln!("{line}");
     }
