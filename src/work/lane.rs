@@ -180,12 +180,14 @@ mod tests {
             })
         };
         let begun = tokio::time::Instant::now();
-        let after = async |item: u32, ms| {
-            tokio::time::sleep(Duration::from_millis(ms)).await;
-            lane.run(item).await.expect("an answer")
+        let later = async {
+            // The lane has taken the first meanwhile.
+            tokio::time::advance(Duration::from_millis(5)).await;
+            tokio::join!(lane.run(2), lane.run(3))
         };
-        assert_eq!(tokio::join!(after(1, 0), after(2, 5), after(3, 9)), (1, 2, 3));
-        assert!(begun.elapsed() < Duration::from_millis(15));
+        let (first, (second, third)) = tokio::join!(lane.run(1), later);
+        assert_eq!([first, second, third].map(|answer| answer.expect("an answer")), [1, 2, 3]);
+        assert!(begun.elapsed() >= Duration::from_millis(10), "it waited by the clock of the test");
         assert_eq!(lane.run(4).await.expect("an answer"), 4);
         assert_eq!(*sizes.lock().expect("no panic holds it"), [3, 1]);
     }

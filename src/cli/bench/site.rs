@@ -264,7 +264,8 @@ pub(super) fn this_program() -> anyhow::Result<Command> {
 /// Where the service listens, who reads what it says, and what that was.
 type Listening = (String, tokio::task::JoinHandle<()>, mpsc::UnboundedReceiver<String>);
 
-/// Waits for the line that says where the service listens; the rest of what it says goes to our own stderr.
+/// Waits for the line that says where the service listens. Of the rest of what it says, whatever is worse than news goes to our own
+/// stderr too.
 async fn listening(stderr: ChildStderr) -> anyhow::Result<Listening> {
     let mut lines = BufReader::new(stderr).lines();
     while let Some(line) = lines.next_line().await.context("cannot hear the service")? {
