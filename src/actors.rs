@@ -14,5 +14,6 @@ pub mod notifier;
 pub mod queue_consumer;
 pub mod reconciler;
 pub mod store_watcher;
+pub mod timetable;
 pub mod transfer_listener;
 pub mod tree;

@@ -25,6 +25,7 @@ pub mod house;
 mod import;
 mod info;
 mod input;
+mod job;
 mod paging;
 mod progress;
 mod ps;
@@ -36,6 +37,7 @@ mod screen;
 pub mod serve;
 mod store;
 mod table;
+mod trace;
 mod transfer;
 mod work;
 
@@ -138,6 +140,11 @@ enum ClientCommand {
     /// See the queues, hold them back, and let them go on
     #[command(subcommand)]
     Queue(queue::QueueCommand),
+    /// See the timetable and the runs of its jobs; begin, pause, repeat and cancel them
+    #[command(subcommand)]
+    Job(job::JobCommand),
+    /// Show what was done under one execution id
+    Trace(trace::TraceArgs),
     /// Restart, stop, start, pause or resume an actor, or a whole branch
     #[command(subcommand)]
     Actor(actor::ActorCommand),
@@ -194,6 +201,8 @@ async fn ask(global: &Global, command: ClientCommand, screen: &mut Screen) -> Re
         ClientCommand::Delivery(command) => delivery::run(command, &connection, screen).await,
         ClientCommand::Work(command) => work::run(command, &connection, screen).await,
         ClientCommand::Queue(command) => queue::run(command, &connection, screen).await,
+        ClientCommand::Job(command) => job::run(command, &connection, screen).await,
+        ClientCommand::Trace(args) => trace::run(args, &connection, screen).await,
         ClientCommand::Actor(command) => actor::run(command, &connection, screen).await,
         ClientCommand::Drain => drain::run(&connection, screen).await,
         ClientCommand::Info => info::run(&connection, screen).await,

@@ -9,6 +9,7 @@
 
 mod bounds;
 mod error;
+mod legacy_scheduler;
 mod redact;
 mod schema;
 mod source;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+use crate::actors::config::timetable::TimetableConfig;
 use crate::actors::config::transfers::TransfersConfig;
 use crate::actors::config::{
     NotificationConfig, ReconciliationConfig, RegistrationConfig, SupervisionConfig,
@@ -38,6 +40,7 @@ use crate::work::breaker::BreakerConfig;
 use crate::work::config::WorkConfig;
 
 pub use self::error::{ConfigErrors, Problem};
+pub use self::legacy_scheduler::warnings;
 use self::schema::Schema;
 pub use self::source::Sources;
 
@@ -68,6 +71,7 @@ pub struct Config {
     pub channels: ChannelsConfig,
     pub analyzers: AnalyzersConfig,
     pub transfers: TransfersConfig,
+    pub timetable: TimetableConfig,
     pub telemetry: TelemetryConfig,
 }
 
@@ -100,6 +104,7 @@ impl Config {
                 .extend(faults.map(|fault| Problem::bad("channels.mail.templates", error::TOGETHER, fault)));
             // A bad value has been left out: that it is missing now would be told twice.
             let mut faults = config.transfers.faults(&config.analyzers);
+            faults.extend(config.timetable.faults());
             faults.retain(|(key, _)| !problems.iter().any(|problem| problem.key() == Some(key)));
             let faults = faults.into_iter().map(|(key, fault)| Problem::bad(key, error::TOGETHER, fault));
             problems.extend(faults);

@@ -11,6 +11,7 @@ pub mod business_days;
 pub mod document_link;
 pub mod event;
 pub mod ids;
+pub mod job;
 pub mod money;
 pub mod openbanking;
 pub mod payer;

@@ -9,6 +9,7 @@
 
 mod config;
 mod context;
+mod execution;
 
 use std::time::Duration;
 
@@ -75,7 +76,7 @@ pub fn init(config: &TelemetryConfig) -> Result<TelemetryGuard, TelemetryError> 
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match config.log_format {
         LogFormat::Text => lines.boxed(),
-        LogFormat::Json => lines.json().boxed(),
+        LogFormat::Json => lines.json().map_event_format(execution::WithExecution).boxed(),
     };
     tracing_subscriber::registry()
         .with(lines.with_filter(log_filter))

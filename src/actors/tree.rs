@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! house              rest_for_one; past its intensity the process exits with code 70
-//! ├─ foundation      store, bell, runner (lease keeper), reaper, leader, archiver
+//! ├─ foundation      store, bell, runner (lease keeper), reaper, leader, timetable, archiver
 //! ├─ workers         one_for_one, a worker past its intensity is parked
 //! │   ├─ notifiers   one child a kind of channel
 //! │   ├─ registrars  one child a bank, with a queue per bank account inside it
 //! │   ├─ clerks      one child a bank, for orders about what it has on file
 //! │   ├─ reconcilers one child a bank, for what was paid there
 //! │   ├─ analysis    the pool that has transfers analysed
-//! │   ├─ feed_writers, sync_batcher, payment_poller
+//! │   ├─ feed_writers
+//! │   └─ one child a job: payment_poller, sync_batcher
 //! └─ ingress         boletos_to_register, transfer_listeners (one child a feed)
 //! ```
 //!
@@ -17,6 +18,7 @@
 //! **Fails** when a connector or its client cannot be made; then nothing has been started.
 
 mod banks;
+mod jobs;
 mod transfers;
 
 use std::cell::RefCell;
@@ -38,8 +40,9 @@ use crate::connectors::transfer_feeds::FeedError;
 use crate::domain::business_days::Calendar;
 use crate::domain::work::{RetryPolicy, kind};
 use crate::messages::house::Readiness;
+use crate::messages::jobs::JobEntry;
 use crate::messages::{
-    Backlogs, BankAccounts, House, KnownQueues, LinkTerms, notifier as notifier_messages,
+    Backlogs, BankAccounts, House, Jobs, KnownQueues, LinkTerms, notifier as notifier_messages,
     queue_consumer as consumer_messages,
 };
 use crate::store::boleto::{BoletoDraft, Created};
@@ -83,7 +86,8 @@ pub enum BuildError {
     Feed(#[from] FeedError),
 }
 
-/// The house on an open store: the handles that the faces need, and the tree to be started.
+/// The house on an open store: the handles that the faces need, and the tree to be started. `jobs_beside` are done beside those of
+/// the configuration.
 ///
 /// # Errors
 /// See [`BuildError`].
@@ -91,6 +95,7 @@ pub fn build(
     config: &Config,
     store: Store,
     readiness: Readiness,
+    jobs_beside: Vec<JobEntry>,
 ) -> Result<(Arc<House>, ChildSpec), BuildError> {
     let lanes = match store.kind() {
         StoreKind::Sqlite => 1,
@@ -119,6 +124,8 @@ pub fn build(
     let queue_consumer = builder.queue_consumer(&channels);
     let TransferParts { transfers, workers: of_transfers, listeners } = builder.transfer_parts(&channels)?;
     let (creating, returns) = (builder.store.clone(), builder.returns(registration_policy(config)));
+    let jobs = builder.jobs(jobs_beside);
+    let job_runners = builder.job_runners(&jobs);
     let house = House {
         store: builder.store.clone(),
         lease: builder.lease.clone(),
@@ -138,6 +145,7 @@ pub fn build(
         }),
         registrars,
         transfers,
+        jobs: jobs.clone(),
         places: builder.all_places.take(),
         channels,
         readiness: readiness.clone(),
@@ -151,7 +159,7 @@ pub fn build(
         calendar: Calendar::with_extra(config.calendar.extra_holidays.iter().copied()),
     };
     let spec = SupervisorSpec::new("house", Strategy::RestForOne)
-        .child(ChildSpec::supervisor(builder.foundation(readiness)))
+        .child(ChildSpec::supervisor(builder.foundation(readiness, &jobs)))
         .child(ChildSpec::supervisor(builder.workers(
             [
                 ("notifiers", notifier_specs),
@@ -160,13 +168,14 @@ pub fn build(
                 ("reconcilers", reconciler_specs),
             ],
             of_transfers,
+            job_runners,
         )))
         .child(ChildSpec::supervisor(builder.ingress(queue_consumer, listeners)));
     Ok((Arc::new(house), ChildSpec::supervisor(builder.bounded(spec, OnMeltdown::Escalate))))
 }
 
 impl Builder<'_> {
-    fn foundation(&self, readiness: Readiness) -> SupervisorSpec {
+    fn foundation(&self, readiness: Readiness, jobs: &Jobs) -> SupervisorSpec {
         let work = &self.config.work;
         let spec = SupervisorSpec::new("foundation", Strategy::RestForOne)
             .child(self.patient(StoreWatcher::spec(self.accounts.clone(), readiness)))
@@ -187,6 +196,7 @@ impl Builder<'_> {
                 work,
             )))
             .child(self.patient(Leader::spec(self.store.clone(), self.offices.clone(), &self.hints, work)))
+            .child(self.timetable(jobs))
             .child(self.patient(Archiver::spec(
                 self.store.clone(),
                 self.offices.office(archiver::OFFICE),
@@ -199,7 +209,12 @@ impl Builder<'_> {
         self.bounded(spec, OnMeltdown::Escalate)
     }
 
-    fn workers(&self, shelves: [(&str, Vec<ChildSpec>); 4], of_transfers: [ChildSpec; 2]) -> SupervisorSpec {
+    fn workers(
+        &self,
+        shelves: [(&str, Vec<ChildSpec>); 4],
+        of_transfers: [ChildSpec; 2],
+        job_runners: Vec<ChildSpec>,
+    ) -> SupervisorSpec {
         let shelf = |(id, specs): (&str, Vec<ChildSpec>)| {
             let spec = SupervisorSpec::new(id, Strategy::OneForOne);
             let spec = specs.into_iter().fold(spec, SupervisorSpec::child);
@@ -210,9 +225,8 @@ impl Builder<'_> {
             .into_iter()
             .map(shelf)
             .chain(of_transfers)
-            .fold(spec, SupervisorSpec::child)
-            .child(ChildSpec::disabled("sync_batcher", "not built yet"))
-            .child(ChildSpec::disabled("payment_poller", "not built yet"));
+            .chain(job_runners)
+            .fold(spec, SupervisorSpec::child);
         self.bounded(spec, self.park())
     }
 

@@ -1,5 +1,6 @@
 //! `bursar config`: checks or shows a configuration, without a service and without opening anything.
 
+use chrono::{SecondsFormat, Utc};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use tonic::Code;
@@ -7,7 +8,12 @@ use tonic::Code;
 use super::args::SettingsArgs;
 use super::failure::{Failure, Violation};
 use super::screen::Screen;
-use crate::config::{Config, ConfigErrors};
+use super::table::plain;
+use crate::actors::config::timetable::{JobOutlook, Outlook};
+use crate::config::{self, Config, ConfigErrors};
+
+/// Slots of each job that a check shows.
+const FIRES_SHOWN: usize = 5;
 
 #[derive(Subcommand)]
 pub(super) enum ConfigCommand {
@@ -20,8 +26,20 @@ pub(super) enum ConfigCommand {
 pub(super) fn run(command: ConfigCommand, screen: &mut Screen) -> Result<(), Failure> {
     match command {
         ConfigCommand::Check(args) => {
-            load(&args)?;
-            screen.show(&json!({ "valid": true }), |_| "the configuration is valid\n".to_owned())
+            let sources = args.sources();
+            let config = Config::load(&sources).map_err(refused)?;
+            let mut warnings = config::warnings(&sources.env);
+            let outlook = config.timetable.outlook(Utc::now(), FIRES_SHOWN);
+            warnings.extend(overlaps(&outlook));
+            let document = json!({
+                "valid": true,
+                "warnings": warnings,
+                "timetable": {
+                    "users_per_period": outlook.users_per_period,
+                    "jobs": outlook.jobs.iter().map(job).collect::<Vec<_>>(),
+                },
+            });
+            screen.show(&document, checked)
         }
         ConfigCommand::Show(args) => {
             let text = load(&args)?.to_toml_redacted();
@@ -31,6 +49,49 @@ pub(super) fn run(command: ConfigCommand, screen: &mut Screen) -> Result<(), Fai
             screen.show(&document, |_| text)
         }
     }
+}
+
+/// What falls together.
+fn overlaps(outlook: &Outlook) -> Option<String> {
+    let at = outlook.collision?;
+    let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    Some(format!(
+        "both jobs begin at {at}; they share what each bank bears, and another anchor for one of them spreads it"
+    ))
+}
+
+fn job(job: &JobOutlook) -> Value {
+    let next = job.next.iter().map(|fire| {
+        json!({
+            "local_time": fire.at.with_timezone(&job.zone).to_rfc3339(),
+            "time": fire.at.to_rfc3339_opts(SecondsFormat::Secs, true),
+        })
+    });
+    json!({
+        "job": job.name,
+        "enabled": job.enabled,
+        "time_zone": job.zone.name(),
+        "next": next.collect::<Vec<_>>(),
+    })
+}
+
+fn checked(document: &Value) -> String {
+    let mut text = "the configuration is valid\n".to_owned();
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    for warning in list(&document["warnings"]) {
+        text.push_str(&format!("warning: {}\n", plain(&warning)));
+    }
+    let timetable = &document["timetable"];
+    for job in list(&timetable["jobs"]) {
+        let enabled = if job["enabled"] == true { "" } else { " (not enabled)" };
+        text.push_str(&format!("\n{}{enabled}, {}\n", plain(&job["job"]), plain(&job["time_zone"])));
+        for fire in list(&job["next"]) {
+            text.push_str(&format!("  {}  {}\n", plain(&fire["local_time"]), plain(&fire["time"])));
+        }
+    }
+    let users = plain(&timetable["users_per_period"]);
+    text.push_str(&format!("\nsync_update begins batches for {users} users before its next slot\n"));
+    text
 }
 
 fn load(args: &SettingsArgs) -> Result<Config, Failure> {

@@ -12,11 +12,14 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+#[cfg(feature = "failpoints")]
+use crate::actors::timetable;
 use crate::actors::tree;
 use crate::config::Config;
 use crate::grpc::api::Api;
 use crate::grpc::gate::Gate;
 use crate::messages::house::Readiness;
+use crate::messages::jobs::JobEntry;
 use crate::store::connect::{OpenError, default_url};
 use crate::store::{Store, StoreConfig};
 use crate::supervision::{
@@ -56,6 +59,18 @@ pub struct Closed {
 /// # Errors
 /// A port that is taken, a store that can never be opened as configured, or an HTTP client that cannot be made.
 pub async fn open(config: &Config) -> anyhow::Result<OpenHouse> {
+    #[cfg(feature = "failpoints")]
+    let beside = timetable::rehearsal::of_environment();
+    #[cfg(not(feature = "failpoints"))]
+    let beside = Vec::new();
+    open_with(config, beside).await
+}
+
+/// Opens a house that does these jobs beside those of its configuration.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_with(config: &Config, jobs_beside: Vec<JobEntry>) -> anyhow::Result<OpenHouse> {
     crate::connectors::http::install_crypto_provider();
     let readiness = Readiness::default();
     let gate = Gate::new(readiness.clone(), config.limits.clone(), config.registration.inline_deadline);
@@ -72,7 +87,7 @@ pub async fn open(config: &Config) -> anyhow::Result<OpenHouse> {
 
     let store = open_store(config).await?;
     loop {
-        let (house, spec) = tree::build(config, store.clone(), readiness.clone())?;
+        let (house, spec) = tree::build(config, store.clone(), readiness.clone(), jobs_beside.clone())?;
         match tree.add("root", spec).await {
             Ok(_) => {
                 door.open(house.clone());

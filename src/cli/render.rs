@@ -9,6 +9,7 @@ pub mod bank_account;
 pub mod boleto;
 pub mod delivery;
 pub mod endpoint;
+pub mod job;
 pub mod node;
 pub mod parsed;
 pub mod process;

@@ -7,12 +7,12 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::args::ServeArgs;
 use super::exit::Exit;
 use super::house::{self, OpenHouse};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::telemetry;
 
 /// Serves until a signal, a wish to drain, or a meltdown.
@@ -20,7 +20,8 @@ use crate::telemetry;
 /// # Errors
 /// What keeps the house from opening.
 pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
-    let mut config = match Config::load(&args.settings.sources()) {
+    let sources = args.settings.sources();
+    let mut config = match Config::load(&sources) {
         Ok(config) => config,
         Err(errors) => {
             eprintln!("{errors}");
@@ -31,6 +32,9 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         config.work.drain_timeout = drain_timeout;
     }
     let telemetry = telemetry::init(&config.telemetry).context("cannot start telemetry")?;
+    for warning in config::warnings(&sources.env) {
+        warn!("{warning}");
+    }
     let mut signals = Signals::catch()?;
     let opened = tokio::select! {
         opened = house::open(&config) => opened?,

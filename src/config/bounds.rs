@@ -5,6 +5,7 @@
 
 mod analyzers;
 mod relations;
+mod timetable;
 mod transfers;
 
 use std::fmt;
@@ -243,7 +244,7 @@ pub(super) fn rule(key: &str) -> Option<Rule> {
 
 /// Every key's rule.
 fn rules() -> impl Iterator<Item = &'static (&'static str, Rule)> {
-    RULES.iter().chain(analyzers::RULES).chain(transfers::RULES)
+    RULES.iter().chain(analyzers::RULES).chain(transfers::RULES).chain(timetable::RULES)
 }
 
 /// The value of a key that is written with dots.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::error::Problem;
+use super::legacy_scheduler;
 use super::schema::{Schema, flatten};
 
 const PREFIX: &str = "BURSAR__";
@@ -19,7 +20,8 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub struct Sources {
     /// A TOML file with any of the keys of `config/default.toml`.
     pub file: Option<PathBuf>,
-    /// Variables and their values; those whose name does not begin with `BURSAR__` are passed over.
+    /// Variables and their values; those whose name does not begin with `BURSAR__` are passed over, but for the
+    /// replaced scheduler's.
     pub env: Vec<(String, String)>,
     /// Keys, as in `work.lanes`, and their values, written as in the environment.
     pub overrides: Vec<(String, String)>,
@@ -30,7 +32,7 @@ impl Sources {
     pub fn of_process(file: Option<PathBuf>) -> Self {
         let env = std::env::vars_os()
             .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
-            .filter(|(name, _)| name.starts_with(PREFIX))
+            .filter(|(name, _)| name.starts_with(PREFIX) || legacy_scheduler::is_legacy(name))
             .collect();
         Self { file, env, overrides: Vec::new() }
     }
@@ -44,7 +46,9 @@ impl Sources {
 
     /// Every setting of a known key, in the order in which they apply.
     pub(super) fn read(&self, schema: &Schema, problems: &mut Vec<Problem>) -> Vec<Setting> {
-        let mut settings = Vec::new();
+        let legacy = legacy_scheduler::read(&self.env);
+        problems.extend(legacy.problems);
+        let mut settings = legacy.implied;
         if let Some(file) = &self.file {
             let origin = file.display().to_string();
             match read_file(file) {
@@ -56,6 +60,7 @@ impl Sources {
                 Err(reason) => problems.push(Problem::Unreadable { origin, reason }),
             }
         }
+        settings.extend(legacy.said);
         for (name, text) in &self.env {
             let Some(key) = name.strip_prefix(PREFIX) else { continue };
             let path = key.split("__").map(str::to_ascii_lowercase).collect();

@@ -67,6 +67,10 @@ id!(
     DeliveryId
 );
 id!(
+    /// A run of a job: its execution id, which is its trace id.
+    JobRunId
+);
+id!(
     /// A row of the durable engine.
     WorkId
 );

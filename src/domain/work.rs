@@ -86,13 +86,23 @@ pub mod kind {
     pub const TRANSFER_ANALYSE: &str = "transfer.analyse";
     /// Tell a feed what came of a transfer; the subject is the transfer.
     pub const TRANSFER_WRITE_BACK: &str = "transfer.write_back";
+    /// Run a job; the subject is the run, and so is the row's own id.
+    pub const JOB_RUN: &str = "job.run";
 }
 
 /// In which queues it waits.
 pub mod queue {
     /// How the names of all queues begin; there are no others.
-    pub const ROOTS: [&str; 7] =
-        ["registration/", "order/", "reconciliation/", "delivery/", "ingress/", "analysis/", "write_back/"];
+    pub const ROOTS: [&str; 8] = [
+        "registration/",
+        "order/",
+        "reconciliation/",
+        "delivery/",
+        "ingress/",
+        "analysis/",
+        "write_back/",
+        "jobs/",
+    ];
 }
 
 /// Work about to be inserted.

@@ -5,9 +5,11 @@
 
 mod actor;
 mod batch;
+mod job_run;
 mod pool;
 mod process;
 mod queue;
+mod schedule;
 mod watch_tree;
 mod work;
 
@@ -40,6 +42,7 @@ fn answer<T>(result: Result<T, ApiError>) -> Answer<T> {
 
 #[tonic::async_trait]
 impl ControlService for Control {
+    type WatchJobRunsStream = job_run::Runs;
     type WatchTreeStream = watch_tree::Snapshots;
 
     async fn resize_pool(
@@ -169,6 +172,77 @@ impl ControlService for Control {
         request: Request<proto::BatchCancelWorkRequest>,
     ) -> Answer<proto::BatchCancelWorkResponse> {
         answer(batch::cancel(&self.gate, request.into_inner()).await)
+    }
+
+    async fn list_schedules(
+        &self,
+        request: Request<proto::ListSchedulesRequest>,
+    ) -> Answer<proto::ListSchedulesResponse> {
+        answer(schedule::list(&self.gate, request.into_inner()).await)
+    }
+
+    async fn get_schedule(
+        &self,
+        request: Request<proto::GetScheduleRequest>,
+    ) -> Answer<proto::GetScheduleResponse> {
+        answer(schedule::get(&self.gate, request.into_inner()).await)
+    }
+
+    async fn pause_schedule(
+        &self,
+        request: Request<proto::PauseScheduleRequest>,
+    ) -> Answer<proto::PauseScheduleResponse> {
+        answer(schedule::pause(&self.gate, request.into_inner()).await)
+    }
+
+    async fn resume_schedule(
+        &self,
+        request: Request<proto::ResumeScheduleRequest>,
+    ) -> Answer<proto::ResumeScheduleResponse> {
+        answer(schedule::resume(&self.gate, request.into_inner()).await)
+    }
+
+    async fn trigger_job(
+        &self,
+        request: Request<proto::TriggerJobRequest>,
+    ) -> Answer<proto::TriggerJobResponse> {
+        answer(schedule::trigger(&self.gate, request.into_inner()).await)
+    }
+
+    async fn backfill_job(
+        &self,
+        request: Request<proto::BackfillJobRequest>,
+    ) -> Answer<proto::BackfillJobResponse> {
+        answer(schedule::backfill(&self.gate, request.into_inner()).await)
+    }
+
+    async fn list_job_runs(
+        &self,
+        request: Request<proto::ListJobRunsRequest>,
+    ) -> Answer<proto::ListJobRunsResponse> {
+        answer(job_run::list(&self.gate, request.into_inner()).await)
+    }
+
+    async fn get_job_run(
+        &self,
+        request: Request<proto::GetJobRunRequest>,
+    ) -> Answer<proto::GetJobRunResponse> {
+        answer(job_run::get(&self.gate, request.into_inner()).await)
+    }
+
+    async fn cancel_job_run(
+        &self,
+        request: Request<proto::CancelJobRunRequest>,
+    ) -> Answer<proto::CancelJobRunResponse> {
+        answer(job_run::cancel(&self.gate, request.into_inner()).await)
+    }
+
+    async fn watch_job_runs(
+        &self,
+        request: Request<proto::WatchJobRunsRequest>,
+    ) -> Answer<Self::WatchJobRunsStream> {
+        let permit = self.streams.open(request.remote_addr())?;
+        answer(job_run::watch(&self.gate, request.into_inner(), permit).await)
     }
 
     async fn drain(&self, _request: Request<proto::DrainRequest>) -> Answer<proto::DrainResponse> {

@@ -5,6 +5,7 @@ pub mod boleto;
 pub mod charges;
 pub mod delivery;
 pub mod endpoint;
+pub mod job;
 pub mod order;
 pub mod payment;
 pub mod process;

@@ -4,7 +4,7 @@
 //! | reason | code | what the caller does |
 //! |---|---|---|
 //! | `INVALID_FIELDS` | INVALID_ARGUMENT | correct every field of `BadRequest` |
-//! | `BOLETO_NOT_FOUND`, `BANK_ACCOUNT_NOT_FOUND`, `ENDPOINT_NOT_FOUND`, `DELIVERY_NOT_FOUND`, `EVENT_NOT_FOUND`, `DIFFERENCE_NOT_FOUND`, `TRANSFER_NOT_FOUND`, `RUN_NOT_FOUND`, `FEED_NOT_FOUND`, `WORK_NOT_FOUND`, `ACTOR_NOT_FOUND` | NOT_FOUND | look for another |
+//! | `BOLETO_NOT_FOUND`, `BANK_ACCOUNT_NOT_FOUND`, `ENDPOINT_NOT_FOUND`, `DELIVERY_NOT_FOUND`, `EVENT_NOT_FOUND`, `DIFFERENCE_NOT_FOUND`, `TRANSFER_NOT_FOUND`, `RUN_NOT_FOUND`, `FEED_NOT_FOUND`, `JOB_NOT_FOUND`, `JOB_RUN_NOT_FOUND`, `WORK_NOT_FOUND`, `ACTOR_NOT_FOUND` | NOT_FOUND | look for another |
 //! | `REQUEST_ID_REUSED` | ALREADY_EXISTS | take another `request_id`, or send the first body |
 //! | `PAYMENT_ID_REUSED` | ALREADY_EXISTS | take another `payment_id`: under this one another payment is written down |
 //! | `EXTERNAL_ID_TAKEN` | ALREADY_EXISTS | take another name |
@@ -45,6 +45,8 @@ use tracing::error;
 use crate::connectors::transfer_feeds::FeedError;
 use crate::domain::boleto::issuer::IssueError;
 use crate::domain::boleto::status::Status as BoletoStatus;
+use crate::domain::ids::JobRunId;
+use crate::domain::job::RunState;
 use crate::domain::transfer::TransferState;
 use crate::domain::violation::Violation;
 use crate::domain::work::WorkState;
@@ -89,6 +91,10 @@ pub enum ApiError {
     TransferEnded(TransferState),
     TransferErased,
     Feed(FeedError),
+    /// Another run of the job lives.
+    JobRuns(JobRunId),
+    JobRunEnded(RunState),
+    JobNotBuilt,
     WorkRunning,
     WorkEnded(WorkState),
     WorkSuperseded,
@@ -249,6 +255,18 @@ impl From<ApiError> for Status {
                 wait(Code::Unavailable, "FEED_UNAVAILABLE", error.to_string())
             }
             ApiError::Feed(error) => status(Code::FailedPrecondition, "FEED_REFUSED", error.to_string()),
+            ApiError::JobRuns(other) => {
+                let words =
+                    format!("run {other} of the job has not ended; allow an overlap to begin another");
+                status(Code::FailedPrecondition, "JOB_RUNS", words)
+            }
+            ApiError::JobRunEnded(state) => {
+                let words = format!("the run has ended: {}", state.as_str());
+                status(Code::FailedPrecondition, "JOB_RUN_ENDED", words)
+            }
+            ApiError::JobNotBuilt => {
+                status(Code::FailedPrecondition, "JOB_NOT_BUILT", "nobody does this job in this release")
+            }
             ApiError::WorkRunning => {
                 status(Code::FailedPrecondition, "WORK_RUNNING", "somebody has this work in hand")
             }

@@ -13,6 +13,7 @@ use super::backlogs::Backlogs;
 use super::bank_accounts::BankAccounts;
 use super::boleto_registrar::BoletoRegistrarMessage;
 use super::document_links::LinkTerms;
+use super::jobs::Jobs;
 use super::known_queues::KnownQueues;
 use super::transfers::Transfers;
 use crate::connectors::banks::BankConnector;
@@ -41,6 +42,7 @@ pub struct House {
     pub places: Vec<Places>,
     pub channels: BTreeMap<ChannelKind, ChannelConnector>,
     pub transfers: Transfers,
+    pub jobs: Jobs,
     pub readiness: Readiness,
     /// Grows whenever this process has changed a boleto, for those who wait for one.
     pub changes: watch::Sender<u64>,

@@ -44,6 +44,7 @@ mod store_payments;
 mod store_plans;
 mod store_queues;
 mod store_reconciliation;
+mod store_timetable;
 mod store_transfer_lists;
 mod store_transfer_plans;
 mod store_transfer_run_plans;

@@ -78,6 +78,8 @@ mod missed_process;
 #[cfg(feature = "failpoints")]
 mod one_leader;
 #[cfg(feature = "failpoints")]
+mod one_run_per_slot;
+#[cfg(feature = "failpoints")]
 mod postgres_restarts;
 #[cfg(feature = "failpoints")]
 mod queue_crash;

@@ -34,6 +34,7 @@ mod a_shop_exports_its_boletos;
 mod a_shop_finds_its_boletos_again;
 mod a_slow_bank_does_not_keep_the_shop_waiting;
 mod a_stream_is_told;
+mod a_timetable_that_people_can_trust;
 mod a_transfer_is_analysed_once_more;
 mod a_user_is_told_by_mail_what_came_of_a_transfer;
 mod a_watcher_misses_nothing;

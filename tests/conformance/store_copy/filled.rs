@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 /// More than a page of the copy.
 const ROWS: usize = 300;
 /// Where not every text will do.
-const WORDS: [(&str, &str, &str); 12] = [
+const WORDS: [(&str, &str, &str); 15] = [
     ("work", "state", "available"),
     ("work_archive", "state", "discarded"),
     ("runner", "state", "dead"),
@@ -23,6 +23,9 @@ const WORDS: [(&str, &str, &str); 12] = [
     ("transfer", "state", "queued"),
     ("transfer_run", "write_back", "written"),
     ("recorded_answer", "outcome", "scored"),
+    ("schedule_slot", "outcome", "missed"),
+    ("job_run", "cause", "timetable"),
+    ("job_run", "state", "completed"),
 ];
 /// What does not survive a move, by design.
 const POSITIONS: [(&str, &str); 5] = [

@@ -1,0 +1,102 @@
+//! The list of jobs, who looks at their timetables, and who works on their runs.
+//!
+//! A job is a table of `[timetable]` and an entry in [`Builder::job_of`]; all else follows.
+//!
+//! **Owns** nothing. **Fails** nowhere. **Limits**: a job that nobody does yet is shown as disabled, whatever its table says.
+
+use std::sync::Arc;
+
+use super::Builder;
+use crate::actors::config::timetable::{PAYMENT_UPDATE, SYNC_UPDATE};
+use crate::actors::timetable::runner::{self, JobRunner};
+use crate::actors::timetable::{self, TimetableKeeper};
+use crate::domain::job::queue;
+use crate::domain::work::{RetryPolicy, kind};
+use crate::messages::Jobs;
+use crate::messages::jobs::{Job, JobEntry};
+use crate::supervision::ChildSpec;
+use crate::work::config::QueueLimit;
+
+/// The timetable's name in the tree.
+const TIMETABLE: &str = "timetable";
+
+/// Between attempts at a run that was cut off: a crash is rare, and a run is waited for.
+const RETRY: RetryPolicy =
+    RetryPolicy { base: std::time::Duration::from_secs(1), cap: std::time::Duration::from_secs(300) };
+
+impl Builder<'_> {
+    /// Who does a job; nothing where nobody does yet.
+    fn job_of(&self, name: &str) -> Option<Arc<dyn Job>> {
+        match name {
+            PAYMENT_UPDATE | SYNC_UPDATE => None,
+            _ => None,
+        }
+    }
+
+    /// Every job of the configuration, and those beside it.
+    pub(super) fn jobs(&self, beside: Vec<JobEntry>) -> Jobs {
+        let of_config = self.config.timetable.jobs().into_iter().filter_map(|(name, config)| {
+            // A period without stable times was refused with the configuration.
+            let timetable = config.timetable().ok()?;
+            Some(JobEntry {
+                name: name.to_owned(),
+                job: self.job_of(name),
+                timetable,
+                enabled: config.enabled,
+                overlap: config.overlap.into(),
+                catch_up: config.catch_up.into(),
+                catch_up_window: config.catch_up_window,
+                jitter: config.jitter,
+            })
+        });
+        Jobs::new(of_config.chain(beside))
+    }
+
+    pub(super) fn timetable(&self, jobs: &Jobs) -> ChildSpec {
+        let store = self.store.clone();
+        let means = timetable::Means {
+            store: self.store.clone(),
+            office: self.offices.office(timetable::OFFICE),
+            hints: self.hints.clone(),
+            jobs: jobs.clone(),
+            now: Arc::new(move || store.now()),
+            poll_interval: self.config.work.poll_interval,
+        };
+        self.patient(TimetableKeeper::spec(TIMETABLE, means))
+    }
+
+    /// One child a job.
+    pub(super) fn job_runners(&self, jobs: &Jobs) -> Vec<ChildSpec> {
+        jobs.all().map(|entry| self.job_runner(entry, jobs)).collect()
+    }
+
+    fn job_runner(&self, entry: &JobEntry, jobs: &Jobs) -> ChildSpec {
+        let actor = actor_of(&entry.name);
+        let Some(job) = entry.job.clone() else {
+            return ChildSpec::disabled(actor, "not built yet");
+        };
+        let prefix = queue(&entry.name);
+        let limit = QueueLimit { in_flight_max: runner::IN_FLIGHT_MAX, rate_per_minute: 0 };
+        let places = self.places(limit, runner::IN_FLIGHT_MAX as usize, &prefix);
+        let means = runner::Means {
+            actor: actor.to_owned(),
+            name: entry.name.clone(),
+            job,
+            claimer: self.claimer(prefix, kind::JOB_RUN, places, RETRY),
+            hints: self.hints.clone(),
+            jobs: jobs.clone(),
+            poll_interval: self.config.work.poll_interval,
+            drain_timeout: self.config.work.drain_timeout,
+        };
+        self.patient(JobRunner::spec(means))
+    }
+}
+
+/// What the actor of a job is called.
+fn actor_of(job: &str) -> &str {
+    match job {
+        PAYMENT_UPDATE => "payment_poller",
+        SYNC_UPDATE => "sync_batcher",
+        other => other,
+    }
+}
