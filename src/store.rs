@@ -42,6 +42,7 @@ pub mod leader;
 mod migrations;
 pub mod notify;
 pub mod number_range;
+pub mod openbanking;
 pub mod process;
 pub mod queue;
 pub mod raw_answer;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::boleto::event::EventType;
 use super::boleto::status::Status;
+use super::openbanking::payment::PaymentState;
 use super::violation::Violation;
 
 /// The types wanted by one endpoint, at most.
@@ -27,11 +28,18 @@ pub enum SubjectKind {
     Endpoint,
     /// A recorded questioning.
     Transfer,
+    /// A payment that a bank is asked about.
+    Payment,
+    /// What a customer has allowed at a bank.
+    Consent,
+    /// A visit at a bank by a consent.
+    Sync,
 }
 
 impl SubjectKind {
     /// Every kind there is.
-    pub const ALL: [Self; 3] = [Self::Boleto, Self::Endpoint, Self::Transfer];
+    pub const ALL: [Self; 6] =
+        [Self::Boleto, Self::Endpoint, Self::Transfer, Self::Payment, Self::Consent, Self::Sync];
 
     /// The kind's name in the store and in every message.
     pub fn as_str(self) -> &'static str {
@@ -39,6 +47,9 @@ impl SubjectKind {
             Self::Boleto => "boleto",
             Self::Endpoint => "endpoint",
             Self::Transfer => "transfer",
+            Self::Payment => "payment",
+            Self::Consent => "consent",
+            Self::Sync => "sync",
         }
     }
 
@@ -53,6 +64,7 @@ impl SubjectKind {
             Self::Boleto => &["bank_account_id", "reference_id"],
             Self::Endpoint => &[],
             Self::Transfer => &["feed", "company_key", "person_key"],
+            Self::Payment | Self::Consent | Self::Sync => &["aspsp", "user_id"],
         }
     }
 }
@@ -72,6 +84,50 @@ pub const TRANSFER_SKIPPED: &str = "transfer.skipped";
 /// What owners are told of transfers; more happens to them than that.
 pub const OF_TRANSFERS: [&str; 3] = [TRANSFER_DONE, TRANSFER_FAILED, TRANSFER_SKIPPED];
 
+/// A bank says that a payment was settled.
+pub const PAYMENT_DONE: &str = "payment.done";
+/// A bank says that it does not make a payment.
+pub const PAYMENT_REJECTED: &str = "payment.rejected";
+/// A payment was taken back.
+pub const PAYMENT_CANCELLED: &str = "payment.cancelled";
+/// The payments of a bundle have ended, some one way and some another.
+pub const PAYMENT_MIXED: &str = "payment.mixed";
+/// Nobody has said how a payment ended, and it is asked about no more.
+pub const PAYMENT_UNRESOLVED: &str = "payment.unresolved";
+/// A consent ends soon.
+pub const CONSENT_EXPIRING: &str = "consent.expiring";
+/// A consent has come to its end.
+pub const CONSENT_EXPIRED: &str = "consent.expired";
+/// A consent was taken back, or its bank lets nobody in by it any more.
+pub const CONSENT_REVOKED: &str = "consent.revoked";
+/// A customer's accounts could not be read; told when it begins, and not again before it went well.
+pub const SYNC_FAILED: &str = "sync.failed";
+
+/// What owners are told of open banking.
+pub const OF_OPEN_BANKING: [&str; 9] = [
+    PAYMENT_DONE,
+    PAYMENT_REJECTED,
+    PAYMENT_CANCELLED,
+    PAYMENT_MIXED,
+    PAYMENT_UNRESOLVED,
+    CONSENT_EXPIRING,
+    CONSENT_EXPIRED,
+    CONSENT_REVOKED,
+    SYNC_FAILED,
+];
+
+/// What is told of a payment that has come to that state; nothing while it is in progress.
+pub fn payment_event(state: PaymentState) -> Option<&'static str> {
+    match state {
+        PaymentState::InProgress => None,
+        PaymentState::Done => Some(PAYMENT_DONE),
+        PaymentState::Rejected => Some(PAYMENT_REJECTED),
+        PaymentState::Cancelled => Some(PAYMENT_CANCELLED),
+        PaymentState::Mixed => Some(PAYMENT_MIXED),
+        PaymentState::Unresolved => Some(PAYMENT_UNRESOLVED),
+    }
+}
+
 /// Every type that an endpoint can ask for, in the order in which they are documented.
 pub fn types_for_owners() -> Vec<String> {
     let of_boletos =
@@ -79,7 +135,7 @@ pub fn types_for_owners() -> Vec<String> {
     of_boletos
         .filter(|event_type| event_type.is_for_owners())
         .map(EventType::name)
-        .chain([ENDPOINT_DISABLED].into_iter().chain(OF_TRANSFERS).map(str::to_owned))
+        .chain([ENDPOINT_DISABLED].into_iter().chain(OF_TRANSFERS).chain(OF_OPEN_BANKING).map(str::to_owned))
         .collect()
 }
 
@@ -162,10 +218,10 @@ mod tests {
             assert!(SubjectKind::parse(kind).is_some(), "{name}");
             assert!(can_be_asked_for(name), "{name}");
         }
-        for pattern in ["*", "boleto.*", "endpoint.*", "transfer.*"] {
+        for pattern in ["*", "boleto.*", "endpoint.*", "transfer.*", "payment.*", "consent.*", "sync.*"] {
             assert!(can_be_asked_for(pattern), "{pattern}");
         }
-        let no_news = ["boleto.issued", "transfer.queued", ENDPOINT_TEST];
+        let no_news = ["boleto.issued", "transfer.queued", "payment.in_progress", ENDPOINT_TEST];
         for bad in ["", "boleto", "boleto.", "nothing.*", "boleto.*.x", "**"].into_iter().chain(no_news) {
             assert!(!can_be_asked_for(bad), "{bad}");
         }
@@ -194,6 +250,10 @@ mod tests {
             assert!(fields(&of_transfers, wanted).is_empty(), "{wanted}");
         }
         assert_eq!(fields(&of_transfers[..1], "boleto.*"), ["filters[0].attribute"]);
+        let of_banks = [rule("aspsp", &["bank"]), rule("user_id", &["customer-1"])];
+        for wanted in ["payment.done", "consent.*", "sync.failed", "*"] {
+            assert!(fields(&of_banks, wanted).is_empty(), "{wanted}");
+        }
         let bad =
             [rule("payer", &["a"]), rule("bank_account_id", &[account, "x"]), rule("reference_id", &[])];
         assert_eq!(fields(&bad, "*"), ["filters[0].attribute", "filters[1].values[1]", "filters[2].values"]);

@@ -59,6 +59,26 @@ id!(
     TransferId
 );
 id!(
+    /// A customer of banks, on whose behalf accounts are read.
+    PsuUserId
+);
+id!(
+    /// What a customer has allowed at one bank.
+    ConsentId
+);
+id!(
+    /// An account of a customer's at a bank.
+    AccountId
+);
+id!(
+    /// A payment that a bank is asked about.
+    PaymentId
+);
+id!(
+    /// One visit at a bank for one consent in one run.
+    ApiSessionId
+);
+id!(
     /// An owner's destination.
     EndpointId
 );

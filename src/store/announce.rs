@@ -155,14 +155,19 @@ impl Store {
             .text("tenant_id", filtered.iter().map(|target| target.tenant_id.clone()));
         // By the primary key of each kind; an id is of one kind only.
         let find =
-            " select distinct r.id, b.bank_account_id, b.reference_id, t.feed, t.company_key, t.person_key
+            " select distinct r.id, b.bank_account_id, b.reference_id, t.feed, t.company_key, t.person_key,
+                coalesce(p.aspsp, c.aspsp, s.aspsp) as aspsp,
+                (select u.external_id from psu_user u where u.id = coalesce(p.user_id, c.user_id, s.user_id)) as user_id
               from r left join boleto b on b.tenant_id = r.tenant_id and b.id = r.id
-              left join transfer t on t.tenant_id = r.tenant_id and t.id = r.id";
+              left join transfer t on t.tenant_id = r.tenant_id and t.id = r.id
+              left join payment p on p.tenant_id = r.tenant_id and p.id = r.id
+              left join consent c on c.tenant_id = r.tenant_id and c.id = r.id
+              left join api_session s on s.tenant_id = r.tenant_id and s.id = r.id";
         let mut attributes = HashMap::new();
         for row in all(transaction, self.statement_over(rows, vec![], find)).await? {
             let account: Option<Uuid> = row.try_get("", "bank_account_id")?;
             let mut known = Vec::from_iter(account.map(|id| ("bank_account_id", id.to_string())));
-            for name in ["reference_id", "feed", "company_key", "person_key"] {
+            for name in ["reference_id", "feed", "company_key", "person_key", "aspsp", "user_id"] {
                 let value: Option<String> = row.try_get("", name)?;
                 known.extend(value.map(|value| (name, value)));
             }

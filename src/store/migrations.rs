@@ -11,12 +11,13 @@ mod m0004_document_links;
 mod m0005_notifications;
 mod m0006_transfers;
 mod m0007_timetable;
+mod m0008_openbanking;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::prelude::*;
 
 /// The schema version that this binary writes.
-pub const SCHEMA_VERSION: i32 = 7;
+pub const SCHEMA_VERSION: i32 = 8;
 /// The oldest binary (by the schema version it was built for) that may run against this schema.
 pub const MIN_BINARY: i32 = 1;
 
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_notifications::Migration),
             Box::new(m0006_transfers::Migration),
             Box::new(m0007_timetable::Migration),
+            Box::new(m0008_openbanking::Migration),
         ]
     }
 

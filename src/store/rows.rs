@@ -7,7 +7,7 @@
 //! numbers on SQLite, which spends a square of their count on numbers.
 //!
 //! **Owns** nothing. **Limits**: the binder takes no nulls inside an array, so an optional column sends a value that no
-//! row can hold (empty text, the nil UUID, the smallest integer) and `r` turns it back into null. The first column of
+//! row can hold (empty text, the nil UUID, the smallest integer, the first day of the calendar) and `r` turns it back into null. The first column of
 //! every slice is mandatory; SQLite's padding is told by its being null.
 
 use std::fmt::Write as _;
@@ -19,6 +19,8 @@ use uuid::Uuid;
 
 /// The smallest integer stands for null in an optional column.
 const NO_INTEGER: i64 = i64::MIN;
+/// The first day of the calendar stands for null in an optional column.
+const NO_DATE: NaiveDate = NaiveDate::from_ymd_opt(1, 1, 1).expect("the calendar has a first day");
 
 enum Column {
     Uuid(Vec<Uuid>),
@@ -28,6 +30,7 @@ enum Column {
     Integer(Vec<i64>),
     OptionalInteger(Vec<Option<i64>>),
     Date(Vec<NaiveDate>),
+    OptionalDate(Vec<Option<NaiveDate>>),
     Bytes(Vec<Vec<u8>>),
 }
 
@@ -83,6 +86,10 @@ impl Rows {
     column!(
         /// A civil date.
         date, Date, NaiveDate
+    );
+    column!(
+        /// A civil date that may be absent.
+        optional_date, OptionalDate, Option<NaiveDate>
     );
     column!(
         /// Mandatory bytes.
@@ -163,6 +170,7 @@ impl Column {
             Self::Integer(_) => ("bigint", None),
             Self::OptionalInteger(_) => ("bigint", Some("'-9223372036854775808'::bigint")),
             Self::Date(_) => ("date", None),
+            Self::OptionalDate(_) => ("date", Some("'0001-01-01'::date")),
             Self::Bytes(_) => ("bytea", None),
         }
     }
@@ -172,7 +180,7 @@ impl Column {
             Self::Uuid(_) | Self::OptionalUuid(_) => ArrayType::Uuid,
             Self::Text(_) | Self::OptionalText(_) => ArrayType::String,
             Self::Integer(_) | Self::OptionalInteger(_) => ArrayType::BigInt,
-            Self::Date(_) => ArrayType::ChronoDate,
+            Self::Date(_) | Self::OptionalDate(_) => ArrayType::ChronoDate,
             Self::Bytes(_) => ArrayType::Bytes,
         };
         let filled = match self {
@@ -184,6 +192,9 @@ impl Column {
             }
             Self::OptionalInteger(items) => {
                 Self::Integer(items.into_iter().map(|item| item.unwrap_or(NO_INTEGER)).collect())
+            }
+            Self::OptionalDate(items) => {
+                Self::Date(items.into_iter().map(|item| item.unwrap_or(NO_DATE)).collect())
             }
             other => other,
         };
@@ -201,6 +212,7 @@ impl Column {
             Self::Integer(items) => items.into_iter().map(Value::from).collect(),
             Self::OptionalInteger(items) => items.into_iter().map(Value::from).collect(),
             Self::Date(items) => items.into_iter().map(Value::from).collect(),
+            Self::OptionalDate(items) => items.into_iter().map(Value::from).collect(),
             Self::Bytes(items) => items.into_iter().map(Value::from).collect(),
         }
     }

@@ -6,6 +6,7 @@
 //! owner has been sent is the owner's, and a sending that is under way is let end. The archive of ended work keeps, for as long as
 //! it keeps anything, that there was work for a company's transfer, and the audit who decided what and why in their own words.
 
+use chrono::{DateTime, Utc};
 use sea_orm::{DatabaseTransaction, QueryResult, Value};
 use uuid::Uuid;
 
@@ -76,7 +77,7 @@ impl Store {
         if before.state == TransferState::Erased || live.iter().any(|work| work.is_running) {
             return Ok(TransferSteered::NotNow(before.state));
         }
-        self.end_work_of(transaction, decision, vec![key.clone()]).await?;
+        self.end_work_of(transaction, vec![key.clone()], ERASED, decision.now).await?;
         // The kinds are spelled as the index of those rows has them.
         let forget = self.statement(
             "update work_archive set last_error = null, history = null
@@ -84,7 +85,7 @@ impl Store {
             [Value::from(key)],
         );
         execute(transaction, forget).await?;
-        self.stop_deliveries_of(transaction, decision).await?;
+        self.stop_deliveries_of(transaction, id.0, ERASED, decision.now).await?;
         for hanging in HANGING {
             execute(transaction, self.statement(hanging, [Value::from(id.0)])).await?;
         }
@@ -111,12 +112,13 @@ impl Store {
     async fn end_work_of(
         &self,
         transaction: &DatabaseTransaction,
-        decision: &TransferDecision,
         keys: Vec<String>,
+        why: &str,
+        now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let live = self.lock_work_of(transaction, &keys).await?;
         let mut ended: Vec<Uuid> = live.iter().filter(|work| !work.is_running).map(|work| work.id).collect();
-        self.cancel(transaction, &ended, ERASED, decision.now).await?;
+        self.cancel(transaction, &ended, why, now).await?;
         let dead: Vec<Uuid> =
             self.dead_letters(transaction, &keys).await?.into_iter().map(|(id, _)| id).collect();
         self.retire(transaction, &dead).await?;
@@ -129,17 +131,18 @@ impl Store {
             self.is_of_slice("id")
         );
         let rows = Rows::new().uuid("id", ended);
-        execute(transaction, self.statement_over(rows, vec![Value::from(ERASED)], &forget)).await?;
+        execute(transaction, self.statement_over(rows, vec![Value::from(why)], &forget)).await?;
         Ok(())
     }
 
     /// What owners have not been told yet, they are not told any more.
-    async fn stop_deliveries_of(
+    pub(super) async fn stop_deliveries_of(
         &self,
         transaction: &DatabaseTransaction,
-        decision: &TransferDecision,
+        subject: Uuid,
+        why: &str,
+        now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let subject = decision.transfer_id.0;
         let find = self.statement(
             "select d.endpoint_id, s.id as event_id from delivery d left join subject_event s on s.subject_id = d.subject_id
              where d.subject_id = $1",
@@ -157,12 +160,12 @@ impl Store {
         }
         keys.sort_unstable();
         keys.dedup();
-        self.end_work_of(transaction, decision, keys).await?;
+        self.end_work_of(transaction, keys, why, now).await?;
         let update = self.statement(
             "update delivery set stopped_at_us = case when state in ('pending', 'given_up') then $2 else stopped_at_us end,
                state = case when state in ('pending', 'given_up') then 'cancelled' else state end,
                last_answer = null, updated_at_us = $2 where subject_id = $1",
-            [Value::from(subject), Value::from(to_us(decision.now))],
+            [Value::from(subject), Value::from(to_us(now))],
         );
         execute(transaction, update).await?;
         Ok(())

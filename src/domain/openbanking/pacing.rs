@@ -2,6 +2,7 @@
 //!
 //! **Owns** nothing. **Fails** nowhere. **Limits**: from start to start; a batch that overruns delays the next and never overlaps it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -47,6 +48,20 @@ impl Pacing {
     }
 }
 
+/// The same in an order in which neighbours are of different banks for as long as there are any, and those of one bank stay in
+/// theirs: so that no bank is asked by a crowd while others idle.
+pub fn interleaved<T>(items: Vec<T>, bank: impl Fn(&T) -> &str) -> Vec<T> {
+    let mut order: BTreeMap<(usize, usize), T> = BTreeMap::new();
+    let mut seen: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for item in items {
+        let next = seen.len();
+        let (place, count) = seen.entry(bank(&item).to_owned()).or_insert((next, 0));
+        order.insert((*count, *place), item);
+        *count += 1;
+    }
+    order.into_values().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,6 +84,14 @@ mod tests {
         );
         let eager = Pacing { eager: true, ..PACING };
         assert_eq!(eager.start(at(0), 1, Some(at(1))), at(1));
+    }
+
+    #[test]
+    fn banks_take_turns_and_nobody_is_lost() {
+        let users = vec![("a", 1), ("a", 2), ("a", 3), ("b", 4), ("c", 5), ("b", 6)];
+        let order = interleaved(users, |(bank, _)| bank);
+        assert_eq!(order, [("a", 1), ("b", 4), ("c", 5), ("a", 2), ("b", 6), ("a", 3)]);
+        assert!(interleaved(Vec::<&str>::new(), |bank| bank).is_empty());
     }
 
     #[test]

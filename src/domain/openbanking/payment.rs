@@ -32,6 +32,56 @@ pub enum Vocabulary {
     PolishRecurring,
 }
 
+impl Vocabulary {
+    /// Every vocabulary there is.
+    pub const ALL: [Self; 4] =
+        [Self::Iso20022, Self::PolishPayment, Self::PolishBundle, Self::PolishRecurring];
+
+    /// Its name in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Iso20022 => "iso20022",
+            Self::PolishPayment => "polish_payment",
+            Self::PolishBundle => "polish_bundle",
+            Self::PolishRecurring => "polish_recurring",
+        }
+    }
+
+    /// The vocabulary of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|vocabulary| vocabulary.as_str() == name)
+    }
+}
+
+/// What is paid by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PaymentKind {
+    Single,
+    /// Many at once, of which each is a payment of its own.
+    Bundle,
+    /// Again and again.
+    Recurring,
+}
+
+impl PaymentKind {
+    /// Every kind there is.
+    pub const ALL: [Self; 3] = [Self::Single, Self::Bundle, Self::Recurring];
+
+    /// Its name in the store and in every message.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Single => "single",
+            Self::Bundle => "bundle",
+            Self::Recurring => "recurring",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
 /// What a bank's word means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
@@ -147,6 +197,18 @@ impl AgeLadder {
     }
 }
 
+impl AgeLadder {
+    /// From when on a run asks about a payment made at `created` that was asked about at `asked`. While it is young that is the
+    /// same moment: every run begins behind it but the one that has just asked.
+    pub fn next_ask(&self, created: DateTime<Utc>, asked: DateTime<Utc>) -> DateTime<Utc> {
+        if (asked - created).to_std().unwrap_or_default() <= self.young_until {
+            return asked;
+        }
+        let next = TimeDelta::from_std(self.then_every).ok().and_then(|wait| asked.checked_add_signed(wait));
+        next.unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,7 +279,22 @@ mod tests {
     }
 
     #[test]
+    fn a_young_payment_is_due_in_the_next_run_and_an_old_one_in_a_day() {
+        let days = |days: i64| DateTime::from_timestamp(1_795_000_000 + days * 86_400, 0).unwrap();
+        let day = Duration::from_hours(24);
+        let ladder = AgeLadder { young_until: 7 * day, then_every: day, given_up_after: 30 * day };
+        assert_eq!(ladder.next_ask(days(0), days(7)), days(7));
+        assert_eq!(ladder.next_ask(days(0), days(8)), days(9));
+    }
+
+    #[test]
     fn names_are_read_back() {
+        for vocabulary in Vocabulary::ALL {
+            assert_eq!(Vocabulary::parse(vocabulary.as_str()), Some(vocabulary));
+        }
+        for kind in PaymentKind::ALL {
+            assert_eq!(PaymentKind::parse(kind.as_str()), Some(kind));
+        }
         for state in PaymentState::ALL {
             assert_eq!(PaymentState::parse(state.as_str()), Some(state));
         }

@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 /// More than a page of the copy.
 const ROWS: usize = 300;
 /// Where not every text will do.
-const WORDS: [(&str, &str, &str); 15] = [
+const WORDS: [(&str, &str, &str); 19] = [
     ("work", "state", "available"),
     ("work_archive", "state", "discarded"),
     ("runner", "state", "dead"),
@@ -26,6 +26,10 @@ const WORDS: [(&str, &str, &str); 15] = [
     ("schedule_slot", "outcome", "missed"),
     ("job_run", "cause", "timetable"),
     ("job_run", "state", "completed"),
+    ("consent", "status", "valid"),
+    ("payment", "kind", "single"),
+    ("payment", "state", "in_progress"),
+    ("api_session", "state", "open"),
 ];
 /// What does not survive a move, by design.
 const POSITIONS: [(&str, &str); 5] = [

@@ -45,6 +45,12 @@ const OWN: &[(&str, &str)] = own![
     "pt-BR/transfer.done.html",
     "pt-BR/transfer.txt",
     "pt-BR/transfer.html",
+    "pt-BR/payment.txt",
+    "pt-BR/payment.html",
+    "pt-BR/consent.txt",
+    "pt-BR/consent.html",
+    "pt-BR/sync.txt",
+    "pt-BR/sync.html",
     "es/boleto.txt",
     "es/boleto.html",
     "es/endpoint.disabled.txt",
@@ -55,6 +61,12 @@ const OWN: &[(&str, &str)] = own![
     "es/transfer.done.html",
     "es/transfer.txt",
     "es/transfer.html",
+    "es/payment.txt",
+    "es/payment.html",
+    "es/consent.txt",
+    "es/consent.html",
+    "es/sync.txt",
+    "es/sync.html",
     "en/boleto.txt",
     "en/boleto.html",
     "en/endpoint.disabled.txt",
@@ -65,6 +77,12 @@ const OWN: &[(&str, &str)] = own![
     "en/transfer.done.html",
     "en/transfer.txt",
     "en/transfer.html",
+    "en/payment.txt",
+    "en/payment.html",
+    "en/consent.txt",
+    "en/consent.html",
+    "en/sync.txt",
+    "en/sync.html",
     "pl/boleto.txt",
     "pl/boleto.html",
     "pl/endpoint.disabled.txt",
@@ -75,6 +93,12 @@ const OWN: &[(&str, &str)] = own![
     "pl/transfer.done.html",
     "pl/transfer.txt",
     "pl/transfer.html",
+    "pl/payment.txt",
+    "pl/payment.html",
+    "pl/consent.txt",
+    "pl/consent.html",
+    "pl/sync.txt",
+    "pl/sync.html",
 ];
 
 /// Every template, compiled and tried.
@@ -269,6 +293,9 @@ fn sample(event_type: &str) -> Told<'_> {
             json!({ "boleto_id": subject, "status": "registered", "reference_id": "order-1" })
         }
         Some(("transfer", state)) => json!({ "subject_id": subject, "data": sample_transfer(state) }),
+        Some(("payment", state)) => json!({ "subject_id": subject, "data": sample_payment(state) }),
+        Some(("consent", news)) => json!({ "subject_id": subject, "data": sample_consent(news) }),
+        Some(("sync", _)) => json!({ "subject_id": subject, "data": sample_visit(subject) }),
         _ => {
             let data = json!({
                 "endpoint_id": subject,
@@ -300,6 +327,48 @@ fn sample_transfer(state: &str) -> serde_json::Value {
         "recorded_at": "2026-11-22T12:00:00.000000Z",
         "company_key": "-NsampleCompany00001",
         "person_key": "-NsamplePerson000001",
+    })
+}
+
+fn sample_payment(state: &str) -> serde_json::Value {
+    json!({
+        "aspsp": "bank",
+        "kind": "single",
+        "external_id": "payment-1",
+        "reference_id": "order-1",
+        "user_id": "customer-1",
+        "parent_id": null,
+        "state": state,
+        "raw_status": "ACSC",
+        "reason": (state == "unresolved").then_some("too_old: no bank has said how it ended"),
+    })
+}
+
+fn sample_consent(news: &str) -> serde_json::Value {
+    let (status, reason) = match news {
+        "expired" => ("expired", Some("its_end: it was valid until then")),
+        "revoked" => ("revoked", Some("tokens_refused: the bank takes none of them")),
+        _ => ("valid", None),
+    };
+    json!({
+        "aspsp": "bank",
+        "external_id": "consent-1",
+        "user_id": "customer-1",
+        "status": status,
+        "valid_until": "2026-12-01T10:00:00.000000Z",
+        "days_left": (status == "valid").then_some(7),
+        "reason": reason,
+    })
+}
+
+fn sample_visit(id: &str) -> serde_json::Value {
+    json!({
+        "aspsp": "bank",
+        "consent_id": id,
+        "user_id": "customer-1",
+        "run_id": id,
+        "reason": "unavailable: no answer",
+        "failing_since": "2026-11-22T12:00:00.000000Z",
     })
 }
 

@@ -86,6 +86,74 @@ const TITLES: &[Word] = &[
             "Nagranych odpowiedzi nie analizowano",
         ],
     ),
+    ("payment.done", ["Pagamento concluído", "Pago realizado", "Payment done", "Płatność zrealizowana"]),
+    (
+        "payment.rejected",
+        [
+            "Pagamento recusado pelo banco",
+            "Pago rechazado por el banco",
+            "Payment rejected by the bank",
+            "Bank odrzucił płatność",
+        ],
+    ),
+    (
+        "payment.cancelled",
+        ["Pagamento cancelado", "Pago cancelado", "Payment cancelled", "Płatność anulowana"],
+    ),
+    (
+        "payment.mixed",
+        [
+            "Lote de pagamentos concluído em parte",
+            "Lote de pagos realizado en parte",
+            "Bundle of payments done in part",
+            "Paczka płatności zrealizowana częściowo",
+        ],
+    ),
+    (
+        "payment.unresolved",
+        [
+            "Não se sabe como o pagamento terminou",
+            "No se sabe cómo terminó el pago",
+            "Nobody knows how a payment ended",
+            "Nie wiadomo, jak zakończyła się płatność",
+        ],
+    ),
+    (
+        "consent.expiring",
+        [
+            "Um consentimento termina em breve",
+            "Un consentimiento termina pronto",
+            "A consent ends soon",
+            "Zgoda wkrótce wygaśnie",
+        ],
+    ),
+    (
+        "consent.expired",
+        [
+            "Um consentimento terminou",
+            "Un consentimiento ha terminado",
+            "A consent has expired",
+            "Zgoda wygasła",
+        ],
+    ),
+    (
+        "consent.revoked",
+        [
+            "Um consentimento não vale mais",
+            "Un consentimiento ya no vale",
+            "A consent is not valid any more",
+            "Zgoda została cofnięta",
+        ],
+    ),
+    (
+        "sync.failed",
+        [
+            "Não foi possível ler as contas de um cliente",
+            "No se han podido leer las cuentas de un cliente",
+            "A customer’s accounts could not be read",
+            "Nie udało się odczytać rachunków klienta",
+        ],
+    ),
     ("endpoint.test", ["Mensagem de teste", "Mensaje de prueba", "Test message", "Wiadomość testowa"]),
 ];
 
@@ -107,8 +175,26 @@ const STATES: &[Word] = &[
     ("paid", ["pago", "pagado", "paid", "opłacone"]),
 ];
 
-/// Why a transfer was skipped or given up.
+/// Why a transfer was skipped or given up, or a consent has ended.
 const REASONS: &[Word] = &[
+    (
+        "its_end",
+        [
+            "chegou o fim combinado",
+            "ha llegado el final acordado",
+            "its agreed end has come",
+            "upłynął uzgodniony termin",
+        ],
+    ),
+    (
+        "tokens_refused",
+        [
+            "o banco não aceita mais o acesso",
+            "el banco ya no acepta el acceso",
+            "the bank does not accept the access any more",
+            "bank nie przyjmuje już dostępu",
+        ],
+    ),
     (
         "too_old",
         [
@@ -247,7 +333,7 @@ pub(super) fn state(name: &str, language: Language) -> String {
     find(STATES, name, language).unwrap_or(name).to_owned()
 }
 
-/// What a reason of a transfer is called: the words for its name, which ends at a colon.
+/// What a reason is called: the words for its name, which ends at a colon.
 pub(super) fn reason(text: &str, language: Language) -> String {
     let name = text.split(':').next().unwrap_or_default();
     find(REASONS, name, language).unwrap_or(name).to_owned()

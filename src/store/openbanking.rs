@@ -1,0 +1,66 @@
+//! What the store keeps of open banking: customers and what they have allowed, what stands on their accounts, their payments, the
+//! visits at their banks, and how often each bank was asked.
+//!
+//! A file a verb or two: [`user`] and [`consent`] and [`account`] are who and what; [`token`] by what a bank lets us in; [`quota`]
+//! and [`back_off`] when it may be asked; [`session`] that it was; [`page`] and [`apply`] what it said; [`payment`], [`outcome`]
+//! and [`resolve`] how payments end; [`notice`] what owners hear of consents; [`erase`] and [`forget`] what is kept no longer;
+//! [`list`] what is read.
+//!
+//! **Owns** nothing beside the rows. Locks are taken in one order: user, consent, account, quota, payment (children before
+//! parents), and what is owed to owners last. **Fails** as the store does, per item. **Limits**: a verb over a slice takes what
+//! its caller's lane gives; tokens are kept sealed, and what is sealed is never looked into here.
+
+pub mod account;
+pub mod apply;
+mod apply_rows;
+pub mod back_off;
+pub mod consent;
+pub mod erase;
+pub mod forget;
+mod known;
+pub mod list;
+mod news;
+pub mod notice;
+pub mod outcome;
+pub mod page;
+pub mod payment;
+pub mod quota;
+pub mod resolve;
+pub mod session;
+pub mod token;
+pub mod user;
+
+use chrono::{DateTime, Utc};
+use sea_orm::QueryResult;
+
+use super::{Store, StoreError, StoreKind, from_us};
+use crate::domain::ids::TenantId;
+
+impl Store {
+    /// What locks found rows until the transaction ends; on SQLite there is one writer.
+    fn for_update(&self) -> &'static str {
+        if self.kind() == StoreKind::PostgreSql { "for update" } else { "" }
+    }
+
+    /// The larger of two, in the database's own word.
+    fn larger(&self) -> &'static str {
+        if self.kind() == StoreKind::PostgreSql { "greatest" } else { "max" }
+    }
+}
+
+fn tenant_of(row: &QueryResult) -> Result<TenantId, StoreError> {
+    let tenant: String = row.try_get("", "tenant_id")?;
+    TenantId::parse(&tenant).map_err(|_| StoreError::unreadable("tenant", tenant))
+}
+
+fn moment(row: &QueryResult, column: &str) -> Result<DateTime<Utc>, StoreError> {
+    from_us(row.try_get("", column)?)
+}
+
+fn moment_or_none(row: &QueryResult, column: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
+    row.try_get::<Option<i64>>("", column)?.map(from_us).transpose()
+}
+
+fn is_set(row: &QueryResult, column: &str) -> Result<bool, StoreError> {
+    Ok(row.try_get::<i64>("", column)? == 1)
+}
