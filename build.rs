@@ -5,7 +5,7 @@ use std::{env, error, fs};
 
 use protox::prost::Message;
 
-const FILES: [&str; 12] = [
+const FILES: [&str; 21] = [
     "bursar/boleto/v1/boleto.proto",
     "bursar/boleto/v1/boleto_service.proto",
     "bursar/boleto/v1/bank_account.proto",
@@ -16,6 +16,15 @@ const FILES: [&str; 12] = [
     "bursar/notification/v1/endpoint.proto",
     "bursar/notification/v1/delivery.proto",
     "bursar/notification/v1/notification_service.proto",
+    "bursar/openbanking/v1/account.proto",
+    "bursar/openbanking/v1/account_service.proto",
+    "bursar/openbanking/v1/consent.proto",
+    "bursar/openbanking/v1/consent_service.proto",
+    "bursar/openbanking/v1/payment.proto",
+    "bursar/openbanking/v1/payment_service.proto",
+    "bursar/openbanking/v1/sync.proto",
+    "bursar/openbanking/v1/sync_service.proto",
+    "bursar/openbanking/v1/user_service.proto",
     "bursar/transfer/v1/transfer.proto",
     "bursar/transfer/v1/transfer_service.proto",
 ];

@@ -26,6 +26,7 @@ mod import;
 mod info;
 mod input;
 mod job;
+mod openbanking;
 mod paging;
 mod progress;
 mod ps;
@@ -128,6 +129,9 @@ enum ClientCommand {
     /// Find, follow, repeat and read analyses of recorded questionings
     #[command(subcommand)]
     Transfer(transfer::TransferCommand),
+    /// Customers of banks: their consents, accounts and payments, and the visits at their banks
+    #[command(subcommand, alias = "ob")]
+    Openbanking(openbanking::OpenBankingCommand),
     /// Keep the destinations that owners are told at
     #[command(subcommand)]
     Endpoint(endpoint::EndpointCommand),
@@ -197,6 +201,7 @@ async fn ask(global: &Global, command: ClientCommand, screen: &mut Screen) -> Re
         ClientCommand::Boleto(command) => boleto::run(command, &connection, screen).await,
         ClientCommand::Account(command) => account::run(command, &connection, screen).await,
         ClientCommand::Transfer(command) => transfer::run(command, &connection, screen).await,
+        ClientCommand::Openbanking(command) => openbanking::run(command, &connection, screen).await,
         ClientCommand::Endpoint(command) => endpoint::run(command, &connection, screen).await,
         ClientCommand::Delivery(command) => delivery::run(command, &connection, screen).await,
         ClientCommand::Work(command) => work::run(command, &connection, screen).await,

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+use crate::actors::config::openbanking::OpenBankingConfig;
 use crate::actors::config::timetable::TimetableConfig;
 use crate::actors::config::transfers::TransfersConfig;
 use crate::actors::config::{
@@ -71,6 +72,7 @@ pub struct Config {
     pub channels: ChannelsConfig,
     pub analyzers: AnalyzersConfig,
     pub transfers: TransfersConfig,
+    pub openbanking: OpenBankingConfig,
     pub timetable: TimetableConfig,
     pub telemetry: TelemetryConfig,
 }
@@ -104,6 +106,7 @@ impl Config {
                 .extend(faults.map(|fault| Problem::bad("channels.mail.templates", error::TOGETHER, fault)));
             // A bad value has been left out: that it is missing now would be told twice.
             let mut faults = config.transfers.faults(&config.analyzers);
+            faults.extend(config.openbanking.faults());
             faults.extend(config.timetable.faults());
             faults.retain(|(key, _)| !problems.iter().any(|problem| problem.key() == Some(key)));
             let faults = faults.into_iter().map(|(key, fault)| Problem::bad(key, error::TOGETHER, fault));

@@ -29,6 +29,7 @@ mod document_link;
 pub mod gate;
 mod layer;
 mod notification_service;
+mod openbanking;
 mod page_token;
 mod reconciliation;
 mod request;

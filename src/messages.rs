@@ -6,6 +6,7 @@
 //! **Owns** the [`House`]: the handles that both sides share.
 
 pub mod analysis_client;
+pub mod aspsps;
 pub mod backlogs;
 pub mod bank_accounts;
 pub mod boleto_clerk;
@@ -20,9 +21,11 @@ pub mod notice;
 pub mod notifier;
 pub mod queue_consumer;
 pub mod reconciler;
+pub mod sync_terms;
 pub mod transfers;
 
 pub use self::analysis_client::AnalysisClientMessage;
+pub use self::aspsps::Aspsps;
 pub use self::backlogs::Backlogs;
 pub use self::bank_accounts::BankAccounts;
 pub use self::boleto_clerk::BoletoClerkMessage;

@@ -32,6 +32,15 @@ pub mod notification {
     }
 }
 
+/// Customers of banks, their accounts and their payments.
+#[allow(clippy::all, missing_docs)]
+pub mod openbanking {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("bursar.openbanking.v1");
+    }
+}
+
 /// Recorded questionings, from their feed to their result.
 #[allow(clippy::all, missing_docs)]
 pub mod transfer {

@@ -38,6 +38,8 @@ pub mod import;
 pub mod ingress;
 pub mod job_run;
 pub mod job_run_end;
+pub mod job_run_forget;
+pub mod job_run_wish;
 pub mod leader;
 mod migrations;
 pub mod notify;

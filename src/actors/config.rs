@@ -2,6 +2,7 @@
 //!
 //! **Owns** nothing. Defaults, with their reasons, stand in `config/default.toml` alone.
 
+pub mod openbanking;
 pub mod timetable;
 pub mod transfers;
 

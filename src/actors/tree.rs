@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! house              rest_for_one; past its intensity the process exits with code 70
-//! ├─ foundation      store, bell, runner (lease keeper), reaper, leader, timetable, archiver
+//! ├─ foundation      store, bell, runner (lease keeper), reaper, leader, timetable, consent_watcher, archiver
 //! ├─ workers         one_for_one, a worker past its intensity is parked
 //! │   ├─ notifiers   one child a kind of channel
 //! │   ├─ registrars  one child a bank, with a queue per bank account inside it
@@ -17,6 +17,7 @@
 //! **Owns** the shape. Stopping goes upwards: what comes in first, then the workers, the lease last.
 //! **Fails** when a connector or its client cannot be made; then nothing has been started.
 
+mod aspsps;
 mod banks;
 mod jobs;
 mod transfers;
@@ -124,7 +125,8 @@ pub fn build(
     let queue_consumer = builder.queue_consumer(&channels);
     let TransferParts { transfers, workers: of_transfers, listeners } = builder.transfer_parts(&channels)?;
     let (creating, returns) = (builder.store.clone(), builder.returns(registration_policy(config)));
-    let jobs = builder.jobs(jobs_beside);
+    let open_banking = builder.open_banking()?;
+    let jobs = builder.jobs(jobs_beside, &open_banking)?;
     let job_runners = builder.job_runners(&jobs);
     let house = House {
         store: builder.store.clone(),
@@ -146,6 +148,9 @@ pub fn build(
         registrars,
         transfers,
         jobs: jobs.clone(),
+        aspsps: open_banking.aspsps,
+        sync_terms: builder.sync_terms(),
+        payment_changes: open_banking.payment_changes,
         places: builder.all_places.take(),
         channels,
         readiness: readiness.clone(),
@@ -197,6 +202,7 @@ impl Builder<'_> {
             )))
             .child(self.patient(Leader::spec(self.store.clone(), self.offices.clone(), &self.hints, work)))
             .child(self.timetable(jobs))
+            .child(self.consent_watcher())
             .child(self.patient(Archiver::spec(
                 self.store.clone(),
                 self.offices.office(archiver::OFFICE),
@@ -204,6 +210,8 @@ impl Builder<'_> {
                 Retention {
                     attempts_kept: self.config.notification.attempts_kept,
                     raw_answers_kept: self.config.transfers.analysis.raw_answers_kept,
+                    of_open_banking: self.config.openbanking.retention.of_each(),
+                    runs_kept: self.config.timetable.runs_kept,
                 },
             )));
         self.bounded(spec, OnMeltdown::Escalate)

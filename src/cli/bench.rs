@@ -18,6 +18,7 @@ mod list;
 mod load;
 mod notify;
 mod overload;
+mod payments;
 mod peer;
 mod postgres;
 mod process;
@@ -29,6 +30,7 @@ mod site;
 mod soak;
 mod start;
 mod supervision;
+mod sync;
 mod work;
 
 use std::path::PathBuf;
@@ -84,7 +86,7 @@ pub struct BenchArgs {
     /// Jobs a second of a soak [default: as many as are worked off]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
-    /// Notifications that wait while claims of them are measured
+    /// Notifications that wait, or payments in progress, while claims of them are measured
     #[arg(long, value_name = "N", default_value = "1000000", value_parser = count_up_to::<10_000_000>)]
     waiting: usize,
     /// Notifications that wait when owners begin to be told
@@ -96,6 +98,12 @@ pub struct BenchArgs {
     /// Recorded answers that a vendor is asked about
     #[arg(long, value_name = "N", default_value = "10240", value_parser = count_up_to::<1_000_000>)]
     answers: usize,
+    /// Customers whose accounts are refreshed
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = count_up_to::<100_000>)]
+    users: usize,
+    /// Transactions of each of their accounts
+    #[arg(long, value_name = "N", default_value = "100", value_parser = count_up_to::<10_000>)]
+    transactions: usize,
     /// How long the overload lasts
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     overload_seconds: u64,
@@ -145,6 +153,10 @@ enum What {
     Intake,
     /// Recorded answers through 64 slots of a vendor that takes 200 ms, beside the least time that takes; not among all
     Analyse,
+    /// Accounts of many customers refreshed at banks of both standards, and memory meanwhile; not among all
+    Sync,
+    /// Payments in progress taken up and answered, where many are; not among all
+    Payments,
     /// Everything else, one after the other
     All,
 }
@@ -248,6 +260,8 @@ impl Bench {
                 What::Notify => rows.extend(notify::measure(self, store).await?),
                 What::Intake => rows.extend(intake::measure(self, store).await?),
                 What::Analyse => rows.extend(analyse::measure(self, store).await?),
+                What::Sync => rows.extend(sync::measure(self, store).await?),
+                What::Payments => rows.extend(payments::measure(self, store).await?),
                 What::Soak => rows.extend(soak::measure(self, store).await?),
                 What::Overload => {
                     remark(&format!("overloading on {}", store.name()));

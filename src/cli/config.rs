@@ -9,6 +9,7 @@ use super::args::SettingsArgs;
 use super::failure::{Failure, Violation};
 use super::screen::Screen;
 use super::table::plain;
+use crate::actors::config::openbanking::Budget;
 use crate::actors::config::timetable::{JobOutlook, Outlook};
 use crate::config::{self, Config, ConfigErrors};
 
@@ -31,6 +32,9 @@ pub(super) fn run(command: ConfigCommand, screen: &mut Screen) -> Result<(), Fai
             let mut warnings = config::warnings(&sources.env);
             let outlook = config.timetable.outlook(Utc::now(), FIRES_SHOWN);
             warnings.extend(overlaps(&outlook));
+            let budgets = config.openbanking.budgets(&config.timetable, Utc::now());
+            warnings.extend(budgets.iter().filter(|budget| budget.is_broken()).map(broken));
+            warnings.extend(without_key(&config));
             let document = json!({
                 "valid": true,
                 "warnings": warnings,
@@ -38,6 +42,7 @@ pub(super) fn run(command: ConfigCommand, screen: &mut Screen) -> Result<(), Fai
                     "users_per_period": outlook.users_per_period,
                     "jobs": outlook.jobs.iter().map(job).collect::<Vec<_>>(),
                 },
+                "quotas": budgets.iter().map(quota).collect::<Vec<_>>(),
             });
             screen.show(&document, checked)
         }
@@ -58,6 +63,35 @@ fn overlaps(outlook: &Outlook) -> Option<String> {
     Some(format!(
         "both jobs begin at {at}; they share what each bank bears, and another anchor for one of them spreads it"
     ))
+}
+
+/// What a bank would not allow.
+fn broken(budget: &Budget) -> String {
+    let Budget { aspsp, accesses_max, limit, .. } = budget;
+    let what = if budget.endpoint.is_empty() { "each account" } else { budget.endpoint.as_str() };
+    let whose = if budget.by_consent { "a consent allows as a rule" } else { "it allows" };
+    let from = budget.from.to_rfc3339_opts(SecondsFormat::Secs, true);
+    format!(
+        "{aspsp} would be asked for {what} {accesses_max} times in one window, the first from {from}, and {whose} {limit}; \
+         what is too much is rate limited"
+    )
+}
+
+/// Tokens are kept sealed.
+fn without_key(config: &Config) -> Option<String> {
+    let is_needed = !config.openbanking.aspsps.is_empty() && config.secrets.key.is_none();
+    is_needed.then(|| "secrets.key is not set: no token of a consent or a payment can be kept".to_owned())
+}
+
+fn quota(budget: &Budget) -> Value {
+    json!({
+        "aspsp": budget.aspsp,
+        "endpoint": budget.endpoint,
+        "accesses_max": budget.accesses_max,
+        "limit": budget.limit,
+        "limit_by_consent": budget.by_consent,
+        "window_begin": budget.from.to_rfc3339_opts(SecondsFormat::Secs, true),
+    })
 }
 
 fn job(job: &JobOutlook) -> Value {
@@ -91,6 +125,15 @@ fn checked(document: &Value) -> String {
     }
     let users = plain(&timetable["users_per_period"]);
     text.push_str(&format!("\nsync_update begins batches for {users} users before its next slot\n"));
+    for quota in list(&document["quotas"]) {
+        let endpoint = plain(&quota["endpoint"]);
+        let what = if endpoint.is_empty() { "all together" } else { endpoint.as_str() };
+        let (most, limit) = (plain(&quota["accesses_max"]), plain(&quota["limit"]));
+        text.push_str(&format!(
+            "{}, {what}: up to {most} of {limit} accesses in a window\n",
+            plain(&quota["aspsp"])
+        ));
+    }
     text
 }
 

@@ -19,6 +19,11 @@ use crate::proto::boleto::v1::bank_account_service_client::BankAccountServiceCli
 use crate::proto::boleto::v1::boleto_service_client::BoletoServiceClient;
 use crate::proto::control::v1::control_service_client::ControlServiceClient;
 use crate::proto::notification::v1::notification_service_client::NotificationServiceClient;
+use crate::proto::openbanking::v1::account_service_client::AccountServiceClient;
+use crate::proto::openbanking::v1::consent_service_client::ConsentServiceClient;
+use crate::proto::openbanking::v1::payment_service_client::PaymentServiceClient;
+use crate::proto::openbanking::v1::sync_service_client::SyncServiceClient;
+use crate::proto::openbanking::v1::user_service_client::UserServiceClient;
 use crate::proto::transfer::v1::transfer_service_client::TransferServiceClient;
 
 /// The largest page that a house may be configured to give fits in.
@@ -104,8 +109,28 @@ impl Connection {
         NotificationServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
+    pub fn users(&self) -> UserServiceClient<Channel> {
+        UserServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    pub fn consents(&self) -> ConsentServiceClient<Channel> {
+        ConsentServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    pub fn accounts(&self) -> AccountServiceClient<Channel> {
+        AccountServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    pub fn payments(&self) -> PaymentServiceClient<Channel> {
+        PaymentServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
     pub fn transfers(&self) -> TransferServiceClient<Channel> {
         TransferServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    pub fn syncs(&self) -> SyncServiceClient<Channel> {
+        SyncServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     pub fn control(&self) -> ControlServiceClient<Channel> {

@@ -18,7 +18,7 @@ Exit codes:
    6  unavailable, no connection, or no answer in time; ask again later
    7  a limit is exhausted; ask again after the time that is told
    8  skipped: the transfer is not to be analysed, for the reason that is told
-   9  failed: the transfer was given up, for the reason that is told
+   9  failed: the transfer was given up, or what was followed has failed, for the reason that is told
   70  the house melted (serve): to be restarted from outside";
 
 /// How a command ended.

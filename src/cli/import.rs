@@ -1,4 +1,4 @@
-//! `bursar import superbowleto`: takes over the configurations and boletos of the service before, with their numbers.
+//! `bursar import`: takes over what services before have. [`scheduler`] has a page of its own; this one is of `superbowleto`: it takes over the configurations and boletos of the service before, with their numbers.
 //!
 //! It opens the store as `serve` does and reads the other database without ever writing to it. Each group of boletos is one
 //! transaction, and a boleto comes once by the id that it had there: an import that was interrupted is simply begun again.
@@ -12,7 +12,9 @@ mod accounts;
 mod boleto;
 mod charges;
 mod party;
+mod report;
 mod run;
+pub(super) mod scheduler;
 
 use std::path::PathBuf;
 
@@ -28,6 +30,8 @@ use crate::store::superbowleto::TableNames;
 pub(super) enum ImportCommand {
     /// Take over the configurations and boletos of a superbowleto, out of its PostgreSQL
     Superbowleto(Box<SuperbowletoArgs>),
+    /// Take over customers, payments and visits of the bank scheduler before, from CSV files
+    Scheduler(Box<scheduler::SchedulerArgs>),
 }
 
 #[derive(Args)]
@@ -78,5 +82,6 @@ impl SuperbowletoArgs {
 pub(super) async fn run(command: ImportCommand, global: &Global, screen: &mut Screen) -> Result<(), Failure> {
     match command {
         ImportCommand::Superbowleto(args) => run::run(&args, global.timeout, screen).await,
+        ImportCommand::Scheduler(args) => scheduler::run(&args, screen).await,
     }
 }

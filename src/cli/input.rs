@@ -6,6 +6,8 @@
 
 pub mod account;
 pub mod boleto;
+pub mod lines;
+pub mod openbanking;
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -3,12 +3,13 @@
 //! **Fails** as not found for a job that there is not, as a conflict where another run lives, and with the codes of a failed or
 //! cancelled run when one is followed. **Limits**: an interrupt (Ctrl-C) ends the following alone; the run goes on.
 
-mod follow;
+pub(super) mod follow;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use prost_types::Timestamp;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::connection::Connection;
 use super::failure::Failure;
@@ -86,9 +87,26 @@ pub(super) struct RunArgs {
     /// Even while another run of the job lives
     #[arg(long)]
     allow_overlap: bool,
+    #[command(flatten)]
+    wish: WishArgs,
+}
+
+/// Why somebody wants runs, and under which request.
+#[derive(Args)]
+struct WishArgs {
     /// Kept with the run
     #[arg(long, default_value = "", hide_default_value = true)]
     reason: String,
+    /// The same id and request begin nothing again and give the same answer; a new UUID when absent
+    #[arg(long, value_name = "ID")]
+    request_id: Option<String>,
+}
+
+impl WishArgs {
+    /// The request's id: the caller's, or a new one.
+    fn request_id(&self) -> String {
+        self.request_id.clone().unwrap_or_else(|| Uuid::now_v7().to_string())
+    }
 }
 
 #[derive(Args)]
@@ -103,6 +121,8 @@ pub(super) struct BackfillArgs {
     /// Count only
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    wish: WishArgs,
 }
 
 pub(super) async fn run(
@@ -192,9 +212,12 @@ async fn runs(args: RunsArgs, connection: &Connection, screen: &mut Screen) -> R
 }
 
 async fn begin(args: RunArgs, connection: &Connection, screen: &mut Screen) -> Result<(), Failure> {
-    let RunArgs { job, follow, allow_overlap, reason } = args;
-    let request = TriggerJobRequest { job, reason, allow_overlap };
-    let answer = connection.call(connection.control().trigger_job(request)).await?;
+    let RunArgs { job, follow, allow_overlap, wish } = args;
+    let request_id = wish.request_id();
+    let request =
+        TriggerJobRequest { job, reason: wish.reason, allow_overlap, request_id: request_id.clone() };
+    let answer = connection.call(connection.control().trigger_job(request)).await;
+    let answer = answer.map_err(|failure| failure.with_request_id(&request_id))?;
     let run = answer.run.ok_or_else(Failure::empty_answer)?;
     if follow {
         return follow::run(run.id, connection, screen).await;
@@ -203,10 +226,13 @@ async fn begin(args: RunArgs, connection: &Connection, screen: &mut Screen) -> R
 }
 
 async fn backfill(args: BackfillArgs, connection: &Connection, screen: &mut Screen) -> Result<(), Failure> {
-    let BackfillArgs { job, after, until, dry_run } = args;
+    let BackfillArgs { job, after, until, dry_run, wish } = args;
     let (after, until) = (Some(timestamp(after)), Some(timestamp(until)));
-    let request = BackfillJobRequest { job, after, until, dry_run };
-    let answer = connection.call(connection.control().backfill_job(request)).await?;
+    let request_id = wish.request_id();
+    let reason = wish.reason;
+    let request = BackfillJobRequest { job, after, until, dry_run, reason, request_id: request_id.clone() };
+    let answer = connection.call(connection.control().backfill_job(request)).await;
+    let answer = answer.map_err(|failure| failure.with_request_id(&request_id))?;
     let document = json!({
         "slots": answer.slots,
         "run_before": answer.run_before,

@@ -11,6 +11,7 @@ pub mod delivery;
 pub mod endpoint;
 pub mod job;
 pub mod node;
+pub mod openbanking;
 pub mod parsed;
 pub mod process;
 pub mod queue;

@@ -3,7 +3,9 @@
 //! **Owns** the world's process, which ends when this one does. **Fails** when a port is taken or the world does not open.
 //! **Limits**: loopback only; the world's bank forgets its titles when it ends, the ledger stays.
 
+pub mod aspsps;
 pub mod banks;
+mod customers;
 mod demo;
 pub mod mail;
 mod outside;
@@ -65,9 +67,10 @@ pub async fn run(args: SandboxArgs) -> anyhow::Result<ExitCode> {
         let shown = demo.show().await.context("the first boleto did not come through")?;
         let (analysed, key) =
             demo.show_transfers().await.context("the first transfers did not come through")?;
+        let refreshed = demo.show_customers().await.context("the first customers were not refreshed")?;
         transfer_key = Some(key);
         if !args.json {
-            print!("{shown}\n{analysed}");
+            print!("{shown}\n{analysed}\n{refreshed}");
         }
     }
     if !args.json {
@@ -122,7 +125,8 @@ fn settings(
     let parties = banks::settings(outside)
         .into_iter()
         .chain(mail::settings(outside, username, password))
-        .chain(transfers::settings(outside, &vendors));
+        .chain(transfers::settings(outside, &vendors))
+        .chain(aspsps::settings(outside));
     for (key, value) in parties {
         sources = sources.with(&key, value);
     }

@@ -1,7 +1,9 @@
 //! The command line as its users meet it: arguments, what is shown, exit codes.
 
 mod decisions;
+mod jobs;
 mod notifications;
+mod openbanking;
 mod reconciliation;
 mod scripted;
 mod transfers;

@@ -4,6 +4,7 @@
 //! duration there has its line here.
 
 mod analyzers;
+mod openbanking;
 mod relations;
 mod timetable;
 mod transfers;
@@ -244,7 +245,12 @@ pub(super) fn rule(key: &str) -> Option<Rule> {
 
 /// Every key's rule.
 fn rules() -> impl Iterator<Item = &'static (&'static str, Rule)> {
-    RULES.iter().chain(analyzers::RULES).chain(transfers::RULES).chain(timetable::RULES)
+    RULES
+        .iter()
+        .chain(analyzers::RULES)
+        .chain(transfers::RULES)
+        .chain(timetable::RULES)
+        .chain(openbanking::RULES)
 }
 
 /// The value of a key that is written with dots.

@@ -59,7 +59,7 @@ pub(super) fn read(env: &[(String, String)]) -> Legacy {
         variables.switch();
         variables.time_of_day();
         if table == SYNC_UPDATE {
-            variables.whole("jobarguments__batchsize", "batch_size", |count| Value::Integer(count));
+            variables.whole("jobarguments__batchsize", "batch_size", Value::Integer);
             variables.whole("jobarguments__batchinterval", "batch_interval", |count| {
                 Value::String(format!("{count}min"))
             });

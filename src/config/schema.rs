@@ -53,18 +53,35 @@ const UNSET_IF_EMPTY: &[&[&str]] = &[
     &["transfers", "feed", "firebase_rtdb", "credentials", "service_account"],
     &["transfers", "feed", "firebase_rtdb", "credentials", "legacy_secret"],
     &["transfers", "feed", "firebase_rtdb", "audio", "base_url"],
+    &["openbanking", "aspsp", "base_url"],
+    &["openbanking", "aspsp", "identity", "certificate"],
+    &["openbanking", "aspsp", "identity", "private_key"],
+    &["openbanking", "aspsp", "signature", "certificate"],
+    &["openbanking", "aspsp", "signature", "private_key"],
+    &["openbanking", "aspsp", "quota", "zone"],
+    &["openbanking", "aspsp", "berlin_group", "link_base"],
+    &["openbanking", "aspsp", "berlin_group", "token", "url"],
+    &["openbanking", "aspsp", "berlin_group", "token", "client_secret"],
+    &["openbanking", "internal_api", "base_url"],
+    &["openbanking", "internal_api", "authorization"],
+    &["openbanking", "internal_api", "identity", "certificate"],
+    &["openbanking", "internal_api", "identity", "private_key"],
     &["telemetry", "otlp_endpoint"],
 ];
 /// A table whose keys are names of the operator's own, and the table whose keys each of its entries has.
 type ByName = (&'static [&'static str], &'static [&'static str]);
-const BY_NAME: [ByName; 4] = [
+const BY_NAME: [ByName; 5] = [
     (&["channels", "nats", "tenants"], &["channels", "nats", "subjects"]),
     (&["channels", "sqs", "tenants"], &["channels", "sqs", "queues"]),
+    (&["openbanking", "aspsps"], &["openbanking", "aspsp"]),
     (&["transfers", "feeds"], &["transfers", "feed"]),
     (&["work", "queues"], &["work", "tenants"]),
 ];
 /// Those whose entries have the values of that table as well, wherever they do not say their own.
-const INHERITING: [ByName; 1] = [(&["transfers", "feeds"], &["transfers", "feed"])];
+const INHERITING: [ByName; 2] = [
+    (&["openbanking", "aspsps"], &["openbanking", "aspsp"]),
+    (&["transfers", "feeds"], &["transfers", "feed"]),
+];
 /// Keys less alike than this are not offered as what was meant.
 const LIKENESS_MIN: f64 = 0.5;
 

@@ -6,6 +6,7 @@ use super::*;
 use crate::telemetry::LogFormat;
 
 mod feeds;
+mod openbanking;
 
 /// A file in the temporary folder that goes away with the test.
 struct File(PathBuf);

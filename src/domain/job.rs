@@ -148,17 +148,20 @@ pub struct Progress {
 }
 
 /// A run about to be made.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct NewRun {
     pub id: JobRunId,
     pub seed: i64,
     /// When it may begin, by the store's clock.
     pub run_at: DateTime<Utc>,
     pub cause: Cause,
+    /// What it is about, in the job's own words; nothing for all that the job is about. A run about less than all lives beside the
+    /// others: no slot is passed over for it.
+    pub arguments: Option<String>,
 }
 
 /// A slot that is decided about.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PlannedSlot {
     pub fire: Fire,
     /// Its run; nothing where it is missed.

@@ -4,7 +4,10 @@
 
 pub mod account;
 pub mod consent;
+pub mod days;
 pub mod identity;
 pub mod pacing;
+pub mod pages;
 pub mod payment;
 pub mod quota;
+pub mod sync;

@@ -93,7 +93,7 @@ pub mod kind {
 /// In which queues it waits.
 pub mod queue {
     /// How the names of all queues begin; there are no others.
-    pub const ROOTS: [&str; 8] = [
+    pub const ROOTS: [&str; 9] = [
         "registration/",
         "order/",
         "reconciliation/",
@@ -102,6 +102,7 @@ pub mod queue {
         "analysis/",
         "write_back/",
         "jobs/",
+        "aspsp/",
     ];
 }
 

@@ -26,6 +26,11 @@ use super::control_service::Control;
 use super::gate::Gate;
 use super::layer::{self, InFlight};
 use super::notification_service::Notifications;
+use super::openbanking::account_service::Accounts;
+use super::openbanking::consent_service::Consents;
+use super::openbanking::payment_service::Payments;
+use super::openbanking::sync_service::Syncs;
+use super::openbanking::user_service::Users;
 use super::streams::Streams;
 use super::transfer_service::Transfers;
 use crate::proto;
@@ -33,6 +38,11 @@ use crate::proto::boleto::v1::bank_account_service_server::BankAccountServiceSer
 use crate::proto::boleto::v1::boleto_service_server::BoletoServiceServer;
 use crate::proto::control::v1::control_service_server::ControlServiceServer;
 use crate::proto::notification::v1::notification_service_server::NotificationServiceServer;
+use crate::proto::openbanking::v1::account_service_server::AccountServiceServer;
+use crate::proto::openbanking::v1::consent_service_server::ConsentServiceServer;
+use crate::proto::openbanking::v1::payment_service_server::PaymentServiceServer;
+use crate::proto::openbanking::v1::sync_service_server::SyncServiceServer;
+use crate::proto::openbanking::v1::user_service_server::UserServiceServer;
 use crate::proto::transfer::v1::transfer_service_server::TransferServiceServer;
 use crate::supervision::{Actor, ActorError, ChildSpec, Context, Shutdown};
 
@@ -43,12 +53,17 @@ const READINESS_LOOK: Duration = Duration::from_secs(1);
 /// The name under which health tells that the process lives.
 pub const LIVENESS: &str = "liveness";
 /// The services whose health follows readiness.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 11] = [
     "",
     "bursar.boleto.v1.BoletoService",
     "bursar.boleto.v1.BankAccountService",
     "bursar.control.v1.ControlService",
     "bursar.notification.v1.NotificationService",
+    "bursar.openbanking.v1.AccountService",
+    "bursar.openbanking.v1.ConsentService",
+    "bursar.openbanking.v1.PaymentService",
+    "bursar.openbanking.v1.SyncService",
+    "bursar.openbanking.v1.UserService",
     "bursar.transfer.v1.TransferService",
 ];
 
@@ -144,6 +159,23 @@ fn routes(
         )
         .add_service(
             TransferServiceServer::new(Transfers { gate: gate.clone(), streams: streams.clone() })
+                .max_decoding_message_size(bytes_max),
+        )
+        .add_service(
+            UserServiceServer::new(Users { gate: gate.clone() }).max_decoding_message_size(bytes_max),
+        )
+        .add_service(
+            ConsentServiceServer::new(Consents { gate: gate.clone() }).max_decoding_message_size(bytes_max),
+        )
+        .add_service(
+            AccountServiceServer::new(Accounts { gate: gate.clone(), streams: streams.clone() })
+                .max_decoding_message_size(bytes_max),
+        )
+        .add_service(
+            SyncServiceServer::new(Syncs { gate: gate.clone() }).max_decoding_message_size(bytes_max),
+        )
+        .add_service(
+            PaymentServiceServer::new(Payments { gate: gate.clone(), streams: streams.clone() })
                 .max_decoding_message_size(bytes_max),
         )
         .add_service(health)

@@ -6,6 +6,7 @@ pub mod charges;
 pub mod delivery;
 pub mod endpoint;
 pub mod job;
+pub mod openbanking;
 pub mod order;
 pub mod payment;
 pub mod process;

@@ -4,7 +4,7 @@
 //! | reason | code | what the caller does |
 //! |---|---|---|
 //! | `INVALID_FIELDS` | INVALID_ARGUMENT | correct every field of `BadRequest` |
-//! | `BOLETO_NOT_FOUND`, `BANK_ACCOUNT_NOT_FOUND`, `ENDPOINT_NOT_FOUND`, `DELIVERY_NOT_FOUND`, `EVENT_NOT_FOUND`, `DIFFERENCE_NOT_FOUND`, `TRANSFER_NOT_FOUND`, `RUN_NOT_FOUND`, `FEED_NOT_FOUND`, `JOB_NOT_FOUND`, `JOB_RUN_NOT_FOUND`, `WORK_NOT_FOUND`, `ACTOR_NOT_FOUND` | NOT_FOUND | look for another |
+//! | `BOLETO_NOT_FOUND`, `BANK_ACCOUNT_NOT_FOUND`, `ENDPOINT_NOT_FOUND`, `DELIVERY_NOT_FOUND`, `EVENT_NOT_FOUND`, `DIFFERENCE_NOT_FOUND`, `TRANSFER_NOT_FOUND`, `RUN_NOT_FOUND`, `FEED_NOT_FOUND`, `JOB_NOT_FOUND`, `JOB_RUN_NOT_FOUND`, `USER_NOT_FOUND`, `CONSENT_NOT_FOUND`, `ACCOUNT_NOT_FOUND`, `PAYMENT_NOT_FOUND`, `WORK_NOT_FOUND`, `ACTOR_NOT_FOUND` | NOT_FOUND | look for another |
 //! | `REQUEST_ID_REUSED` | ALREADY_EXISTS | take another `request_id`, or send the first body |
 //! | `PAYMENT_ID_REUSED` | ALREADY_EXISTS | take another `payment_id`: under this one another payment is written down |
 //! | `EXTERNAL_ID_TAKEN` | ALREADY_EXISTS | take another name |
@@ -27,7 +27,13 @@
 //! | `TRANSFER_ENDED` | FAILED_PRECONDITION | have it analysed once more by `ReprocessTransfer`, or follow it to see its end |
 //! | `TRANSFER_ERASED` | FAILED_PRECONDITION | nothing: nothing of it is left |
 //! | `FEED_REFUSED` | FAILED_PRECONDITION | have the operator look at the feed's key, rules and settings, as the words say |
+//! | `CONSENT_ENDED` | FAILED_PRECONDITION | nothing: it has ended; another consent takes its place |
+//! | `PAYMENT_NOT_OPEN` | FAILED_PRECONDITION | look at it: it has ended, or its bank can still be asked |
+//! | `NOTHING_TO_SYNC` | FAILED_PRECONDITION | have the customer allow it; the words say what is missing |
 //! | `WORK_RUNNING`, `WORK_ENDED`, `WORK_SUPERSEDED` | FAILED_PRECONDITION | look at the work first |
+//! | `JOB_RUNS` | FAILED_PRECONDITION | wait for the end of the run that lives, or allow an overlap |
+//! | `JOB_RUN_ENDED` | FAILED_PRECONDITION | nothing: the run has ended |
+//! | `JOB_NOT_BUILT` | FAILED_PRECONDITION | nothing: nobody does this job as it is configured, or in this release |
 //! | `CURSOR_OF_ANOTHER_STORE` | FAILED_PRECONDITION | watch from `0` or from now on; the changes were moved to another store |
 //! | `ACTOR_NOT_CONTROLLABLE` | FAILED_PRECONDITION | look at the tree first |
 //! | `TOO_MANY_REQUESTS`, `TOO_MANY_STREAMS`, `BACKLOG_FULL` | RESOURCE_EXHAUSTED | wait as `RetryInfo` says |
@@ -47,6 +53,8 @@ use crate::domain::boleto::issuer::IssueError;
 use crate::domain::boleto::status::Status as BoletoStatus;
 use crate::domain::ids::JobRunId;
 use crate::domain::job::RunState;
+use crate::domain::openbanking::consent::ConsentStatus;
+use crate::domain::openbanking::payment::PaymentState;
 use crate::domain::transfer::TransferState;
 use crate::domain::violation::Violation;
 use crate::domain::work::WorkState;
@@ -95,6 +103,9 @@ pub enum ApiError {
     JobRuns(JobRunId),
     JobRunEnded(RunState),
     JobNotBuilt,
+    ConsentEnded(ConsentStatus),
+    PaymentNotOpen(PaymentState),
+    NothingToSync(&'static str),
     WorkRunning,
     WorkEnded(WorkState),
     WorkSuperseded,
@@ -267,6 +278,15 @@ impl From<ApiError> for Status {
             ApiError::JobNotBuilt => {
                 status(Code::FailedPrecondition, "JOB_NOT_BUILT", "nobody does this job in this release")
             }
+            ApiError::ConsentEnded(known) => {
+                let words = format!("the consent is {}", known.as_str());
+                status(Code::FailedPrecondition, "CONSENT_ENDED", words)
+            }
+            ApiError::PaymentNotOpen(known) => {
+                let words = format!("the payment is {}, and not for a person to end", known.as_str());
+                status(Code::FailedPrecondition, "PAYMENT_NOT_OPEN", words)
+            }
+            ApiError::NothingToSync(why) => status(Code::FailedPrecondition, "NOTHING_TO_SYNC", why),
             ApiError::WorkRunning => {
                 status(Code::FailedPrecondition, "WORK_RUNNING", "somebody has this work in hand")
             }

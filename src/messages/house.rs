@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::aspsps::Aspsps;
 use super::backlogs::Backlogs;
 use super::bank_accounts::BankAccounts;
 use super::boleto_registrar::BoletoRegistrarMessage;
 use super::document_links::LinkTerms;
 use super::jobs::Jobs;
 use super::known_queues::KnownQueues;
+use super::sync_terms::SyncTerms;
 use super::transfers::Transfers;
 use crate::connectors::banks::BankConnector;
 use crate::connectors::channels::{ChannelConnector, ChannelKind};
@@ -43,6 +45,12 @@ pub struct House {
     pub channels: BTreeMap<ChannelKind, ChannelConnector>,
     pub transfers: Transfers,
     pub jobs: Jobs,
+    /// The banks of open banking.
+    pub aspsps: Aspsps,
+    /// By which terms accounts are refreshed.
+    pub sync_terms: SyncTerms,
+    /// Grows whenever this process has changed a payment, for those who wait for one.
+    pub payment_changes: watch::Sender<u64>,
     pub readiness: Readiness,
     /// Grows whenever this process has changed a boleto, for those who wait for one.
     pub changes: watch::Sender<u64>,

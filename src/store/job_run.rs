@@ -34,6 +34,8 @@ pub struct JobRun {
     pub error: Option<String>,
     /// Why somebody began it.
     pub reason: Option<String>,
+    /// What it is about, in the job's own words; nothing for all that the job is about.
+    pub arguments: Option<String>,
     /// Why somebody wants its end.
     pub cancel_reason: Option<String>,
     pub traceparent: String,
@@ -64,7 +66,7 @@ pub enum Reported {
 }
 
 pub(super) const COLUMNS: &str = "id, job, cause, slot_date, slot_place, slot_at_us, state, seed, attempt, done, total, \
-     counts, note, position, error, reason, cancel_asked_at_us, cancel_reason, traceparent, version, run_at_us, \
+     counts, note, position, error, reason, arguments, cancel_asked_at_us, cancel_reason, traceparent, version, run_at_us, \
      created_at_us, started_at_us, ended_at_us";
 
 /// The row of work is still held under this claim.
@@ -206,6 +208,7 @@ pub(super) fn read(row: &QueryResult) -> Result<JobRun, StoreError> {
         },
         error: row.try_get("", "error")?,
         reason: row.try_get("", "reason")?,
+        arguments: row.try_get("", "arguments")?,
         cancel_reason: row.try_get("", "cancel_reason")?,
         traceparent: row.try_get("", "traceparent")?,
         version: row.try_get("", "version")?,

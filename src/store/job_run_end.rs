@@ -206,7 +206,8 @@ impl Store {
             "select job, state from job_run r where ended_at_us is null and (
                (state <> 'waiting' and not exists (select 1 from work w where w.id = r.id))
                or (state = 'waiting' and not exists (
-                 select 1 from job_run o where o.job = r.job and o.ended_at_us is null and o.state <> 'waiting')))
+                 select 1 from job_run o where o.job = r.job and o.ended_at_us is null and o.state <> 'waiting'
+                   and o.arguments is null)))
              limit $1",
             [Value::from(MENDED_MAX as i64)],
         );

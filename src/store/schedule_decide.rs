@@ -45,29 +45,28 @@ pub struct Decided {
     pub skipped_paused: u64,
 }
 
-/// What came of wanting a run now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Triggered {
-    Begun,
-    /// One runs or waits.
-    Overlaps(JobRunId),
-}
-
 /// A run that is being made.
-struct Made<'a> {
-    job: &'a str,
-    run: &'a NewRun,
-    fire: Option<Fire>,
-    state: RunState,
-    reason: Option<&'a str>,
-    now: DateTime<Utc>,
+pub(super) struct Made<'a> {
+    pub job: &'a str,
+    pub run: &'a NewRun,
+    pub fire: Option<Fire>,
+    pub state: RunState,
+    pub wish: Option<Wish<'a>>,
+    pub now: DateTime<Utc>,
 }
 
-/// How many runs of a job live.
-struct Live {
-    runs: i64,
-    waiting: i64,
-    oldest: Option<Uuid>,
+/// Why somebody wants a run, and with which others.
+#[derive(Clone, Copy)]
+pub(super) struct Wish<'a> {
+    pub reason: &'a str,
+    pub backfill_id: Option<Uuid>,
+}
+
+/// How many runs of a job live that are about all of it.
+pub(super) struct Live {
+    pub runs: i64,
+    pub waiting: i64,
+    pub oldest: Option<Uuid>,
 }
 
 impl Store {
@@ -76,7 +75,7 @@ impl Store {
         let (transaction, decided) = self
             .within(async {
                 let transaction = self.begin().await?;
-                let decided = self.decide_in(&transaction, decision).await?;
+                let decided = self.decide_in(&transaction, decision, None).await?;
                 Ok((transaction, decided))
             })
             .await?;
@@ -86,10 +85,12 @@ impl Store {
         Ok(decided)
     }
 
-    async fn decide_in(
+    /// Decides in a transaction of the caller's, who may have wishes about the runs.
+    pub(super) async fn decide_in(
         &self,
         transaction: &DatabaseTransaction,
         decision: &SlotDecision,
+        wish: Option<Wish<'_>>,
     ) -> Result<Decided, StoreError> {
         let schedule = self.lock_schedule(transaction, &decision.job, decision.now).await?;
         let mut decided = Decided::default();
@@ -107,7 +108,7 @@ impl Store {
         } else {
             decided.missed = passed_over;
             for slot in to_run {
-                self.decide_one(transaction, decision, slot, &mut decided).await?;
+                self.decide_one(transaction, decision, slot, wish, &mut decided).await?;
             }
         }
         if let Some(until) = decision.looked_until {
@@ -125,9 +126,10 @@ impl Store {
         transaction: &DatabaseTransaction,
         decision: &SlotDecision,
         slot: &PlannedSlot,
+        wish: Option<Wish<'_>>,
         decided: &mut Decided,
     ) -> Result<(), StoreError> {
-        let Some(run) = slot.run else { return Ok(()) };
+        let Some(run) = &slot.run else { return Ok(()) };
         let live = self.live_runs(transaction, &decision.job).await?;
         let state = place_of(decision.overlap, run.cause, live.runs, live.waiting);
         let outcome = if state.is_some() { SlotOutcome::Run } else { SlotOutcome::SkippedOverlap };
@@ -162,7 +164,7 @@ impl Store {
             Some(state) => {
                 let (job, now) = (decision.job.as_str(), decision.now);
                 let fire = Some(slot.fire);
-                self.make_run(transaction, Made { job, run: &run, fire, state, reason: None, now }).await?;
+                self.make_run(transaction, Made { job, run, fire, state, wish, now }).await?;
                 decided.run.push((slot.fire, run.id));
             }
             None => decided.skipped_overlap += 1,
@@ -195,39 +197,14 @@ impl Store {
         execute(transaction, self.statement_over(rows, values, insert)).await
     }
 
-    /// Begins a run by hand.
-    pub async fn trigger_job(
+    /// The job's runs that live and are about all of it.
+    pub(super) async fn live_runs(
         &self,
+        transaction: &DatabaseTransaction,
         job: &str,
-        run: &NewRun,
-        overlap: Overlap,
-        reason: &str,
-        now: DateTime<Utc>,
-    ) -> Result<Triggered, StoreError> {
-        let (transaction, triggered) = self
-            .within(async {
-                let transaction = self.begin().await?;
-                self.lock_schedule(&transaction, job, now).await?;
-                let live = self.live_runs(&transaction, job).await?;
-                let triggered = match (place_of(overlap, run.cause, live.runs, live.waiting), live.oldest) {
-                    (None, Some(other)) => Triggered::Overlaps(JobRunId(other)),
-                    (state, _) => {
-                        let state = state.unwrap_or(RunState::Queued);
-                        let made = Made { job, run, fire: None, state, reason: Some(reason), now };
-                        self.make_run(&transaction, made).await?;
-                        Triggered::Begun
-                    }
-                };
-                Ok((transaction, triggered))
-            })
-            .await?;
-        self.commit(transaction).await?;
-        Ok(triggered)
-    }
-
-    async fn live_runs(&self, transaction: &DatabaseTransaction, job: &str) -> Result<Live, StoreError> {
+    ) -> Result<Live, StoreError> {
         let find = self.statement(
-            "select id, state from job_run where job = $1 and ended_at_us is null order by id",
+            "select id, state from job_run where job = $1 and ended_at_us is null and arguments is null order by id",
             [Value::from(job)],
         );
         let rows = all(transaction, find).await?;
@@ -241,12 +218,18 @@ impl Store {
         Ok(live)
     }
 
-    async fn make_run(&self, transaction: &DatabaseTransaction, made: Made<'_>) -> Result<(), StoreError> {
-        let Made { job, run, fire, state, reason, now } = made;
+    /// Writes a run down, with its work unless it waits in line.
+    pub(super) async fn make_run(
+        &self,
+        transaction: &DatabaseTransaction,
+        made: Made<'_>,
+    ) -> Result<(), StoreError> {
+        let Made { job, run, fire, state, wish, now } = made;
         let insert = self.statement(
             "insert into job_run (id, job, cause, slot_date, slot_place, slot_at_us, state, seed, attempt, done, counts,
-               reason, traceparent, version, run_at_us, created_at_us)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, '{}', $9, $10, 1, $11, $12)",
+               reason, traceparent, version, run_at_us, created_at_us, arguments,
+               backfill_id)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, '{}', $9, $10, 1, $11, $12, $13, $14)",
             [
                 Value::from(run.id.0),
                 Value::from(job),
@@ -256,10 +239,12 @@ impl Store {
                 Value::from(fire.map(|fire| to_us(fire.at))),
                 Value::from(state.as_str()),
                 Value::from(run.seed),
-                Value::from(reason),
+                Value::from(wish.map(|wish| wish.reason)),
                 Value::from(job::traceparent(run.id)),
                 Value::from(to_us(run.run_at)),
                 Value::from(to_us(now)),
+                Value::from(run.arguments.as_deref()),
+                Value::from(wish.and_then(|wish| wish.backfill_id)),
             ],
         );
         execute(transaction, insert).await?;

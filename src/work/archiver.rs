@@ -1,5 +1,5 @@
 //! Forgets what has been kept long enough, a slice at a time: ended work, the names of old requests, what endpoints and
-//! analyzers answered, processes long dead.
+//! analyzers answered, runs of jobs and their slots, requests to banks and what came of them, processes long dead.
 //! Dead letters stay until somebody deals with them.
 //!
 //! **Owns** nothing. One process does it for all, under the office of the same name. **Fails** softly: what is not
@@ -13,6 +13,7 @@ use tracing::{debug, warn};
 use super::config::WorkConfig;
 use super::leader::Office;
 use super::ticker::Ticker;
+use crate::store::openbanking::forget::Aged;
 use crate::store::{Store, StoreError};
 use crate::supervision::{Actor, ActorError, ChildSpec, Context};
 
@@ -48,6 +49,10 @@ pub struct Retention {
     pub attempts_kept: Duration,
     /// The analyzers' own words.
     pub raw_answers_kept: Duration,
+    /// Runs of jobs that have ended, and slots of timetables.
+    pub runs_kept: Duration,
+    /// What is known of banks: requests, visits, accesses, payments that have ended.
+    pub of_open_banking: [(Aged, Duration); Aged::ALL.len()],
 }
 
 impl Archiver {
@@ -73,6 +78,11 @@ impl Archiver {
         self.forget_all(Kept::DocumentLinks, now - self.request_retention).await;
         self.forget_all(Kept::Attempts, now - self.retention.attempts_kept).await;
         self.forget_all(Kept::RawAnswers, now - self.retention.raw_answers_kept).await;
+        self.forget_all(Kept::Slots, now - self.retention.runs_kept).await;
+        self.forget_all(Kept::JobRuns, now - self.retention.runs_kept).await;
+        for (aged, kept) in self.retention.of_open_banking {
+            self.forget_all(Kept::OpenBanking(aged), now - kept).await;
+        }
         self.forget_all(Kept::DeadProcesses, now - DEAD_RUNNER_RETENTION).await;
     }
 
@@ -100,6 +110,9 @@ impl Archiver {
             Kept::DocumentLinks => self.store.forget_old_links(until, SLICE).await,
             Kept::Attempts => self.store.forget_attempts(until, SLICE).await,
             Kept::RawAnswers => self.store.forget_raw_answers(until, SLICE).await,
+            Kept::Slots => self.store.forget_slots(until, SLICE).await,
+            Kept::JobRuns => self.store.forget_job_runs(until, SLICE).await,
+            Kept::OpenBanking(aged) => self.store.forget_aged(aged, until, SLICE).await,
             Kept::DeadProcesses => self.store.forget_dead_runners(until, SLICE).await,
         }
     }
@@ -113,6 +126,9 @@ enum Kept {
     DocumentLinks,
     Attempts,
     RawAnswers,
+    Slots,
+    JobRuns,
+    OpenBanking(Aged),
     DeadProcesses,
 }
 

@@ -10,6 +10,7 @@ use bursar::domain::openbanking::consent::ConsentStatus;
 use bursar::domain::openbanking::payment::{PaymentKind, PaymentState, Vocabulary};
 use bursar::messages::notice;
 use bursar::store::Store;
+use bursar::store::delivery::{DeliveryChange, DeliverySettlement};
 use bursar::store::openbanking::account::AccountDraft;
 use bursar::store::openbanking::apply::{Applied, BookedTold, Counts, Told};
 use bursar::store::openbanking::consent::ConsentDraft;
@@ -18,7 +19,6 @@ use bursar::store::openbanking::session::{ApiSession, SOURCE_TIMETABLE, VisitSta
 use bursar::store::openbanking::token::NewTokens;
 use bursar::store::openbanking::user::UserDraft;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use sea_orm::{ConnectionTrait, Database, Statement};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -95,11 +95,13 @@ impl BankScene {
     }
 
     pub async fn texts(&self, sql: &str) -> Vec<String> {
-        let connection = Database::connect(&self.database.url).await.expect("a second connection");
-        let find = Statement::from_string(connection.get_database_backend(), sql);
-        let rows = connection.query_all_raw(find).await.unwrap_or_else(|error| panic!("{error} in {sql}"));
-        connection.close().await.expect("the database lets go");
-        rows.iter().map(|row| row.try_get("", "text").expect("a text")).collect()
+        self.database.texts(sql).await
+    }
+
+    /// How many rows a table has.
+    pub async fn count(&self, table: &str) -> usize {
+        let found = self.texts(&format!("select cast(count(*) as text) as text from {table}")).await;
+        found[0].parse().expect("a number")
     }
 
     /// What would be sent now: bodies as their receivers read them, and the work that sends them.
@@ -115,6 +117,31 @@ impl BankScene {
             }
         }
         bodies
+    }
+}
+
+impl BankScene {
+    /// Has all that waits delivered, and returns how many deliveries that was.
+    pub async fn delivers(&self) -> usize {
+        let claims = deliveries(&self.store, self.runner).await;
+        let due = self.store.due_deliveries(&claims).await.expect("what is due");
+        for (claim, due) in claims.iter().zip(due) {
+            let due = due.expect("a delivery");
+            let settlement = DeliverySettlement {
+                claim: claim.clone(),
+                endpoint_id: due.endpoint_id,
+                sent_version: due.wanted_version,
+                wanted_version: due.wanted_version,
+                answer: "204".to_owned(),
+                resend: None,
+                attempts: vec![],
+                change: DeliveryChange::Delivered,
+                now: now(),
+            };
+            let settled = self.store.settle_deliveries(&[settlement]).await.remove(0);
+            assert!(settled.expect("a store"), "it was in our hands");
+        }
+        claims.len()
     }
 }
 

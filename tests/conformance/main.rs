@@ -7,19 +7,27 @@ mod support;
 mod nats;
 #[path = "../support/peers.rs"]
 mod peers;
+#[path = "../support/prism.rs"]
+mod prism;
 #[path = "../support/small_house.rs"]
 mod small_house;
 
 mod analyzers;
+mod aspsp_scene;
+mod aspsps;
 mod bank_scene;
 mod claims_ahead;
 mod claims_held_back;
+mod consent_watcher;
 mod documents;
 mod engine_machine;
 mod engine_model;
 mod event_schemas;
 mod import_superbowleto;
 mod manual;
+mod payment_poller;
+mod peer_aspsp;
+mod peer_aspsp_connectors;
 mod peer_firebase;
 mod peer_grpc;
 mod peer_mail;
@@ -27,6 +35,7 @@ mod peer_nats;
 mod peer_otlp;
 mod peer_sqs;
 mod peer_webhook;
+mod poll_scene;
 mod store_boletos;
 mod store_copy;
 mod store_deliveries;
@@ -40,6 +49,7 @@ mod store_look_ups;
 mod store_notify;
 mod store_open;
 mod store_openbanking_apply;
+mod store_openbanking_erase;
 mod store_openbanking_payments;
 mod store_openbanking_people;
 mod store_openbanking_plans;
@@ -59,6 +69,8 @@ mod store_transfer_runs;
 mod store_transfer_steering;
 mod store_transfers;
 mod store_work;
+mod sync_batcher;
+mod sync_scene;
 mod transfer_feed;
 mod transfer_scene;
 

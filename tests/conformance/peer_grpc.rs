@@ -63,7 +63,7 @@ async fn reflection_tells_every_service_alike_in_both_versions_and_all_are_healt
     let healthy = asks(&house, "health", "").await.approved();
     assert_eq!(told["v1"], told["v1alpha"]);
     let ours = our_services();
-    assert_eq!(ours.len(), 5);
+    assert_eq!(ours.len(), 10);
     for (service, methods) in ours {
         let told: BTreeSet<String> = serde_json::from_value(told["v1"][&service].clone())
             .unwrap_or_else(|_| panic!("{service} is not told"));
@@ -296,6 +296,129 @@ async fn an_outside_client_learns_what_is_wrong_with_what_it_asks_about_transfer
     }
     assert_eq!((response(&answers[2]), response(&answers[3])), (&json!({}), &json!({})));
     assert!(answers[4]["responses"][0]["cursor"].is_string(), "{}", answers[4]);
+    house.close().await;
+}
+
+/// A question to a service of open banking.
+fn ask_open_banking(method: &str, request: Value, fields: Value) -> Value {
+    let method = format!("bursar.openbanking.v1.{method}");
+    json!({"method": method, "request": request, "expect_fields": fields})
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outside_client_learns_what_is_wrong_with_what_it_asks_about_open_banking() {
+    let house = SmallHouse::open(&[]).await;
+    let nobody = Uuid::now_v7().to_string();
+    let wrong = json!([
+        ask_open_banking("UserService/PutUsers", json!({}), json!(["users"])),
+        ask_open_banking("UserService/PutUsers", json!({"users": [{}]}), json!(["users[0].external_id"])),
+        ask_open_banking("UserService/GetUser", json!({}), json!(["external_id"])),
+        ask_open_banking(
+            "UserService/UpdateUser",
+            json!({}),
+            json!(["external_id", "update_offline", "reason"])
+        ),
+        ask_open_banking(
+            "UserService/EraseUser",
+            json!({"request_id": "a b"}),
+            json!(["external_id", "reason", "request_id"])
+        ),
+        ask_open_banking(
+            "ConsentService/ImportConsents",
+            json!({"consents": [{"aspsp": "No Bank", "tokens": {}, "accounts": [{"number": "*"}]}]}),
+            json!([
+                "consents[0].user_external_id",
+                "consents[0].aspsp",
+                "consents[0].external_id",
+                "consents[0].tokens.access_token",
+                "consents[0].accounts[0].number"
+            ])
+        ),
+        ask_open_banking("ConsentService/RevokeConsent", json!({"id": "x"}), json!(["id", "reason"])),
+        ask_open_banking("AccountService/GetAccount", json!({"reason": "\u{7}"}), json!(["id", "reason"])),
+        ask_open_banking(
+            "AccountService/ListTransactions",
+            json!({"from": "2026-02-30", "until": "x"}),
+            json!(["account_id", "from", "until"])
+        ),
+        ask_open_banking(
+            "AccountService/StreamTransactions",
+            json!({"account_id": "x"}),
+            json!(["account_id"])
+        ),
+        ask_open_banking("SyncService/SyncUser", json!({}), json!(["external_id", "reason"])),
+        ask_open_banking("SyncService/PlanSync", json!({"users_max": -1}), json!(["users_max"])),
+        ask_open_banking(
+            "SyncService/ListSessions",
+            json!({"consent_id": nobody, "run_id": nobody}),
+            json!(["run_id"])
+        ),
+        ask_open_banking("SyncService/ListCalls", json!({}), json!(["session_id"])),
+        ask_open_banking(
+            "PaymentService/TrackPayments",
+            json!({"payments": [{}]}),
+            json!(["payments[0].aspsp"])
+        ),
+        ask_open_banking("PaymentService/GetPayment", json!({}), json!(["id"])),
+        ask_open_banking(
+            "PaymentService/ListPayments",
+            json!({"state": 99, "parent_id": "x"}),
+            json!(["state", "parent_id"])
+        ),
+        ask_open_banking("PaymentService/WatchPayments", json!({}), json!(["ids"])),
+        ask_open_banking(
+            "PaymentService/ResolvePayment",
+            json!({"version": -1}),
+            json!(["id", "version", "state", "reason"])
+        ),
+    ]);
+    for answer in calls(&house, wrong).await {
+        assert_eq!(
+            (refusal(&answer).0, refusal(&answer).1),
+            ("INVALID_ARGUMENT", "INVALID_FIELDS"),
+            "{answer}"
+        );
+    }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outside_client_is_told_of_what_open_banking_does_not_know() {
+    let house = SmallHouse::open(&[]).await;
+    let nobody = Uuid::now_v7().to_string();
+    let absent = [
+        ("UserService/GetUser", json!({"external_id": "nobody"}), "USER_NOT_FOUND"),
+        ("UserService/EraseUser", json!({"external_id": "nobody", "reason": "r"}), "USER_NOT_FOUND"),
+        ("ConsentService/GetConsent", json!({"id": nobody}), "CONSENT_NOT_FOUND"),
+        ("ConsentService/RevokeConsent", json!({"id": nobody, "reason": "r"}), "CONSENT_NOT_FOUND"),
+        ("AccountService/GetAccount", json!({"id": nobody}), "ACCOUNT_NOT_FOUND"),
+        ("AccountService/EnableAccount", json!({"id": nobody, "reason": "r"}), "ACCOUNT_NOT_FOUND"),
+        ("AccountService/StreamTransactions", json!({"account_id": nobody}), "ACCOUNT_NOT_FOUND"),
+        ("SyncService/SyncUser", json!({"external_id": "nobody", "reason": "r"}), "USER_NOT_FOUND"),
+        ("PaymentService/GetPayment", json!({"id": nobody}), "PAYMENT_NOT_FOUND"),
+        ("PaymentService/WatchPayments", json!({"ids": [nobody]}), "PAYMENT_NOT_FOUND"),
+        (
+            "PaymentService/ResolvePayment",
+            json!({"id": nobody, "state": "STATE_DONE", "reason": "r"}),
+            "PAYMENT_NOT_FOUND",
+        ),
+    ];
+    let asked: Vec<Value> = absent
+        .iter()
+        .map(|(method, request, _)| ask_open_banking(method, request.clone(), json!([])))
+        .collect();
+    for (answer, (.., reason)) in calls(&house, json!(asked)).await.iter().zip(&absent) {
+        assert_eq!(refusal(answer), ("NOT_FOUND", *reason, vec![]), "{answer}");
+    }
+    let lists = ["UserService/ListUsers", "ConsentService/ListConsents", "AccountService/ListAccounts"];
+    let lists = lists.into_iter().chain(["SyncService/ListSessions", "SyncService/ListAspsps"]);
+    let asked: Vec<Value> = lists
+        .chain(["PaymentService/ListPayments"])
+        .map(|method| ask_open_banking(method, json!({}), json!([])))
+        .collect();
+    for answer in calls(&house, json!(asked)).await {
+        assert_eq!(response(&answer), &json!({}), "{answer}");
+    }
     house.close().await;
 }
 

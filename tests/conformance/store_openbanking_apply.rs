@@ -24,6 +24,8 @@ on_both_databases!(
     many_accounts_are_one_group,
     an_account_that_is_gone_takes_nothing,
     two_that_tell_of_one_account_at_once_double_nothing,
+    what_is_told_twice_in_one_group_is_taken_over_once,
+    two_that_keep_one_page_at_once_keep_it_once,
     a_hundred_deliveries_in_any_shape_double_nothing_and_lose_nothing,
 );
 
@@ -199,13 +201,17 @@ async fn an_unfinished_set_waits_for_its_last_page(kind: Kind) {
     let seen = scene.store.account(&tenant, account).await.expect("a store").expect("an account");
     let unfinished = seen.unfinished.expect("unfinished");
     assert_eq!((unfinished.cursor.as_str(), unfinished.from, unfinished.until), ("page-3", day(1), day(30)));
-    let (mut read, pending, pages) = scene.store.kept_account_pages(&tenant, account).await.expect("pages");
-    assert_eq!((read.len(), pending.len(), pages), (2, 0, 2));
+    let pages = scene.store.kept_account_pages(&tenant, account).await.expect("pages");
+    let cursors: Vec<&str> = pages.iter().map(|page| page.next_cursor.as_str()).collect();
+    assert_eq!(cursors, ["page-2", "page-3"]);
+    assert!(pages.iter().all(|page| page.pending.is_empty()));
+    let mut read: Vec<_> = pages.into_iter().flat_map(|page| page.booked).collect();
+    assert_eq!(read.len(), 2);
     read.push(booked("c", 2, -1));
     assert_eq!(scene.told(told_of(account, read)).await, counts(3, 0, 0, 0));
     let seen = scene.store.account(&tenant, account).await.expect("a store").expect("an account");
     assert_eq!(seen.unfinished, None);
-    assert_eq!(scene.store.kept_account_pages(&tenant, account).await.expect("pages").2, 0);
+    assert_eq!(scene.store.kept_account_pages(&tenant, account).await.expect("pages").len(), 0);
 }
 
 async fn pages_that_do_not_follow_are_not_kept(kind: Kind) {
@@ -222,9 +228,9 @@ async fn pages_that_do_not_follow_are_not_kept(kind: Kind) {
     assert_eq!(keeps(1, "b").await, PageKept::OutOfOrder, "it has come before");
     assert_eq!(keeps(0, "z").await, PageKept::Kept, "begun anew");
     let tenant = TenantId::default();
-    assert_eq!(scene.store.kept_account_pages(&tenant, account).await.expect("pages").2, 1);
+    assert_eq!(scene.store.kept_account_pages(&tenant, account).await.expect("pages").len(), 1);
     scene.store.forget_account_pages(&tenant, account).await.expect("forgotten");
-    assert_eq!(scene.store.kept_account_pages(&tenant, account).await.expect("pages").2, 0);
+    assert_eq!(scene.store.kept_account_pages(&tenant, account).await.expect("pages").len(), 0);
     let nobody = scene.store.keep_account_page(&page(AccountId(Uuid::now_v7()), 0, "x", vec![])).await;
     assert_eq!(nobody.expect("a store"), PageKept::Gone);
 }
@@ -278,6 +284,46 @@ async fn two_that_tell_of_one_account_at_once_double_nothing(kind: Kind) {
     }
     assert_eq!(new, 50);
     assert_eq!(kept(&scene, account).await.len(), 50);
+}
+
+async fn what_is_told_twice_in_one_group_is_taken_over_once(kind: Kind) {
+    let scene = BankScene::set(kind).await;
+    let (user, by, one) = scene.an_account("anna").await;
+    let other = scene.account(user, by, "another").await;
+    let told = |account, ids: &[&str]| told_of(account, ids.iter().map(|id| booked(id, 1, -1)).collect());
+    // Two consents show the same account, and their visits end at once.
+    let group = [told(one, &["a", "b"]), told(other, &["z"]), told(one, &["a", "b", "c"])];
+    let group = group.map(|told| Told { pending: Some(vec![pending(-5)]), ..told });
+    let mut applied = Vec::new();
+    for outcome in scene.store.apply_told(&group).await {
+        match outcome.expect("a store") {
+            Applied::Done(counts) => applied.push((counts.new, counts.same, counts.pending_changed)),
+            Applied::Gone => panic!("it is there"),
+        }
+    }
+    assert_eq!(applied, [(2, 0, true), (1, 0, true), (1, 2, false)]);
+    assert_eq!((scene.count("account_transaction").await, scene.count("pending_transaction").await), (4, 2));
+}
+
+async fn two_that_keep_one_page_at_once_keep_it_once(kind: Kind) {
+    let scene = BankScene::set(kind).await;
+    let (.., account) = scene.an_account("anna").await;
+    for number in 0..10 {
+        let keep = || {
+            let (store, page) =
+                (scene.store.clone(), page(account, number, "next", vec![booked("a", 1, -1)]));
+            tokio::spawn(async move { store.keep_account_page(&page).await.expect("a store") })
+        };
+        let both = [keep(), keep()];
+        let mut kept = Vec::new();
+        for one in both {
+            kept.push(one.await.expect("no panic"));
+        }
+        // The first begins the set anew, whoever was there.
+        let expected = if number == 0 { 2 } else { 1 };
+        assert_eq!(kept.iter().filter(|one| **one == PageKept::Kept).count(), expected, "page {number}");
+    }
+    assert_eq!(scene.count("account_page").await, 10);
 }
 
 /// How a bank tells the same day once more.

@@ -32,6 +32,9 @@ on_both_databases!(
     a_word_that_nobody_knows_ends_nothing,
     a_bundle_ends_with_its_last_child,
     children_that_end_at_once_end_their_bundle_once,
+    bundles_and_their_children_are_never_waited_for_crosswise,
+    two_answers_in_one_group_end_a_payment_once,
+    a_name_that_another_payment_has_is_not_taken_over,
     what_nobody_knows_is_ended_by_hand,
     every_event_is_as_its_schema_says,
 );
@@ -150,6 +153,7 @@ async fn an_end_is_an_end_whoever_comes_second(kind: Kind) {
     let nobody = PaymentId(Uuid::now_v7());
     assert_eq!(settle(&scene, &[answer(nobody, "ACSC")]).await, [Answered::NotFound]);
     let soon = later(now(), 1);
+    assert_eq!(scene.delivers().await, 1);
     assert_eq!(scene.store.forget_aged(Aged::Payments, soon, 10).await.expect("a store"), 1);
 }
 
@@ -225,6 +229,72 @@ async fn children_that_end_at_once_end_their_bundle_once(kind: Kind) {
     assert_eq!(scene.news().await, vec!["payment.done"; 9]);
 }
 
+/// Two groups name a bundle and a child of the other one each: whoever took what it names first, and the bundle of its child
+/// behind that, would wait for the other for ever.
+async fn bundles_and_their_children_are_never_waited_for_crosswise(kind: Kind) {
+    let scene = BankScene::set(kind).await;
+    let mut bundles = Vec::new();
+    for name in ["left", "right"] {
+        let bundle = PaymentDraft { kind: PaymentKind::Bundle, ..payment(name) };
+        let id = scene.tracks(bundle).await;
+        let mut of_it = Vec::new();
+        for number in 0..20 {
+            let child = PaymentDraft { parent_id: Some(id), ..payment(&format!("{name} {number}")) };
+            of_it.push(scene.tracks(child).await);
+        }
+        bundles.push((id, of_it));
+    }
+    for number in 0..20 {
+        let settles = |child: PaymentId, bundle: PaymentId| {
+            let store = scene.store.clone();
+            let items = [answer(child, "ACSC"), answer(bundle, "PART")];
+            tokio::spawn(async move { store.settle_payments(&items).await })
+        };
+        let (left, right) = (&bundles[0], &bundles[1]);
+        for group in [settles(left.1[number], right.0), settles(right.1[number], left.0)] {
+            for one in group.await.expect("no panic") {
+                one.expect("nobody was sacrificed");
+            }
+        }
+    }
+    for (bundle, _) in bundles {
+        assert_eq!(scene.payment(bundle).await.state, PaymentState::Done);
+    }
+    assert_eq!(scene.news().await, vec!["payment.done"; 42]);
+}
+
+async fn two_answers_in_one_group_end_a_payment_once(kind: Kind) {
+    let scene = BankScene::set(kind).await;
+    let (one, other) = (scene.tracks(payment("one")).await, scene.tracks(payment("other")).await);
+    let group = [answer(one, "ACSP"), answer(other, "RJCT"), answer(one, "ACSC"), answer(one, "RJCT")];
+    let ended = [
+        Answered::InProgress,
+        Answered::Ended(PaymentState::Rejected),
+        Answered::Ended(PaymentState::Done),
+        Answered::Before(PaymentState::Done),
+    ];
+    assert_eq!(settle(&scene, &group).await, ended);
+    assert_eq!(scene.payment(one).await.asks, 2);
+    let mut news = scene.news().await;
+    news.sort_unstable();
+    assert_eq!(news, ["payment.done", "payment.rejected"]);
+}
+
+async fn a_name_that_another_payment_has_is_not_taken_over(kind: Kind) {
+    let scene = BankScene::set(kind).await;
+    let known = scene.tracks(payment("the bank's")).await;
+    let ours = scene.tracks(PaymentDraft { is_our_name: true, ..payment("ours") }).await;
+    let named = |name: &str| PaymentAnswer { external_id: Some(name.to_owned()), ..answer(ours, "ACSP") };
+    assert_eq!(settle(&scene, &[named("the bank's")]).await, [Answered::InProgress]);
+    let seen = scene.payment(ours).await;
+    assert_eq!((seen.external_id.as_str(), seen.is_our_name), ("ours", true));
+    assert_eq!(seen.raw_status.as_deref(), Some("ACSP"), "what was answered is kept");
+    settle(&scene, &[named("its own")]).await;
+    let seen = scene.payment(ours).await;
+    assert_eq!((seen.external_id.as_str(), seen.is_our_name), ("its own", false));
+    assert_eq!(scene.payment(known).await.external_id, "the bank's");
+}
+
 fn decision(id: PaymentId) -> PaymentDecision {
     PaymentDecision {
         id: Uuid::now_v7(),
@@ -265,11 +335,10 @@ async fn what_nobody_knows_is_ended_by_hand(kind: Kind) {
     };
     let asked = PaymentDecision { version, request: request(b"a"), ..decision(id) };
     assert_eq!(resolve(asked.clone()).await, PaymentResolved::Done);
-    assert_eq!(resolve(asked.clone()).await, PaymentResolved::Before);
-    assert_eq!(
-        resolve(PaymentDecision { request: request(b"b"), ..asked }).await,
-        PaymentResolved::OtherBody
-    );
+    let again = || PaymentDecision { id: Uuid::now_v7(), ..asked.clone() };
+    assert_eq!(resolve(again()).await, PaymentResolved::Before);
+    let other = PaymentDecision { request: request(b"b"), ..again() };
+    assert_eq!(resolve(other).await, PaymentResolved::OtherBody);
     assert_eq!(resolve(decision(id)).await, PaymentResolved::NotNow(PaymentState::Rejected));
     assert_eq!(scene.payment(bundle).await.state, PaymentState::Rejected, "that was its last child");
     let audited = scene.texts("select method || ': ' || reason as text from audit").await;

@@ -3,21 +3,14 @@
 use bursar::domain::ids::{AccountId, PsuUserId, TenantId};
 use bursar::domain::openbanking::consent::ConsentStatus;
 use bursar::domain::openbanking::pacing::interleaved;
-use bursar::domain::openbanking::payment::PaymentState;
-use bursar::store::openbanking::apply::{PendingTold, Told};
 use bursar::store::openbanking::consent::ConsentDraft;
-use bursar::store::openbanking::erase::{UserErased, UserErasure};
 use bursar::store::openbanking::notice::Noticed;
-use bursar::store::openbanking::payment::PaymentDraft;
 use bursar::store::openbanking::user::{DueOrder, DueUser, UserChange, UserChanged, UserDraft};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use crate::bank_scene::{
-    ATTEMPTS, BankScene, account, booked, consent, later, payment, tokens, told_of, user,
-};
+use crate::bank_scene::{ATTEMPTS, BankScene, account, consent, later, user};
 use crate::on_both_databases;
-use crate::store_openbanking_payments::answer;
 use crate::support::database::Kind;
 use crate::support::drafts::now;
 
@@ -29,7 +22,7 @@ on_both_databases!(
     accounts_are_known_by_their_numbers,
     an_owner_is_warned_ahead_and_told_of_the_end_once,
     two_that_look_at_consents_at_once_tell_once,
-    an_erased_customer_leaves_nothing_behind,
+    a_consent_is_its_customers_and_nobody_elses,
 );
 
 async fn put(scene: &BankScene, draft: UserDraft) -> (PsuUserId, bool) {
@@ -239,61 +232,31 @@ async fn two_that_look_at_consents_at_once_tell_once(kind: Kind) {
     assert_eq!(scene.news().await.len(), 10);
 }
 
-async fn an_erased_customer_leaves_nothing_behind(kind: Kind) {
+async fn a_consent_is_its_customers_and_nobody_elses(kind: Kind) {
     let scene = BankScene::set(kind).await;
-    let (anna, by, on) = scene.an_account("anna").await;
-    let (.., others) = scene.an_account("berta").await;
-    scene.store.keep_tokens(by, 0, &tokens("anna"), now()).await.expect("kept");
-    let pending = PendingTold {
-        entered_on: None,
-        amount: -1,
-        currency: "PLN".to_owned(),
-        counterparty: "a shop of anna's".to_owned(),
-        remittance: String::new(),
-        details: "{}".to_owned(),
-    };
-    let told = Told { pending: Some(vec![pending]), ..told_of(on, vec![booked("a", 1, -500)]) };
-    scene.told(told).await;
-    scene.told(told_of(others, vec![booked("b", 1, -500)])).await;
-    let mut ends_soon = consent(anna, "another of anna's");
-    ends_soon.valid_until = Some(now() + TimeDelta::days(1));
-    scene.puts_consent(ends_soon).await;
-    scene.store.notice_consents(now(), 10, ATTEMPTS).await.expect("a look");
-    let of_anna = |name: &str| PaymentDraft { user_id: Some(anna), ..payment(name) };
-    let (open, done) = (scene.tracks(of_anna("open")).await, scene.tracks(of_anna("done")).await);
-    scene.store.settle_payments(&[answer(done, "ACSC")]).await.remove(0).expect("a store");
-    let erasure = UserErasure {
-        id: Uuid::now_v7(),
-        tenant_id: TenantId::default(),
-        external_id: "anna".to_owned(),
-        request: None,
-        reason: "asked for by letter".to_owned(),
-        traceparent: None,
-        now: now(),
-    };
-    assert_eq!(scene.store.erase_psu_user(&erasure).await.expect("a store"), UserErased::Done);
-    for (table, left) in [
-        ("account", 1),
-        ("consent", 1),
-        ("account_transaction", 1),
-        ("consent_account", 1),
-        ("consent_token", 0),
-        ("pending_transaction", 0),
-        ("psu_user", 2),
-        ("payment", 2),
-    ] {
-        let count = scene.texts(&format!("select count(*) || '' as text from {table}")).await;
-        assert_eq!(count, [left.to_string()], "{table}");
+    let (anna, berta) = (scene.user("anna").await, scene.user("berta").await);
+    let of_anna = scene.consent(anna, "consent").await;
+    let puts = async |draft| scene.store.put_consents(&[draft]).await.remove(0).expect("a store");
+    let draft = ConsentDraft { status: ConsentStatus::Revoked, ..consent(berta, "consent") };
+    let put = puts(draft).await;
+    assert_eq!((put.id, put.is_written, put.is_anothers), (of_anna, false, true));
+    let nobody = consent(PsuUserId(Uuid::now_v7()), "of nobody");
+    let put = puts(nobody.clone()).await;
+    assert_eq!((put.id, put.is_written, put.is_anothers), (nobody.id, false, false));
+    // By a consent of hers nobody else's accounts are allowed, nor by one that there is not.
+    for (of, by) in [(berta, of_anna), (anna, nobody.id)] {
+        let draft = account(of, by, "number");
+        let id = scene.store.put_accounts(std::slice::from_ref(&draft)).await.remove(0).expect("a store");
+        assert_eq!(id, draft.id);
     }
-    let names = scene.texts("select external_id as text from psu_user order by external_id").await;
-    assert_eq!(names, ["berta".to_owned(), format!("erased:{anna}")]);
-    assert!(scene.texts("select data as text from subject_event").await.iter().all(|data| data == "{}"));
-    assert!(scene.bodies().await.is_empty(), "what was not told yet is not told any more");
-    let open = scene.payment(open).await;
-    assert_eq!((open.state, open.user_id, &open.reference_id), (PaymentState::InProgress, None, &None));
-    assert!(open.token_sealed.is_some(), "it is followed to its end");
-    let again = UserErasure { id: Uuid::now_v7(), ..erasure };
-    assert_eq!(scene.store.erase_psu_user(&again).await.expect("a store"), UserErased::NotFound);
-    let audited = scene.texts("select method || ': ' || reason as text from audit").await;
-    assert_eq!(audited, ["EraseUser: asked for by letter"]);
+    assert_eq!((scene.count("consent").await, scene.count("account").await), (1, 0));
+    // The same twice in one group is one, on both databases.
+    let twice = [user("carla"), user("carla")];
+    let put = scene.store.put_psu_users(&twice).await;
+    let ids: Vec<PsuUserId> = put.into_iter().map(|one| one.expect("a store").id).collect();
+    assert_eq!(ids, [twice[0].id; 2]);
+    let twice = [account(anna, of_anna, "number"), account(anna, of_anna, "number")];
+    let put = scene.store.put_accounts(&twice).await;
+    let ids: Vec<AccountId> = put.into_iter().map(|one| one.expect("a store")).collect();
+    assert_eq!(ids, [twice[0].id; 2]);
 }

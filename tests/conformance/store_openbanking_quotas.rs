@@ -3,26 +3,32 @@
 use std::time::Duration;
 
 use bursar::domain::ids::{ConsentId, TenantId};
+use bursar::domain::openbanking::payment::PaymentKind;
 use bursar::domain::openbanking::quota::{Allowance, Quota, Window};
 use bursar::store::openbanking::back_off::BackOff;
 use bursar::store::openbanking::forget::Aged;
+use bursar::store::openbanking::payment::PaymentDraft;
 use bursar::store::openbanking::quota::{AccessWanted, QuotaKey};
 use bursar::store::openbanking::session::{ApiCall, SessionEnd, VisitState};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::bank_scene::{ATTEMPTS, BANK, BankScene, later, visit};
+use crate::bank_scene::{ATTEMPTS, BANK, BankScene, later, payment, visit};
 use crate::on_both_databases;
+use crate::store_openbanking_payments::answer;
 use crate::support::database::Kind;
 use crate::support::drafts::now;
 
 on_both_databases!(
     a_quota_is_taken_up_and_no_more,
+    a_quota_is_taken_up_after_a_restart_as_before,
     many_at_one_quota_take_what_there_is,
     what_was_not_sent_is_given_back,
     a_back_off_outlives_everything_but_its_time,
     a_run_visits_once_however_often_it_is_begun,
     an_owner_hears_of_the_first_failure_of_a_row,
+    failures_that_come_at_once_are_told_once,
+    what_was_told_goes_with_what_it_was_about,
     requests_are_written_down_once_and_forgotten_in_time,
 );
 
@@ -60,6 +66,21 @@ async fn a_quota_is_taken_up_and_no_more(kind: Kind) {
     let made = scene.store.accesses_of(holder, at).await.expect("a list");
     assert_eq!(made.len(), 6);
     assert_eq!(take(&scene, &[wanted(Uuid::now_v7(), "transactions", at)]).await, [Allowance::Left(4)]);
+}
+
+async fn a_quota_is_taken_up_after_a_restart_as_before(kind: Kind) {
+    let scene = BankScene::set(kind).await;
+    let (holder, at) = (Uuid::now_v7(), now());
+    let items: Vec<AccessWanted> = (0..3).map(|_| wanted(holder, "transactions", at)).collect();
+    take(&scene, &items).await;
+    let BankScene { database, store, runner } = scene;
+    store.close().await.expect("closed");
+    drop(store);
+    let scene = BankScene { store: database.open().await, database, runner };
+    let two = [wanted(holder, "transactions", at), wanted(holder, "transactions", at)];
+    let allowed = take(&scene, &two).await;
+    assert_eq!(allowed[0], Allowance::Left(1));
+    assert!(matches!(allowed[1], Allowance::Until(_)));
 }
 
 async fn many_at_one_quota_take_what_there_is(kind: Kind) {
@@ -179,6 +200,57 @@ async fn an_owner_hears_of_the_first_failure_of_a_row(kind: Kind) {
     let page =
         scene.store.api_sessions(&TenantId::default(), Some(consent), None, 100).await.expect("a page");
     assert_eq!((page.len(), page[0].state, page[0].news), (6, Failed, 3));
+}
+
+async fn failures_that_come_at_once_are_told_once(kind: Kind) {
+    let scene = BankScene::set(kind).await;
+    let user = scene.user("anna").await;
+    let consent = scene.consent(user, "consent").await;
+    let visits: Vec<_> = (0..3).map(|_| visit(user, consent, Uuid::now_v7())).collect();
+    for opened in scene.store.open_api_sessions(&visits).await {
+        opened.expect("open");
+    }
+    let mut ends: Vec<SessionEnd> = visits.iter().map(|one| end(one, VisitState::Failed)).collect();
+    ends.push(ends[0].clone());
+    let closed = scene.store.close_api_sessions(&ends).await;
+    let closed: Vec<bool> = closed.into_iter().map(|one| one.expect("a store")).collect();
+    assert_eq!(closed, [true, true, true, false]);
+    assert_eq!(scene.news().await, ["sync.failed"]);
+}
+
+/// What an owner was told names the customer: it does not outlive by what it would be found.
+async fn what_was_told_goes_with_what_it_was_about(kind: Kind) {
+    let scene = BankScene::set(kind).await;
+    let user = scene.user("anna").await;
+    let consent = scene.consent(user, "consent").await;
+    let visit = visit(user, consent, Uuid::now_v7());
+    scene.store.open_api_sessions(std::slice::from_ref(&visit)).await.remove(0).expect("open");
+    scene.store.close_api_sessions(&[end(&visit, VisitState::Failed)]).await.remove(0).expect("closed");
+    let bundle = scene.tracks(PaymentDraft { kind: PaymentKind::Bundle, ..payment("bundle") }).await;
+    let of_anna = PaymentDraft { user_id: Some(user), parent_id: Some(bundle), ..payment("one") };
+    let one = scene.tracks(of_anna).await;
+    for word in [answer(one, "ACSC"), answer(bundle, "ACSP")] {
+        scene.store.settle_payments(&[word]).await.remove(0).expect("a store");
+    }
+    let soon = later(now(), 1);
+    let forgets = async |what| scene.store.forget_aged(what, soon, 10).await.expect("a store");
+    assert_eq!(
+        forgets(Aged::Sessions).await + forgets(Aged::Payments).await,
+        0,
+        "its owner is still to be told"
+    );
+    assert_eq!(scene.delivers().await, 2);
+    assert_eq!(forgets(Aged::Payments).await, 0, "its bundle goes on");
+    assert_eq!(forgets(Aged::Sessions).await, 1);
+    let left = scene
+        .texts("select subject_kind as text from subject_event union all select subject_kind from delivery")
+        .await;
+    assert_eq!(left, ["payment", "payment"]);
+    scene.store.settle_payments(&[answer(bundle, "RJCT")]).await.remove(0).expect("a store");
+    assert_eq!(forgets(Aged::Payments).await, 1, "of the bundle its owner is still to be told");
+    let left = scene.texts("select event_type as text from subject_event").await;
+    assert_eq!(left, ["payment.rejected"]);
+    assert_eq!((scene.count("delivery").await, scene.count("payment").await), (1, 1));
 }
 
 async fn requests_are_written_down_once_and_forgotten_in_time(kind: Kind) {

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bursar::domain::ids::{ConsentId, TenantId};
 use bursar::domain::openbanking::consent::ConsentStatus;
+use bursar::store::openbanking::consent::ConsentDraft;
 use bursar::store::openbanking::notice::ConsentEnd;
 use bursar::store::openbanking::token::{AfterRefusal, KEPT_MAX, KeptTokens, NewTokens, Refresh};
 
-use crate::bank_scene::{ATTEMPTS, BankScene, later, tokens};
+use crate::bank_scene::{ATTEMPTS, BankScene, consent, later, tokens};
 use crate::on_both_databases;
 use crate::support::database::Kind;
 use crate::support::drafts::now;
@@ -20,6 +21,8 @@ on_both_databases!(
     a_bank_that_gives_no_new_refresh_token_leaves_the_old_one_good,
     when_all_are_refused_the_consent_ends_and_its_owner_is_told_once,
     an_ended_consent_lets_nobody_in,
+    what_is_over_by_its_clock_is_not_refreshed,
+    a_consent_that_is_told_to_have_ended_lets_nobody_in,
 );
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -174,4 +177,30 @@ async fn an_ended_consent_lets_nobody_in(kind: Kind) {
     assert_eq!(scene.store.consent_tokens(consent).await.expect("a store"), None);
     assert!(!scene.store.end_consents(&[end]).await.remove(0).expect("a store"));
     assert_eq!(scene.news().await, ["consent.revoked"]);
+    // Whoever asked meanwhile brings what nobody may use any more.
+    assert_eq!(scene.store.keep_tokens(consent, 0, &tokens("late"), now()).await.expect("a store"), None);
+    assert_eq!(scene.count("consent_token").await, 0);
+}
+
+async fn what_is_over_by_its_clock_is_not_refreshed(kind: Kind) {
+    let scene = BankScene::set(kind).await;
+    let user = scene.user("anna").await;
+    let ends = later(now(), 60);
+    let consent =
+        scene.puts_consent(ConsentDraft { valid_until: Some(ends), ..consent(user, "consent") }).await;
+    scene.store.keep_tokens(consent, 0, &tokens("1"), now()).await.expect("kept");
+    let begins = async |at| scene.store.begin_token_refresh(consent, 1, LEASE, at).await.expect("a store");
+    assert_eq!(begins(ends).await, Refresh::Impossible);
+    assert_eq!(begun(begins(later(ends, -1)).await).0, 1);
+}
+
+async fn a_consent_that_is_told_to_have_ended_lets_nobody_in(kind: Kind) {
+    let scene = BankScene::set(kind).await;
+    let user = scene.user("anna").await;
+    let draft = consent(user, "consent");
+    let id = scene.puts_consent(draft.clone()).await;
+    scene.store.keep_tokens(id, 0, &tokens("1"), now()).await.expect("kept");
+    scene.puts_consent(ConsentDraft { status: ConsentStatus::Revoked, ..draft }).await;
+    assert_eq!(scene.count("consent_token").await, 0);
+    assert_eq!(begin(&scene, id, 1).await, Refresh::Impossible);
 }

@@ -3,6 +3,8 @@
 //!
 //! The clock is the test's own: nothing is waited for.
 
+mod wishes;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +20,10 @@ use bursar::messages::jobs::{Job, JobContext, JobEnd, JobEntry};
 use bursar::store::Store;
 use bursar::store::job_run::{JobRun, Reported, RunFilter};
 use bursar::store::job_run_end::{AttemptChange, AttemptEnd, CancelRun};
+use bursar::store::job_run_wish::{Trigger, Triggered};
+use bursar::store::request_key::RequestKey;
 use bursar::store::runner::RunnerBeat;
-use bursar::store::schedule_decide::{SlotDecision, Triggered};
+use bursar::store::schedule_decide::SlotDecision;
 use bursar::store::work::{ClaimRequest, PutBack, end_of_prefix};
 use bursar::work::leader::Offices;
 use bursar::work::{Hints, Lease};
@@ -147,12 +151,17 @@ async fn ends(store: &Store, claim: &Claim, state: RunState) -> bool {
 }
 
 fn new_run(cause: Cause) -> NewRun {
-    NewRun { id: JobRunId(Uuid::now_v7()), seed: 7, run_at: now(), cause }
+    NewRun { id: JobRunId(Uuid::now_v7()), seed: 7, run_at: now(), cause, arguments: None }
 }
 
 async fn triggers(store: &Store, overlap: Overlap) -> Triggered {
+    wishes(store, overlap, None).await
+}
+
+async fn wishes(store: &Store, overlap: Overlap, request: Option<&RequestKey>) -> Triggered {
     let run = new_run(Cause::Manual);
-    store.trigger_job(JOB, &run, overlap, "for the test", now()).await.expect("an answer")
+    let trigger = Trigger { job: JOB, run: &run, overlap, reason: "for the test", request, now: now() };
+    store.trigger_job(&trigger).await.expect("an answer")
 }
 
 async fn a_slot_is_run_once_however_many_look_at_it(kind: Kind) {

@@ -18,7 +18,6 @@ use bursar::store::work::{ClaimRequest, PutBack};
 use bursar::store::work_steer::WorkFilter;
 use bytes::Bytes;
 use chrono::TimeDelta;
-use sea_orm::{ConnectionTrait, Database, Statement};
 use uuid::Uuid;
 
 use crate::store_deliveries::{claim_of, endpoint};
@@ -129,31 +128,12 @@ impl Scene {
     }
 
     pub async fn texts(&self, sql: &str) -> Vec<String> {
-        let connection = Database::connect(&self.database.url).await.expect("a second connection");
-        let find = Statement::from_string(connection.get_database_backend(), sql);
-        let rows = connection.query_all_raw(find).await.expect("an answer");
-        connection.close().await.expect("the database lets go");
-        rows.iter().map(|row| row.try_get("", "text").expect("a text")).collect()
+        self.database.texts(sql).await
     }
 
     /// Every row of every table, as text.
     pub async fn everything(&self) -> Vec<String> {
-        let postgres = self.database.url.starts_with("postgres");
-        let of_one = if postgres {
-            "select 'select ''' || table_name || ' '' || row_to_json(t)::text as text from ' || table_name || ' t' as text
-             from information_schema.tables where table_schema = 'public' order by 1"
-        } else {
-            "select 'select ''' || m.name || ' '' || ' || (select group_concat('''' || c.name || ':'' || quote(' || c.name
-               || ')', ' || '' '' || ') from pragma_table_info(m.name) c) || ' as text from ' || m.name as text
-             from sqlite_master m where m.type = 'table' and m.name not like 'sqlite_%' order by 1"
-        };
-        let mut rows = Vec::new();
-        for find in self.texts(of_one).await {
-            rows.extend(self.texts(&find).await);
-        }
-        rows.sort_unstable();
-        assert!(rows.len() > 3, "tables were read");
-        rows
+        self.database.everything().await
     }
 
     /// Takes a row from whoever has it in hand, who does not know it, for somebody else.

@@ -16,12 +16,17 @@ use crate::shop::Shop;
 use crate::stage::{House, Stage};
 
 const LIVENESS: &str = "liveness";
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 11] = [
     "",
     "bursar.boleto.v1.BoletoService",
     "bursar.boleto.v1.BankAccountService",
     "bursar.control.v1.ControlService",
     "bursar.notification.v1.NotificationService",
+    "bursar.openbanking.v1.AccountService",
+    "bursar.openbanking.v1.ConsentService",
+    "bursar.openbanking.v1.PaymentService",
+    "bursar.openbanking.v1.SyncService",
+    "bursar.openbanking.v1.UserService",
     "bursar.transfer.v1.TransferService",
 ];
 

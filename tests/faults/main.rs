@@ -13,6 +13,10 @@ fn the_program_is_built_with_its_fail_points() {
 
 #[cfg(feature = "failpoints")]
 #[allow(dead_code, reason = "shared with other test binaries, which use the rest")]
+#[path = "../support/house/customers.rs"]
+mod customers;
+#[cfg(feature = "failpoints")]
+#[allow(dead_code, reason = "shared with other test binaries, which use the rest")]
 #[path = "../support/database.rs"]
 mod database;
 #[cfg(feature = "failpoints")]
@@ -31,6 +35,8 @@ mod sender;
 
 #[cfg(feature = "failpoints")]
 mod amend_points;
+#[cfg(feature = "failpoints")]
+mod bank_customers;
 #[cfg(feature = "failpoints")]
 mod boundaries;
 #[cfg(feature = "failpoints")]
@@ -80,6 +86,8 @@ mod one_leader;
 #[cfg(feature = "failpoints")]
 mod one_run_per_slot;
 #[cfg(feature = "failpoints")]
+mod payment_points;
+#[cfg(feature = "failpoints")]
 mod postgres_restarts;
 #[cfg(feature = "failpoints")]
 mod queue_crash;
@@ -101,6 +109,8 @@ mod silent_connection;
 mod stage;
 #[cfg(feature = "failpoints")]
 mod stream_crash;
+#[cfg(feature = "failpoints")]
+mod sync_points;
 #[cfg(feature = "failpoints")]
 mod transfer_bad_days;
 #[cfg(feature = "failpoints")]

@@ -143,6 +143,10 @@ retry_base = "50ms"
 retry_cap = "200ms"
 [reconciliation]
 enabled = false
+[timetable.payment_update]
+enabled = false
+[timetable.sync_update]
+enabled = false
 [notification]
 retry_base = "50ms"
 retry_cap = "200ms"

@@ -25,6 +25,8 @@ use crate::support::database::Kind;
 use crate::support::house::{House, Opened, eventually};
 
 const JOB: &str = "count_sheep";
+/// Nobody does this one.
+const UNDONE: &str = "shear_sheep";
 const STEPS: i64 = 3;
 
 /// Counts to three, a step for each permit.
@@ -60,6 +62,8 @@ async fn opens(kind: Kind, hours_ago: i64) -> (Opened, Arc<Semaphore>) {
     let then = store.now() - TimeDelta::hours(hours_ago);
     store.open_schedule(JOB, true, then).await.expect("a timetable");
     store.close().await.expect("closed");
+    // With it goes its lock on an embedded database.
+    drop(store);
 
     let permits = Arc::new(Semaphore::new(0));
     // Half an hour from any slot, so that none comes while the story is told.
@@ -76,7 +80,8 @@ async fn opens(kind: Kind, hours_ago: i64) -> (Opened, Arc<Semaphore>) {
         catch_up_window: Duration::from_hours(24),
         jitter: Duration::ZERO,
     };
-    let opened = house::open_with(&surroundings.config(), vec![entry]).await.expect("an open house");
+    let undone = JobEntry { name: UNDONE.to_owned(), job: None, ..entry.clone() };
+    let opened = house::open_with(&surroundings.config(), vec![entry, undone]).await.expect("an open house");
     (surroundings.moved_in(opened).await, permits)
 }
 
@@ -101,7 +106,12 @@ async fn waits_for(house: &Opened, what: &str, states: &[JobRunState]) -> Vec<Jo
 }
 
 fn trigger() -> TriggerJobRequest {
-    TriggerJobRequest { job: JOB.to_owned(), reason: "the shepherd asked".to_owned(), allow_overlap: false }
+    TriggerJobRequest {
+        job: JOB.to_owned(),
+        reason: "the shepherd asked".to_owned(),
+        request_id: "r-1".to_owned(),
+        ..TriggerJobRequest::default()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -127,7 +137,13 @@ async fn what_is_wanted_now_begins_now_and_is_followed_to_its_end() {
     let mut control = house.operator().control;
     let begun = control.trigger_job(trigger()).await.expect("begun").into_inner().run.expect("a run");
     assert_eq!((begun.cause(), begun.reason.as_str()), (JobRunCause::Manual, "the shepherd asked"));
-    let refused = control.trigger_job(trigger()).await.expect_err("one runs already");
+    let again = control.trigger_job(trigger()).await.expect("the same request").into_inner();
+    assert_eq!(again.run.expect("a run").id, begun.id, "asked again, it is the same run");
+    let other = TriggerJobRequest { allow_overlap: true, ..trigger() };
+    let refused = control.trigger_job(other).await.expect_err("the name is taken");
+    assert_eq!(refused.code(), Code::AlreadyExists);
+    let other = TriggerJobRequest { request_id: String::new(), ..trigger() };
+    let refused = control.trigger_job(other).await.expect_err("one runs already");
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert!(refused.message().contains(&begun.id), "{refused:?}");
 
@@ -160,13 +176,22 @@ async fn a_run_that_nobody_wants_any_more_is_ended_and_a_slot_passed_over_is_run
 
     let now = Utc::now().timestamp();
     let moment = |hours: i64| Some(Timestamp { seconds: now - hours * 3_600, nanos: 0 });
-    let ask = BackfillJobRequest { job: JOB.to_owned(), after: moment(4), until: moment(0), dry_run: true };
+    let ask = BackfillJobRequest {
+        job: JOB.to_owned(),
+        after: moment(4),
+        until: moment(0),
+        dry_run: true,
+        reason: "they were missed".to_owned(),
+        request_id: "r-2".to_owned(),
+    };
     let counted = control.backfill_job(ask.clone()).await.expect("counted").into_inner();
     assert_eq!((counted.slots, counted.run_before, counted.runs), (4, 1, 3));
     assert_eq!(runs(&house).await.len(), 1, "counting runs nothing");
-    let made =
-        control.backfill_job(BackfillJobRequest { dry_run: false, ..ask.clone() }).await.expect("made");
-    assert_eq!(made.into_inner().run_ids.len(), 3);
+    let in_earnest = BackfillJobRequest { dry_run: false, ..ask.clone() };
+    let made = control.backfill_job(in_earnest.clone()).await.expect("made").into_inner();
+    assert_eq!((made.run_ids.len(), made.run_before), (3, 1));
+    let again = control.backfill_job(in_earnest).await.expect("the same request").into_inner();
+    assert_eq!(again, made, "asked again, it is the same answer");
     permits.add_permits(3 * STEPS as usize);
     let mut expected = vec![JobRunState::Completed; 3];
     expected.push(JobRunState::Cancelled);
@@ -199,13 +224,14 @@ async fn a_paused_timetable_says_why_and_a_job_that_nobody_does_says_so() {
 
     let all = control.list_schedules(ListSchedulesRequest { next_max: 0 }).await.expect("schedules");
     let all = all.into_inner().schedules;
-    let shown: Vec<(&str, bool, bool)> =
-        all.iter().map(|one| (one.job.as_str(), one.enabled, one.is_done)).collect();
-    assert_eq!(shown, [(JOB, true, true), ("payment_update", false, false), ("sync_update", false, false)]);
-    let unbuilt = TriggerJobRequest { job: "payment-update".to_owned(), ..trigger() };
+    let names: Vec<&str> = all.iter().map(|one| one.job.as_str()).collect();
+    assert_eq!(names, [JOB, "payment_update", UNDONE, "sync_update"]);
+    let stand = |name: &str| all.iter().find(|one| one.job == name).map(|one| (one.enabled, one.is_done));
+    assert_eq!((stand(JOB), stand(UNDONE)), (Some((true, true)), Some((false, false))));
+    let unbuilt = TriggerJobRequest { job: UNDONE.to_owned(), ..trigger() };
     let refused = control.trigger_job(unbuilt).await.expect_err("nobody does it");
     assert_eq!(refused.code(), Code::FailedPrecondition);
-    let unknown = TriggerJobRequest { job: "shear".to_owned(), ..trigger() };
+    let unknown = TriggerJobRequest { job: "dip_sheep".to_owned(), ..trigger() };
     assert_eq!(control.trigger_job(unknown).await.expect_err("no such job").code(), Code::NotFound);
     house.close().await;
 }

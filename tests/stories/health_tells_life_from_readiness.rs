@@ -21,12 +21,17 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::support::database::Kind;
 use crate::support::house::{House, Refusal as _, a_boleto, eventually};
 
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 11] = [
     "",
     "bursar.boleto.v1.BoletoService",
     "bursar.boleto.v1.BankAccountService",
     "bursar.control.v1.ControlService",
     "bursar.notification.v1.NotificationService",
+    "bursar.openbanking.v1.AccountService",
+    "bursar.openbanking.v1.ConsentService",
+    "bursar.openbanking.v1.PaymentService",
+    "bursar.openbanking.v1.SyncService",
+    "bursar.openbanking.v1.UserService",
     "bursar.transfer.v1.TransferService",
 ];
 

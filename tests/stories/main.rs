@@ -5,6 +5,7 @@ mod support {
     #[expect(dead_code, reason = "stories open houses, not stores")]
     pub mod database;
     pub mod house;
+    pub mod prism;
     pub mod sender;
 }
 
@@ -40,6 +41,11 @@ mod a_user_is_told_by_mail_what_came_of_a_transfer;
 mod a_watcher_misses_nothing;
 mod a_webhook_is_tried_on_its_schedule;
 mod a_webhook_s_secret_is_rotated;
+mod accounts_are_refreshed;
+mod accounts_are_refreshed_beside_a_dead_bank;
+mod accounts_are_refreshed_whatever_the_bank_tells;
+mod accounts_are_refreshed_while_consents_last;
+mod accounts_are_refreshed_within_quotas;
 mod an_account_leads_to_another;
 mod an_endpoint_that_fails_for_days_is_left_alone;
 mod an_operator_follows_transfers;
@@ -54,10 +60,12 @@ mod an_operator_steers_deliveries;
 mod an_operator_steers_work;
 mod an_operator_steers_work_by_a_filter;
 mod an_operator_watches_the_tree;
+mod an_owner_brings_customers_in;
 mod an_owner_hears_in_order;
 mod an_owner_is_told_by_mail;
 mod an_owner_who_stumbles_is_told_again;
 mod anybody_reads_any_line;
+mod banks_are_asked_as_specified;
 mod boletos_of_the_service_before_are_registered;
 mod every_bank_has_its_bad_days;
 mod every_bank_numbers_in_its_own_way;
@@ -69,10 +77,13 @@ mod nothing_connects_where_it_may_not;
 mod nothing_is_signed_for_a_host_of_somebody_elses;
 mod pages_bear_bad_clients;
 mod parity;
+mod payments_are_followed;
+mod payments_are_followed_in_groups;
 mod silence_is_never_a_no;
 mod tenants_have_feeds_of_their_own;
 mod the_bank_has_another_title_under_our_number;
 mod the_bank_wants_to_be_asked_otherwise;
+mod the_old_schedulers_settings_still_hold;
 mod the_owner_is_told_of_a_registered_boleto;
 mod the_replaced_services_request_is_understood;
 mod the_same_request_makes_one_boleto;

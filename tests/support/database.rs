@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use bursar::store::{Store, StoreConfig};
-use sea_orm::{ConnectionTrait, Database};
+use sea_orm::{ConnectionTrait, Database, Statement};
 use uuid::Uuid;
 
 /// The two that every store test runs on.
@@ -72,6 +72,34 @@ impl TestDatabase {
     /// The store on it.
     pub async fn open(&self) -> Store {
         Store::open(&self.config()).await.expect("a store on an empty database")
+    }
+
+    /// The column `text` of what a statement finds, read past the store.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        let connection = Database::connect(&self.url).await.expect("a second connection");
+        let find = Statement::from_string(connection.get_database_backend(), sql);
+        let rows = connection.query_all_raw(find).await.unwrap_or_else(|error| panic!("{error} in {sql}"));
+        connection.close().await.expect("the database lets go");
+        rows.iter().map(|row| row.try_get("", "text").expect("a text")).collect()
+    }
+
+    /// Every row of every table, as text.
+    pub async fn everything(&self) -> Vec<String> {
+        let of_one = if self.url.starts_with("postgres") {
+            "select 'select ''' || table_name || ' '' || row_to_json(t)::text as text from ' || table_name || ' t' as text
+             from information_schema.tables where table_schema = 'public' order by 1"
+        } else {
+            "select 'select ''' || m.name || ' '' || ' || (select group_concat('''' || c.name || ':'' || quote(' || c.name
+               || ')', ' || '' '' || ') from pragma_table_info(m.name) c) || ' as text from ' || m.name as text
+             from sqlite_master m where m.type = 'table' and m.name not like 'sqlite_%' order by 1"
+        };
+        let mut rows = Vec::new();
+        for find in self.texts(of_one).await {
+            rows.extend(self.texts(&find).await);
+        }
+        rows.sort_unstable();
+        assert!(rows.len() > 3, "tables were read");
+        rows
     }
 }
 

@@ -5,6 +5,7 @@
 //! is part of the story. **Limits**: waits end after [`PATIENCE`], and every time of the house is set to milliseconds.
 
 mod bank;
+pub mod customers;
 pub mod feed;
 mod operator;
 mod orders;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use bursar::cli::house::OpenHouse;
 use bursar::proto::boleto::v1::BankAccount;
-use bursar::sandbox::{Script, World};
+use bursar::sandbox::{Aspsp, Script, World};
 use bursar::supervision::{Node, Status};
 use sea_orm::{ConnectionTrait, Database, DbErr, QueryResult, Statement};
 use tokio::task::JoinHandle;
@@ -29,6 +30,7 @@ use tokio::time::Instant;
 use tonic::transport::Channel;
 
 pub use self::bank::Bank;
+pub use self::customers::Customers;
 pub use self::feed::Feed;
 pub use self::operator::{Operator, an_account};
 pub use self::orders::a_resolution;
@@ -50,6 +52,7 @@ pub struct House {
     has_account: bool,
     feeds: Vec<String>,
     has_service_account: bool,
+    has_aspsps: bool,
 }
 
 impl House {
@@ -61,6 +64,7 @@ impl House {
             has_account: true,
             feeds: Vec::new(),
             has_service_account: false,
+            has_aspsps: false,
         }
     }
 
@@ -94,11 +98,18 @@ impl House {
         self
     }
 
+    /// With the world's banks of open banking, and without a bank account.
+    pub fn with_aspsps(mut self) -> Self {
+        self.has_aspsps = true;
+        self.without_account()
+    }
+
     /// Everything around the house, which itself is still to be opened.
     pub async fn prepare(self) -> Surroundings {
         let Self { kind, settings, has_account, has_service_account, .. } = self;
         let mut surroundings = Surroundings::create(kind, settings, has_account, has_service_account).await;
         surroundings.feeds = self.feeds;
+        surroundings.has_aspsps = self.has_aspsps;
         surroundings
     }
 
@@ -124,6 +135,16 @@ impl Opened {
     /// Somebody who keeps the house.
     pub fn operator(&self) -> Operator {
         Operator::new(self.channel.clone(), &self.surroundings)
+    }
+
+    /// Whoever keeps customers of banks in it.
+    pub fn customers(&self) -> Customers {
+        Customers::over(self.channel.clone())
+    }
+
+    /// The bank of open banking of that name outside.
+    pub fn aspsp(&self, name: &str) -> Aspsp {
+        customers::bank(self.world(), name)
     }
 
     /// The bank outside.

@@ -25,6 +25,9 @@ const COLLISION_FIRES_MAX: usize = 1_440;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TimetableConfig {
+    /// How long runs that have ended, and slots, are kept: 1 day to 3653 days.
+    #[serde(with = "humantime_serde")]
+    pub runs_kept: Duration,
     pub payment_update: JobConfig,
     pub sync_update: SyncUpdateConfig,
 }
@@ -243,16 +246,17 @@ mod tests {
             (SYNC_UPDATE, fires(["03:00", "11:00", "19:00"])),
         ];
         assert_eq!(told, expected);
-        assert_eq!((outlook.users_per_period, outlook.collision), (2_400, None), "neither is enabled");
+        assert_eq!(outlook.users_per_period, 2_400);
+        assert!(outlook.jobs.iter().all(|job| job.enabled));
     }
 
     #[test]
     fn both_jobs_at_noon_are_told() {
         let mut config = Config::default().timetable;
-        config.payment_update.enabled = true;
-        config.sync_update.job.enabled = true;
-        let outlook = config.outlook(at("2026-11-23T00:00:00Z"), 1);
-        assert_eq!(outlook.collision, Some(at("2026-11-23T11:00:00Z")));
+        let collision = |config: &TimetableConfig| config.outlook(at("2026-11-23T00:00:00Z"), 1).collision;
+        assert_eq!(collision(&config), Some(at("2026-11-23T11:00:00Z")));
+        config.payment_update.enabled = false;
+        assert_eq!(collision(&config), None, "one alone meets nobody");
     }
 
     #[test]

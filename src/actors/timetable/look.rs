@@ -109,7 +109,7 @@ fn new_run(means: &Means, entry: &JobEntry, fire: Fire, cause: Cause, now: DateT
     let wait = (begins_at - now).max(TimeDelta::zero());
     let wait = if cause == Cause::Timetable { wait } else { TimeDelta::zero() };
     let (id, seed) = (JobRunId(Uuid::now_v7()), i64::from(rand::random::<u32>()));
-    NewRun { id, seed, run_at: means.store.now() + wait, cause }
+    NewRun { id, seed, run_at: means.store.now() + wait, cause, arguments: None }
 }
 
 fn tell(means: &Means, entry: &JobEntry, decided: &Decided) {

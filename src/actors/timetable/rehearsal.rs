@@ -33,7 +33,7 @@ pub fn of_environment() -> Vec<JobEntry> {
     let asked = || {
         let text = std::env::var("BURSAR_REHEARSAL").ok()?;
         let (file, steps) = text.rsplit_once(':')?;
-        entry(Rehearsal::new(file.into(), steps.parse().ok()?))
+        entry(Rehearsal::job(file.into(), steps.parse().ok()?))
     };
     asked().into_iter().collect()
 }
@@ -56,7 +56,7 @@ pub fn entry(job: Arc<dyn Job>) -> Option<JobEntry> {
 
 impl Rehearsal {
     /// One that writes its steps to this file.
-    pub fn new(file: PathBuf, steps: i64) -> Arc<dyn Job> {
+    pub fn job(file: PathBuf, steps: i64) -> Arc<dyn Job> {
         Arc::new(Self { file, steps })
     }
 

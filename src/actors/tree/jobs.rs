@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use super::Builder;
+use super::aspsps::OpenBankingParts;
+use super::{BuildError, Builder};
 use crate::actors::config::timetable::{PAYMENT_UPDATE, SYNC_UPDATE};
 use crate::actors::timetable::runner::{self, JobRunner};
 use crate::actors::timetable::{self, TimetableKeeper};
@@ -26,30 +27,32 @@ const RETRY: RetryPolicy =
 
 impl Builder<'_> {
     /// Who does a job; nothing where nobody does yet.
-    fn job_of(&self, name: &str) -> Option<Arc<dyn Job>> {
-        match name {
-            PAYMENT_UPDATE | SYNC_UPDATE => None,
+    fn job_of(&self, name: &str, parts: &OpenBankingParts) -> Result<Option<Arc<dyn Job>>, BuildError> {
+        Ok(match name {
+            PAYMENT_UPDATE => Some(self.payment_poller(parts)),
+            SYNC_UPDATE => Some(self.sync_batcher(parts)?),
             _ => None,
-        }
+        })
     }
 
     /// Every job of the configuration, and those beside it.
-    pub(super) fn jobs(&self, beside: Vec<JobEntry>) -> Jobs {
-        let of_config = self.config.timetable.jobs().into_iter().filter_map(|(name, config)| {
+    pub(super) fn jobs(&self, beside: Vec<JobEntry>, parts: &OpenBankingParts) -> Result<Jobs, BuildError> {
+        let mut of_config = Vec::new();
+        for (name, config) in self.config.timetable.jobs() {
             // A period without stable times was refused with the configuration.
-            let timetable = config.timetable().ok()?;
-            Some(JobEntry {
+            let Ok(timetable) = config.timetable() else { continue };
+            of_config.push(JobEntry {
                 name: name.to_owned(),
-                job: self.job_of(name),
+                job: self.job_of(name, parts)?,
                 timetable,
                 enabled: config.enabled,
                 overlap: config.overlap.into(),
                 catch_up: config.catch_up.into(),
                 catch_up_window: config.catch_up_window,
                 jitter: config.jitter,
-            })
-        });
-        Jobs::new(of_config.chain(beside))
+            });
+        }
+        Ok(Jobs::new(of_config.into_iter().chain(beside)))
     }
 
     pub(super) fn timetable(&self, jobs: &Jobs) -> ChildSpec {

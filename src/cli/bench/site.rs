@@ -83,9 +83,15 @@ pub(super) struct World {
 
 impl World {
     pub async fn start(site: &Site) -> anyhow::Result<Self> {
+        Self::start_with(site, &[]).await
+    }
+
+    /// One that is told something more.
+    pub async fn start_with(site: &Site, arguments: &[&str]) -> anyhow::Result<Self> {
         let mut child = this_program()?
             .args(["sandbox-world", "--quiet", "--no-ledger-sync", "--data-dir"])
             .arg(&site.folder)
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

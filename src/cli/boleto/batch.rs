@@ -2,11 +2,9 @@
 //!
 //! **Owns** how the file is cut into calls. **Fails** when some were not issued; what was issued stays issued. A line with a
 //! `request_id` may be sent again, so that a file that was cut off is simply run again.
-//! **Limits**: a line of 64 KiB; a call of 1,000 requests or 768 KiB, whichever is met first, below what the service takes.
+//! **Limits**: lines as [`Lines`] has them; a call of 1,000 requests or 768 KiB, whichever is met first, below what the service takes.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read as _, stdin};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use prost::Message as _;
@@ -15,9 +13,9 @@ use tonic::Code;
 
 use crate::cli::connection::Connection;
 use crate::cli::exit::code_name;
-use crate::cli::failure::{Failure, Violation};
-use crate::cli::input;
+use crate::cli::failure::Failure;
 use crate::cli::input::boleto::BoletoInput;
+use crate::cli::input::lines::Lines;
 use crate::cli::render::boleto;
 use crate::cli::screen::Screen;
 use crate::cli::table::{plain, safe};
@@ -26,7 +24,6 @@ use crate::proto::boleto::v1::{
     BatchCreateBoletosRequest, BatchCreateResult, BatchError, CreateBoletoRequest,
 };
 
-const LINE_BYTES_MAX: u64 = 64 * 1024;
 const REQUESTS_MAX: usize = 1_000;
 const CALL_BYTES_MAX: usize = 768 * 1024;
 
@@ -50,27 +47,11 @@ pub(super) async fn run(
     connection: &Connection,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    let mut source = open(&args.file)?;
-    let (mut call, mut number, mut not_issued) = (Call::default(), 0, 0);
-    let mut text = String::new();
-    loop {
-        text.clear();
-        number += 1;
-        let read = (&mut source).take(LINE_BYTES_MAX + 1).read_line(&mut text);
-        let read = read.map_err(|error| refused(&args.file, number, &error.kind().to_string()))?;
-        if read as u64 > LINE_BYTES_MAX {
-            return Err(refused(&args.file, number, "longer than 64 KiB"));
-        }
-        if read == 0 {
-            break;
-        }
-        if text.trim().is_empty() {
-            continue;
-        }
-        let place = format!("{}, request {number}", args.file.display());
-        let request = input::parse::<BoletoInput>(text.trim(), None, &place)?;
+    let mut lines = Lines::open(&args.file)?;
+    let (mut call, mut not_issued) = (Call::default(), 0);
+    while let Some((number, request)) = lines.next::<BoletoInput>()? {
         let request = CreateBoletoRequest::try_from(request);
-        let request = request.map_err(|why| refused(&args.file, number, why))?;
+        let request = request.map_err(|why| lines.refused(number, why))?;
         if call.is_full_with(&request) {
             not_issued += std::mem::take(&mut call).send(connection, screen).await?;
         }
@@ -150,18 +131,4 @@ fn words(told: &Value) -> String {
         );
     }
     format!("{line}  {}: {}", text("/error/reason"), text("/error/message"))
-}
-
-fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, Failure> {
-    if path == Path::new("-") {
-        return Ok(Box::new(BufReader::new(stdin())));
-    }
-    let file = File::open(path).map_err(|error| refused(path, 0, &error.kind().to_string()))?;
-    Ok(Box::new(BufReader::new(file)))
-}
-
-fn refused(path: &Path, line: usize, why: &str) -> Failure {
-    let violation = Violation { field: format!("line {line}"), description: why.to_owned() };
-    let message = format!("{} cannot be read", path.display());
-    Failure::violated(Code::InvalidArgument, message, vec![violation])
 }

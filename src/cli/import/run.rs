@@ -5,7 +5,6 @@
 //! command goes on from there. **Limits**: one group of boletos in memory at a time.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write as _;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -16,6 +15,7 @@ use uuid::Uuid;
 use super::SuperbowletoArgs;
 use super::accounts::{self, Agreement, Common, Directory, Wanted};
 use super::boleto::LegacyBoleto;
+use super::report::{Report, of_open, of_store};
 use crate::cli::failure::{self, Failure};
 use crate::cli::screen::Screen;
 use crate::config::Config;
@@ -29,11 +29,11 @@ use crate::domain::tax_id::{TaxId, TaxIdKind};
 use crate::domain::violation::Violation;
 use crate::messages::boleto_registrar::registration_work;
 use crate::store::bank_account::AccountSaved;
-use crate::store::connect::{OpenError, default_url};
+use crate::store::connect::default_url;
 use crate::store::endpoint::StoredEndpoint;
 use crate::store::import::{Imported, ImportedBoleto};
 use crate::store::superbowleto::{LegacyError, LegacyRow, Superbowleto};
-use crate::store::{Store, StoreConfig, StoreError};
+use crate::store::{Store, StoreConfig};
 
 /// What an import has come to so far.
 #[derive(Default)]
@@ -64,12 +64,6 @@ struct Import<'a> {
     report: Report<'a>,
 }
 
-/// Where it is said what was refused.
-struct Report<'a> {
-    file: Option<std::fs::File>,
-    screen: &'a mut Screen,
-}
-
 pub(super) async fn run(
     args: &SuperbowletoArgs,
     timeout: Duration,
@@ -81,12 +75,7 @@ pub(super) async fn run(
     let secrets = SecretPolicy::new(config.secrets.clone());
     let channel = ChannelConnector::for_kind(ChannelKind::Sqs, &config.channels, &secrets, &config.http);
     let channel = channel.map_err(|error| Failure::found(Code::Internal, error.to_string()))?;
-    let file = match &args.report {
-        Some(path) => {
-            Some(std::fs::File::create(path).map_err(|error| invalid(format!("the report: {error}")))?)
-        }
-        None => None,
-    };
+    let report = Report::open(args.report.as_deref(), screen)?;
     let legacy = Superbowleto::open(&args.from, &args.tables(), timeout).await.map_err(of_legacy)?;
     let url = match config.store.url.as_str() {
         "" => default_url(&config.data_dir),
@@ -94,7 +83,6 @@ pub(super) async fn run(
     };
     let store =
         Store::open(&StoreConfig { url, ..config.store.clone() }).await.map_err(|error| of_open(&error))?;
-    let report = Report { file, screen };
     let mut import = Import {
         args,
         config,
@@ -289,23 +277,6 @@ impl Import<'_> {
     }
 }
 
-impl Report<'_> {
-    /// Something that an operator has to look at.
-    fn line(&mut self, line: &Value) -> Result<(), Failure> {
-        match self.file {
-            Some(_) => self.note(line),
-            None => self.screen.show_line(line, Value::to_string),
-        }
-    }
-
-    /// Something that belongs into a file only.
-    fn note(&mut self, line: &Value) -> Result<(), Failure> {
-        let Some(file) = &mut self.file else { return Ok(()) };
-        writeln!(file, "{line}")
-            .map_err(|error| Failure::found(Code::Internal, format!("the report: {error}")))
-    }
-}
-
 impl Counts {
     fn add(&mut self, item: &ImportedBoleto) {
         self.imported += 1;
@@ -398,18 +369,4 @@ fn of_legacy(error: LegacyError) -> Failure {
         LegacyError::Store(error) => return of_store(error),
     };
     Failure::found(code, error.to_string())
-}
-
-fn of_open(error: &OpenError) -> Failure {
-    let code = match error {
-        OpenError::UnknownUrl(_) | OpenError::UnreadableUrl(_) => Code::InvalidArgument,
-        OpenError::InUse(_) | OpenError::SchemaTooNew { .. } => Code::FailedPrecondition,
-        OpenError::File { .. } => Code::Unknown,
-        OpenError::Store(error) => return of_store(error),
-    };
-    Failure::found(code, error.to_string())
-}
-
-fn of_store(error: &StoreError) -> Failure {
-    Failure::found(if error.is_transient() { Code::Unavailable } else { Code::Internal }, error.to_string())
 }

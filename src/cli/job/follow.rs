@@ -15,7 +15,11 @@ use crate::cli::screen::Screen;
 use crate::cli::table;
 use crate::proto::control::v1::{JobRun, JobRunState, WatchJobRunsRequest, WatchJobRunsResponse};
 
-pub(super) async fn run(id: String, connection: &Connection, screen: &mut Screen) -> Result<(), Failure> {
+pub(in crate::cli) async fn run(
+    id: String,
+    connection: &Connection,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     let request = WatchJobRunsRequest { id };
     let stream = connection.call(connection.control().watch_job_runs(request)).await?;
     let mut progress = Progress::begin("running");

@@ -19,7 +19,7 @@ const STATE_PREFIX: &str = "JOB_RUN_STATE_";
 pub const ROW: [Column; 8] = [
     Column::plain("JOB", "/job"),
     Column::plain("ENABLED", "/enabled"),
-    Column::plain("EVERY", "/every"),
+    Column { title: "EVERY", pointer: "/every", show: span },
     Column::plain("ZONE", "/time_zone"),
     Column::plain("NEXT", "/next/0/local_time"),
     Column::time("NEXT UTC", "/next/0/time"),
@@ -32,7 +32,7 @@ pub const DETAIL: [Column; 9] = [
     Column::plain("job", "/job"),
     Column::plain("enabled", "/enabled"),
     Column::plain("done by this release", "/is_done"),
-    Column::plain("every", "/every"),
+    Column { title: "every", pointer: "/every", show: span },
     Column::plain("time zone", "/time_zone"),
     Column::plain("overlap", "/overlap"),
     Column::plain("paused", "/pause/reason"),
@@ -89,6 +89,13 @@ pub const RUN: [Column; 18] = [
     Column::time("started", "/start_time"),
     Column::time("ended", "/end_time"),
 ];
+
+/// A period as people say it: `6h`, not `21600s`.
+fn span(value: &Value) -> String {
+    let text = value.as_str().unwrap_or_default();
+    humantime::parse_duration(text)
+        .map_or_else(|_| text.to_owned(), |span| humantime::format_duration(span).to_string())
+}
 
 /// The schedule as a document.
 pub fn schedule(schedule: &Schedule) -> Value {

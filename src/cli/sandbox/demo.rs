@@ -1,5 +1,5 @@
-//! What the sandbox shows when it opens: a bank account, a subscription, one boleto from creation to its owner, and two
-//! recorded questionings from their offer to their scores.
+//! What the sandbox shows when it opens: a bank account, a subscription, one boleto from creation to its owner, two
+//! recorded questionings from their offer to their scores, and two customers of banks whose accounts are refreshed.
 //!
 //! Everything goes through ordinary gRPC calls over the socket, as anybody's would.
 //!
@@ -17,7 +17,9 @@ use tokio::time::Instant;
 use tonic::transport::Channel;
 
 use super::super::sample;
+use super::aspsps::{BERLIN, POLISH};
 use super::banks;
+use super::customers::{ANA, Keeper};
 use super::mail::OWNER_ADDRESS;
 use super::outside::Secrets;
 use super::questionings::Recorder;
@@ -138,6 +140,11 @@ impl Demo {
         Recorder::new(&self.outside).show(self.channel().await?).await
     }
 
+    /// Has two customers' accounts refreshed and a payment followed. Returns what came of it, for people.
+    pub async fn show_customers(&self) -> anyhow::Result<String> {
+        Keeper::new(&self.outside, self.channel().await?).show().await
+    }
+
     fn request(&self) -> boleto::CreateBoletoRequest {
         boleto::CreateBoletoRequest {
             request_id: uuid::Uuid::new_v4().to_string(),
@@ -190,6 +197,7 @@ The house is open.
   stream      {}, any subject: {SUBJECT} is told of everything
   feed        {}, called {FEED}: recorded questionings
   vendors     {}, one path each: they analyse the answers
+  aspsps      {}: {BERLIN}, {POLISH}
   inbox       {}/inbox: all that owners received, by every channel
   ledger      {}
 
@@ -204,6 +212,12 @@ And about transfers:
   cargo run -q --{option} transfer process {key} --follow
   cargo run -q --{option} transfer watch
 
+And about open banking:
+  cargo run -q --{option} job next
+  cargo run -q --{option} job run payment-update --follow
+  cargo run -q --{option} openbanking sync user {ANA} --reason now --follow
+  cargo run -q --{option} openbanking account list
+
 {}
 Magic amounts: 5000003 cents leaves the outcome unknown for a while, 5000004 is refused. Ctrl-C drains and ends.
 ",
@@ -215,6 +229,7 @@ Magic amounts: 5000003 cents leaves the outcome unknown for a while, 5000004 is 
             outside.nats_url,
             outside.firebase.url,
             outside.vendors.ra7_prefix.split("/ra7").next().unwrap_or_default(),
+            outside.aspsps.iter().take(2).map(|aspsp| aspsp.url.as_str()).collect::<Vec<_>>().join(" "),
             outside.control_url,
             ledger.display(),
             self.other_accounts(),

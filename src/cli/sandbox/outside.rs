@@ -18,8 +18,8 @@ use tokio::process::{Child, Command};
 use super::banks::Credential;
 use crate::connectors::secret::SecretRef;
 use crate::sandbox::{
-    Addresses, BankOptions, EMOTION_LOGIC_KEY, EMOTION_LOGIC_PASSWORD, MAIL_PASSWORD, MAIL_USERNAME, Ports,
-    SandboxError, VENDOR_AUTH, WorldOptions, ledger, run_process,
+    ASPSPS_MAX, Addresses, AspspOptions, BankOptions, EMOTION_LOGIC_KEY, EMOTION_LOGIC_PASSWORD,
+    MAIL_PASSWORD, MAIL_USERNAME, Ports, SandboxError, VENDOR_AUTH, WorldOptions, ledger, run_process,
 };
 
 const OPENING_PATIENCE: Duration = Duration::from_secs(10);
@@ -40,6 +40,13 @@ pub struct WorldArgs {
     /// Do not sync the ledger before an effect is answered: for benchmarks
     #[arg(long)]
     pub no_ledger_sync: bool,
+    /// Banks of open banking
+    #[arg(long, value_name = "N", default_value_t = AspspOptions::default().banks,
+          value_parser = clap::value_parser!(u8).range(0..=i64::from(ASPSPS_MAX)))]
+    pub aspsps: u8,
+    /// Leave what these banks are asked out of the ledger: for benchmarks
+    #[arg(long)]
+    pub no_aspsp_reads: bool,
 }
 
 /// References to what the house signs in with at the world's parties.
@@ -182,6 +189,11 @@ pub(super) async fn run(args: WorldArgs) -> anyhow::Result<()> {
         webhook_secret: secret.clone(),
         quiet: args.quiet,
         ledger_sync: !args.no_ledger_sync,
+        aspsp: AspspOptions {
+            banks: args.aspsps,
+            keep_reads: !args.no_aspsp_reads,
+            ..AspspOptions::default()
+        },
         ..WorldOptions::in_dir(&args.data_dir)
     };
     crate::connectors::http::install_crypto_provider();

@@ -1,14 +1,17 @@
 //! A service on a real socket whose answers are scripted, and the command line run against it.
 
 pub mod accounts;
+mod control;
 pub mod decisions;
+pub mod jobs;
 pub mod notifications;
+pub mod openbanking;
 pub mod transfers;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use clap::Parser;
@@ -26,9 +29,13 @@ use crate::proto::boleto::v1 as boleto;
 use crate::proto::boleto::v1::bank_account_service_server::BankAccountServiceServer;
 use crate::proto::boleto::v1::boleto_service_server::{BoletoService, BoletoServiceServer};
 use crate::proto::boleto::v1::*;
-use crate::proto::control::v1::control_service_server::{ControlService, ControlServiceServer};
-use crate::proto::control::v1::*;
+use crate::proto::control::v1::control_service_server::ControlServiceServer;
 use crate::proto::notification::v1::notification_service_server::NotificationServiceServer;
+use crate::proto::openbanking::v1::account_service_server::AccountServiceServer;
+use crate::proto::openbanking::v1::consent_service_server::ConsentServiceServer;
+use crate::proto::openbanking::v1::payment_service_server::PaymentServiceServer;
+use crate::proto::openbanking::v1::sync_service_server::SyncServiceServer;
+use crate::proto::openbanking::v1::user_service_server::UserServiceServer;
 use crate::proto::transfer::v1::transfer_service_server::TransferServiceServer;
 
 /// A service, and where it listens.
@@ -54,6 +61,11 @@ pub async fn house() -> House {
         .add_service(ControlServiceServer::new(Scripted::default()))
         .add_service(NotificationServiceServer::new(Scripted::default()))
         .add_service(TransferServiceServer::new(Scripted::default()))
+        .add_service(UserServiceServer::new(Scripted::default()))
+        .add_service(ConsentServiceServer::new(Scripted::default()))
+        .add_service(AccountServiceServer::new(Scripted::default()))
+        .add_service(SyncServiceServer::new(Scripted::default()))
+        .add_service(PaymentServiceServer::new(Scripted::default()))
         .serve_with_incoming(TcpIncoming::from(listener));
     let server = tokio::spawn(async move { serving.await.unwrap() });
     House { address, server: Some(server) }
@@ -318,156 +330,5 @@ impl BoletoService for Scripted {
         };
         let messages = [message(&["a", "b"]), message(&["c"]), Err(Status::unavailable("gone"))];
         Ok(Response::new(Box::pin(tokio_stream::iter(messages))))
-    }
-}
-
-#[tonic::async_trait]
-impl ControlService for Scripted {
-    type WatchTreeStream = Pin<Box<dyn Stream<Item = Result<WatchTreeResponse, Status>> + Send>>;
-
-    /// The same picture twice, then the end.
-    async fn watch_tree(&self, _: Request<WatchTreeRequest>) -> Answer<Self::WatchTreeStream> {
-        let picture = || Ok(WatchTreeResponse { root: Some(crate::cli::render::node::tests::house()) });
-        Ok(Response::new(Box::pin(tokio_stream::iter([picture(), picture()]))))
-    }
-
-    /// One that lives, answers and holds an office, and one that died.
-    async fn list_processes(&self, _: Request<ListProcessesRequest>) -> Answer<ListProcessesResponse> {
-        let office = Office { name: "archiver".to_owned(), term: 3, time: None };
-        let alive = Process {
-            name: "host:1".to_owned(),
-            state: ProcessState::Alive.into(),
-            in_hand: 5,
-            places: 64,
-            offices: vec![office],
-            answering: true,
-            ..Process::default()
-        };
-        let dead =
-            Process { name: "host:2".to_owned(), state: ProcessState::Dead.into(), ..Process::default() };
-        Ok(Response::new(ListProcessesResponse { processes: vec![alive, dead] }))
-    }
-
-    /// One queue, held back by a prefix, whose party does not answer.
-    async fn list_queues(&self, _: Request<ListQueuesRequest>) -> Answer<ListQueuesResponse> {
-        let queue = Queue {
-            name: "registration/banco_do_brasil/1".to_owned(),
-            pause: Some(QueuePause {
-                name: "registration/".to_owned(),
-                reason: "maintenance".to_owned(),
-                time: None,
-            }),
-            available: 7,
-            oldest_due_age: Some(prost_types::Duration { seconds: 61, nanos: 500_000_000 }),
-            breaker: Some(Breaker { state: BreakerState::Open.into(), failures: 5, probe_time: None }),
-            ..Queue::default()
-        };
-        Ok(Response::new(ListQueuesResponse { queues: vec![queue], next_page_token: String::new() }))
-    }
-
-    /// Gives back what was asked for.
-    async fn pause_queue(&self, request: Request<PauseQueueRequest>) -> Answer<PauseQueueResponse> {
-        let PauseQueueRequest { name, reason } = request.into_inner();
-        Ok(Response::new(PauseQueueResponse { pause: Some(QueuePause { name, reason, time: None }) }))
-    }
-
-    async fn resume_queue(&self, _: Request<ResumeQueueRequest>) -> Answer<ResumeQueueResponse> {
-        Ok(Response::new(ResumeQueueResponse { was_paused: true }))
-    }
-
-    async fn pause_actor(&self, request: Request<PauseActorRequest>) -> Answer<PauseActorResponse> {
-        let node = Node { path: request.into_inner().path, note: "paused".to_owned(), ..Node::default() };
-        Ok(Response::new(PauseActorResponse { node: Some(node) }))
-    }
-
-    async fn resume_actor(&self, _: Request<ResumeActorRequest>) -> Answer<ResumeActorResponse> {
-        unasked()
-    }
-
-    /// A pool of 16 that has 20 things in hand.
-    async fn resize_pool(&self, request: Request<ResizePoolRequest>) -> Answer<ResizePoolResponse> {
-        let slots = request.into_inner().slots;
-        Ok(Response::new(ResizePoolResponse { slots_before: 16, slots, in_hand: 20 }))
-    }
-
-    /// A full slice for the queue `full`, and there the service goes away; one row for others.
-    async fn batch_retry_work(
-        &self,
-        request: Request<BatchRetryWorkRequest>,
-    ) -> Answer<BatchRetryWorkResponse> {
-        let filter = request.into_inner().filter.unwrap_or_default();
-        let asked = self.slices.fetch_add(1, Ordering::SeqCst);
-        match (filter.queue.as_str(), asked) {
-            ("full", 0 | 1) => Ok(Response::new(BatchRetryWorkResponse {
-                retried: 1_000,
-                more: true,
-                ..BatchRetryWorkResponse::default()
-            })),
-            ("full", _) => Err(Status::unavailable("gone")),
-            (_, asked) => Ok(Response::new(BatchRetryWorkResponse {
-                retried: 10,
-                in_hand: 2,
-                superseded: 1,
-                more: asked < 2,
-            })),
-        }
-    }
-
-    async fn batch_cancel_work(&self, _: Request<BatchCancelWorkRequest>) -> Answer<BatchCancelWorkResponse> {
-        Ok(Response::new(BatchCancelWorkResponse { cancelled: 4, in_hand: 1, more: false }))
-    }
-
-    async fn get_tree(&self, _: Request<GetTreeRequest>) -> Answer<GetTreeResponse> {
-        let root = Some(crate::cli::render::node::tests::house());
-        let breaker = Breaker { state: BreakerState::HalfOpen.into(), failures: 9, probe_time: None };
-        let open = OpenBreaker { queue: "delivery/sqs/1".to_owned(), breaker: Some(breaker) };
-        Ok(Response::new(GetTreeResponse { root, open_breakers: vec![open] }))
-    }
-
-    /// Knows one actor.
-    async fn restart_actor(&self, request: Request<RestartActorRequest>) -> Answer<RestartActorResponse> {
-        match request.into_inner().path.as_str() {
-            path @ "root.house.notifiers" => {
-                let node = Node { path: path.to_owned(), restarts: 1, ..Node::default() };
-                Ok(Response::new(RestartActorResponse { node: Some(node) }))
-            }
-            _ => Err(Status::not_found("no such actor")),
-        }
-    }
-
-    async fn stop_actor(&self, _: Request<StopActorRequest>) -> Answer<StopActorResponse> {
-        unasked()
-    }
-
-    async fn start_actor(&self, _: Request<StartActorRequest>) -> Answer<StartActorResponse> {
-        unasked()
-    }
-
-    async fn list_work(&self, _: Request<ListWorkRequest>) -> Answer<ListWorkResponse> {
-        unasked()
-    }
-
-    /// One that failed once.
-    async fn get_work(&self, request: Request<GetWorkRequest>) -> Answer<GetWorkResponse> {
-        let attempt = Attempt { attempt: 1, error: "status 500".to_owned(), ..Attempt::default() };
-        let work = Work { id: request.into_inner().id, attempts: vec![attempt], ..Work::default() };
-        Ok(Response::new(GetWorkResponse { work: Some(work) }))
-    }
-
-    async fn retry_work(&self, _: Request<RetryWorkRequest>) -> Answer<RetryWorkResponse> {
-        unasked()
-    }
-
-    async fn cancel_work(&self, _: Request<CancelWorkRequest>) -> Answer<CancelWorkResponse> {
-        unasked()
-    }
-
-    async fn drain(&self, _: Request<DrainRequest>) -> Answer<DrainResponse> {
-        unasked()
-    }
-
-    /// Never answers.
-    async fn get_info(&self, _: Request<GetInfoRequest>) -> Answer<GetInfoResponse> {
-        std::future::pending().await
     }
 }

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::super::error::{Problem, TOGETHER};
 use super::super::schema;
-use super::{find, transfers};
+use super::{find, openbanking, transfers};
 
 /// How one setting must stand to another.
 #[derive(Debug, Clone, Copy)]
@@ -125,7 +125,7 @@ const RELATIONS: &[Relation] = &[
 
 /// Every relation there is, as it is written down.
 pub(super) fn stated() -> impl Iterator<Item = &'static Relation> {
-    RELATIONS.iter().chain(transfers::RELATIONS)
+    RELATIONS.iter().chain(transfers::RELATIONS).chain(openbanking::RELATIONS)
 }
 
 /// Every relation of these settings; what is said of the keys of every entry is said of each entry that there is.

@@ -6,6 +6,7 @@ use super::Rule::{self, Count, Span};
 use super::{DAY, HOUR, MINUTE, MS};
 
 pub(super) const RULES: &[(&str, Rule)] = &[
+    ("timetable.runs_kept", Span(DAY, 3_653 * DAY)),
     ("timetable.payment_update.every", Span(MINUTE, 366 * DAY)),
     ("timetable.payment_update.catch_up_window", Span(MINUTE, 366 * DAY)),
     ("timetable.payment_update.jitter", Span(0, HOUR)),

@@ -120,6 +120,15 @@ impl AspspError {
         }
     }
 
+    /// Whether the ASPSP wants to be left alone for a while, whichever code it says so with.
+    pub fn is_put_off(&self) -> bool {
+        match self {
+            Self::RateLimited { .. } => true,
+            Self::Unavailable { retry_after, .. } => retry_after.is_some(),
+            _ => false,
+        }
+    }
+
     /// When the ASPSP says that it may be asked again.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -3,7 +3,7 @@
 //! **Fails** with a violation for a name that no queue of ours can have: a pause that was misspelt would hold nothing back.
 //! **Limits**: names of 1,024 characters, a page of queues.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tracing::info;
 
@@ -16,7 +16,9 @@ use crate::grpc::page_token;
 use crate::grpc::request;
 use crate::grpc::status::ApiError;
 use crate::messages::House;
+use crate::messages::aspsps::AspspDesk;
 use crate::proto::control::v1 as proto;
+use crate::store::queue::QueueView;
 use crate::work::breaker::BreakerState;
 use crate::work::places::Standing;
 
@@ -31,7 +33,8 @@ pub(super) async fn list(
     let size = gate.page_size(request.page_size)?;
     let after = page_token::read_name(&LIST, &request.page_token)?;
     let (house, now) = (gate.house()?, request::now());
-    let mut found = house.store.queues(size + 1, after.as_deref(), now).await?;
+    let found = house.store.queues(size + 1, after.as_deref(), now).await?;
+    let mut found = with_desks(house, found, after.as_deref()).await?;
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     let more = found.len() > size;
     found.truncate(size);
@@ -41,6 +44,34 @@ pub(super) async fn list(
         |name: &str| standings.get(name).or_else(|| parties(name).find_map(|party| standings.get(party)));
     let queues = found.iter().map(|queue| convert::to_proto(queue, standing(&queue.name), now)).collect();
     Ok(proto::ListQueuesResponse { queues, next_page_token: next.unwrap_or_default() })
+}
+
+/// The banks of open banking among the queues: nothing lies in theirs, for whoever asks them waits by itself; but they are paused,
+/// and have a breaker, like any other.
+async fn with_desks(
+    house: &House,
+    found: Vec<QueueView>,
+    after: Option<&str>,
+) -> Result<Vec<QueueView>, ApiError> {
+    let desks: Vec<AspspDesk> =
+        house.aspsps.all().filter(|desk| after.is_none_or(|after| desk.queue() > after)).cloned().collect();
+    if desks.is_empty() {
+        return Ok(found);
+    }
+    let pauses = house.store.queue_pauses().await?;
+    let mut views: BTreeMap<String, QueueView> =
+        found.into_iter().map(|view| (view.name.clone(), view)).collect();
+    for desk in desks {
+        let covering = pauses.iter().filter(|pause| pause.covers(desk.queue()));
+        let view = QueueView {
+            name: desk.queue().to_owned(),
+            pause: covering.max_by_key(|pause| pause.name.len()).cloned(),
+            running: i64::try_from(desk.standing().in_hand).unwrap_or(i64::MAX),
+            ..QueueView::default()
+        };
+        views.insert(view.name.clone(), view);
+    }
+    Ok(views.into_values().collect())
 }
 
 pub(super) async fn pause(
@@ -53,6 +84,7 @@ pub(super) async fn pause(
     checked(violations)?;
     let house = gate.house_for_change()?;
     let pause = house.store.pause_queue(&request.name, &reason, request::now()).await?;
+    house.aspsps.look_at_pauses().await;
     info!(queue = request.name, "paused by an operator");
     Ok(proto::PauseQueueResponse { pause: Some(convert::pause_to_proto(&pause)) })
 }
@@ -67,6 +99,7 @@ pub(super) async fn resume(
     let house = gate.house_for_change()?;
     let was_paused = house.store.resume_queue(&request.name).await?;
     if was_paused {
+        house.aspsps.look_at_pauses().await;
         info!(queue = request.name, "resumed by an operator");
         house.hints.there_is_work(&request.name);
     }

@@ -14,11 +14,13 @@ use crate::domain::timetable::Fire;
 use crate::domain::violation::Violation;
 use crate::grpc::convert::{job as convert, moment};
 use crate::grpc::gate::Gate;
+use crate::grpc::request;
 use crate::grpc::status::ApiError;
 use crate::messages::House;
 use crate::messages::jobs::JobEntry;
 use crate::proto::control::v1 as proto;
-use crate::store::schedule_decide::{SLOTS_MAX, SlotDecision, Triggered};
+use crate::store::job_run_wish::{Backfill, Backfilled, Trigger, Triggered};
+use crate::store::schedule_decide::{SLOTS_MAX, SlotDecision};
 
 /// Slots shown where nobody says how many.
 const NEXT_DEFAULT: usize = 5;
@@ -93,9 +95,11 @@ pub(super) async fn resume(
 
 pub(super) async fn trigger(
     gate: &Gate,
-    request: proto::TriggerJobRequest,
+    mut request: proto::TriggerJobRequest,
 ) -> Result<proto::TriggerJobResponse, ApiError> {
     let mut violations = Vec::new();
+    let request_id = std::mem::take(&mut request.request_id);
+    let key = request::key(&gate.tenant(), "TriggerJob", &request_id, &request, &mut violations);
     let reason = reason(request.reason, "begun by an operator", &mut violations);
     checked(violations)?;
     let house = gate.house_for_change()?;
@@ -103,23 +107,32 @@ pub(super) async fn trigger(
     let overlap = if request.allow_overlap { Overlap::Allow } else { entry.overlap };
     let now = house.store.now();
     let run = new_run(Cause::Manual, now);
-    match house.store.trigger_job(&entry.name, &run, overlap, &reason, now).await? {
-        Triggered::Begun => {}
+    let job = entry.name.as_str();
+    let trigger = Trigger { job, run: &run, overlap, reason: &reason, request: key.as_ref(), now };
+    let id = match house.store.trigger_job(&trigger).await? {
+        Triggered::Begun => {
+            info!(job, run_id = %run.id, "begun by an operator");
+            began(house, job);
+            run.id
+        }
+        Triggered::Before(id) => id,
+        Triggered::OtherBody => return Err(ApiError::RequestIdReused),
         Triggered::Overlaps(other) => return Err(ApiError::JobRuns(other)),
-    }
-    info!(job = entry.name, run_id = %run.id, "begun by an operator");
-    began(house, &entry.name);
-    let made = house.store.job_run(run.id).await?.ok_or(ApiError::NotFound("JOB_RUN"))?;
+    };
+    let made = house.store.job_run(id).await?.ok_or(ApiError::NotFound("JOB_RUN"))?;
     Ok(proto::TriggerJobResponse { run: Some(convert::run_to_proto(&made, Some(entry.timetable.zone()))) })
 }
 
 pub(super) async fn backfill(
     gate: &Gate,
-    request: proto::BackfillJobRequest,
+    mut request: proto::BackfillJobRequest,
 ) -> Result<proto::BackfillJobResponse, ApiError> {
+    let mut violations = Vec::new();
+    let request_id = std::mem::take(&mut request.request_id);
+    let key = request::key(&gate.tenant(), "BackfillJob", &request_id, &request, &mut violations);
+    let reason = reason(request.reason, "backfilled by an operator", &mut violations);
     let house = if request.dry_run { gate.house()? } else { gate.house_for_change()? };
     let (entry, now) = (find_done(house, &request.job)?, house.store.now());
-    let mut violations = Vec::new();
     let mut read = |field: &str, given: Option<prost_types::Timestamp>| {
         let at = given.as_ref().and_then(moment);
         if at.is_none() {
@@ -148,6 +161,7 @@ pub(super) async fn backfill(
         return Ok(answer);
     }
     let plan = |fire: Fire| PlannedSlot { fire, run: Some(new_run(Cause::Backfill, now)) };
+    let id = Uuid::now_v7();
     let decision = SlotDecision {
         job: entry.name.clone(),
         looked_until: None,
@@ -155,10 +169,16 @@ pub(super) async fn backfill(
         overlap: entry.overlap,
         now,
     };
-    let decided = house.store.decide_slots(&decision).await?;
-    info!(job = entry.name, runs = decided.run.len(), "backfilled by an operator");
-    began(house, &entry.name);
-    answer.run_ids = decided.run.iter().map(|(_, id)| id.to_string()).collect();
+    let ids = match house.store.backfill_job(&Backfill { id, decision, reason, request: key }).await? {
+        Backfilled::Done(ids) => {
+            info!(job = entry.name, runs = ids.len(), "backfilled by an operator");
+            began(house, &entry.name);
+            ids
+        }
+        Backfilled::Before(ids) => ids,
+        Backfilled::OtherBody => return Err(ApiError::RequestIdReused),
+    };
+    answer.run_ids = ids.iter().map(JobRunId::to_string).collect();
     answer.runs = small(answer.run_ids.len());
     answer.run_before = answer.slots - answer.runs;
     Ok(answer)
@@ -181,7 +201,13 @@ fn began(house: &House, job: &str) {
 }
 
 fn new_run(cause: Cause, now: DateTime<Utc>) -> NewRun {
-    NewRun { id: JobRunId(Uuid::now_v7()), seed: i64::from(rand::random::<u32>()), run_at: now, cause }
+    NewRun {
+        id: JobRunId(Uuid::now_v7()),
+        seed: i64::from(rand::random::<u32>()),
+        run_at: now,
+        cause,
+        arguments: None,
+    }
 }
 
 fn find<'a>(house: &'a House, job: &str) -> Result<&'a JobEntry, ApiError> {

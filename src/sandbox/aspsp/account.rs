@@ -40,6 +40,8 @@ pub enum List {
     Booked,
     Pending,
     Holds,
+    /// All that wait, where the standard knows no holds.
+    Waiting,
     /// Booked ones, and after them all that wait.
     Both,
 }
@@ -146,7 +148,7 @@ impl Kept {
                 List::Booked => false,
                 List::Pending => !entry.hold,
                 List::Holds => entry.hold,
-                List::Both => true,
+                List::Waiting | List::Both => true,
             };
             is_wanted && entry.books_at > now && entry.traded_at <= now
         };

@@ -44,6 +44,11 @@ impl AspspBulk {
         format!("bulk-{user}-{consent}")
     }
 
+    /// The number of an account at a bank.
+    pub fn number(bank: u8, user: u32, consent: u16, account: u16) -> String {
+        iban(bank, user, consent, account)
+    }
+
     /// The user and the number of the consent of this id.
     pub fn find(&self, id: &str) -> Option<(u32, u16)> {
         let (user, consent) = id.strip_prefix("bulk-")?.split_once('-')?;

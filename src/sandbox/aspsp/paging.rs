@@ -42,6 +42,7 @@ impl Cursor {
             "Booked" => List::Booked,
             "Pending" => List::Pending,
             "Holds" => List::Holds,
+            "Waiting" => List::Waiting,
             "Both" => List::Both,
             _ => return None,
         };

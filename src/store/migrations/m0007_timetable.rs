@@ -67,6 +67,10 @@ const RUNS: &[&str] = &[
         error text,
         -- Why somebody began it by hand.
         reason text,
+        -- What it is about, in the job's own words; null for all that the job is about.
+        arguments text,
+        -- The backfill that made it, if one did.
+        backfill_id {uuid},
         cancel_asked_at_us bigint,
         cancel_reason text,
         traceparent text not null,
@@ -80,4 +84,7 @@ const RUNS: &[&str] = &[
     "create index job_run_newest on job_run (job, id)",
     // What lives: few beside all that has ended.
     "create index job_run_live on job_run (job, id) where ended_at_us is null",
+    "create index job_run_backfill on job_run (backfill_id) where backfill_id is not null",
+    // Retention.
+    "create index job_run_ended on job_run (ended_at_us) where ended_at_us is not null",
 ];

@@ -5,7 +5,7 @@
 //! **Owns** nothing. **Fails** as the store does. **Limits**: two customers' views of one account are two: each goes with its
 //! customer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::{DatabaseTransaction, QueryResult, Value};
@@ -17,7 +17,7 @@ use crate::domain::openbanking::account::AccountKey;
 use crate::store::boleto::{from_json, to_json};
 use crate::store::rows::Rows;
 use crate::store::transaction::{all, execute};
-use crate::store::{Store, StoreError, to_us};
+use crate::store::{Store, StoreError, StoreKind, to_us};
 
 pub(super) const COLUMNS: &str = "a.id, a.tenant_id, a.user_id, a.aspsp, a.number, a.currency, a.name, a.enabled, a.gone_at_us, \
      a.synced_at_us, a.synced_through, a.page_cursor, a.page_from, a.page_until, a.stale_reason, \
@@ -109,7 +109,8 @@ pub struct AllowedAccount {
 type Name = (Uuid, String, String, String);
 
 impl Store {
-    /// Writes accounts down that a consent allows, and returns their ids. Nothing is written for one of which nothing is new.
+    /// Writes accounts down that a consent allows, and returns their ids. Nothing is written for one of which nothing is new, nor
+    /// by a consent that is not that customer's, or not there any more; its id is of no account.
     pub async fn put_accounts(&self, items: &[AccountDraft]) -> Vec<Result<AccountId, StoreError>> {
         self.in_group(items, |store, transaction, items| {
             Box::pin(store.put_account_group(transaction, items))
@@ -122,35 +123,64 @@ impl Store {
         transaction: &DatabaseTransaction,
         items: &[AccountDraft],
     ) -> Result<Vec<AccountId>, StoreError> {
+        let allowed = self.hold_allowing(transaction, items).await?;
+        let is_allowed = |item: &&AccountDraft| allowed.contains(&(item.consent_id, item.user_id));
+        let here: Vec<&AccountDraft> = items.iter().filter(is_allowed).collect();
+        if here.is_empty() {
+            return Ok(items.iter().map(|item| item.id).collect());
+        }
         let rows = Rows::new()
-            .uuid("id", items.iter().map(|item| item.id.0))
-            .text("tenant_id", items.iter().map(|item| item.tenant_id.as_str().to_owned()))
-            .uuid("user_id", items.iter().map(|item| item.user_id.0))
-            .text("aspsp", items.iter().map(|item| item.aspsp.clone()))
-            .text("number", items.iter().map(|item| item.key.number.clone()))
-            .text("currency", items.iter().map(|item| item.key.currency.clone()))
-            .optional_text("name", items.iter().map(|item| item.name.clone()))
-            .integer("now_us", items.iter().map(|item| to_us(item.now)));
+            .uuid("id", here.iter().map(|item| item.id.0))
+            .text("tenant_id", here.iter().map(|item| item.tenant_id.as_str().to_owned()))
+            .uuid("user_id", here.iter().map(|item| item.user_id.0))
+            .text("aspsp", here.iter().map(|item| item.aspsp.clone()))
+            .text("number", here.iter().map(|item| item.key.number.clone()))
+            .text("currency", here.iter().map(|item| item.key.currency.clone()))
+            .optional_text("name", here.iter().map(|item| item.name.clone()))
+            .integer("now_us", here.iter().map(|item| to_us(item.now)));
         let insert = " insert into account (id, tenant_id, user_id, aspsp, number, currency, name, enabled, created_at_us,
                 updated_at_us)
               select id, tenant_id, user_id, aspsp, number, currency, name, 1, now_us, now_us from r where true
               order by user_id, number, currency, aspsp
               on conflict (user_id, number, currency, aspsp) do nothing";
         execute(transaction, self.statement_over(rows, vec![], insert)).await?;
-        let ids = self.account_ids(transaction, items).await?;
-        let id_of = |item: &AccountDraft| {
-            let id = ids.get(&item.name()).copied();
+        let known = self.account_ids(transaction, &here).await?;
+        let id_of = |item: &&AccountDraft| {
+            let id = known.get(&item.name()).copied();
             id.ok_or_else(|| StoreError::Broken("an account is neither new nor known".to_owned()))
         };
-        let ids: Vec<AccountId> = items.iter().map(id_of).collect::<Result<_, _>>()?;
-        self.allow_accounts(transaction, items, &ids).await?;
-        Ok(ids)
+        let ids: Vec<AccountId> = here.iter().map(id_of).collect::<Result<_, _>>()?;
+        self.allow_accounts(transaction, &here, &ids).await?;
+        let outcome = |item: &AccountDraft| match is_allowed(&item) {
+            true => known[&item.name()],
+            false => item.id,
+        };
+        Ok(items.iter().map(outcome).collect())
+    }
+
+    /// The consents that these are by, and whose they are; held against being erased until the transaction ends.
+    async fn hold_allowing(
+        &self,
+        transaction: &DatabaseTransaction,
+        items: &[AccountDraft],
+    ) -> Result<HashSet<(ConsentId, PsuUserId)>, StoreError> {
+        let lock = if self.kind() == StoreKind::PostgreSql { "for key share" } else { "" };
+        let find = format!(
+            " select c.id, c.user_id from consent c where {} order by c.id {lock}",
+            self.is_of_slice("c.id")
+        );
+        let rows = Rows::new().uuid("id", items.iter().map(|item| item.consent_id.0));
+        let found = all(transaction, self.statement_over(rows, vec![], &find)).await?;
+        let read = |row: &QueryResult| {
+            Ok((ConsentId(row.try_get("", "id")?), PsuUserId(row.try_get("", "user_id")?)))
+        };
+        found.iter().map(read).collect()
     }
 
     async fn account_ids(
         &self,
         transaction: &DatabaseTransaction,
-        items: &[AccountDraft],
+        items: &[&AccountDraft],
     ) -> Result<HashMap<Name, AccountId>, StoreError> {
         let rows = Rows::new().uuid("id", items.iter().map(|item| item.user_id.0));
         let find = format!(
@@ -173,7 +203,7 @@ impl Store {
     async fn allow_accounts(
         &self,
         transaction: &DatabaseTransaction,
-        items: &[AccountDraft],
+        items: &[&AccountDraft],
         ids: &[AccountId],
     ) -> Result<(), StoreError> {
         let privileges: Vec<String> =
@@ -213,8 +243,8 @@ impl Store {
               order by k.consent_id, a.id",
             self.is_of_slice("consent_id"),
             match self.kind() {
-                crate::store::StoreKind::PostgreSql => "a.id = any(array(select account_id from k))",
-                crate::store::StoreKind::Sqlite => "true",
+                StoreKind::PostgreSql => "a.id = any(array(select account_id from k))",
+                StoreKind::Sqlite => "true",
             },
         );
         let statement = self.statement_over(rows, vec![], &find);

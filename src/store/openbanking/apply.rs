@@ -7,6 +7,7 @@
 //! **Owns** nothing. **Fails** as the store does, per account. **Limits**: what is told is whole: a list that was read by half is
 //! kept as pages ([`super::page`]) until the rest has come.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::known::KnownTransaction;
+use super::rounds;
 use crate::domain::ids::{AccountId, TenantId};
 use crate::domain::openbanking::identity::{Marks, match_window};
 use crate::store::rows::Rows;
@@ -110,19 +112,35 @@ pub(super) struct Plan<'a> {
 }
 
 impl Store {
-    /// Takes over what banks have told of accounts. An account is named once in a group.
-    pub async fn apply_told(&self, items: &[Told]) -> Vec<Result<Applied, StoreError>> {
+    /// Takes over what banks have told of accounts. What is told of one account twice in a group is taken over one after the other.
+    pub async fn apply_told<T: Borrow<Told> + Sync>(&self, items: &[T]) -> Vec<Result<Applied, StoreError>> {
         self.in_group(items, |store, transaction, items| Box::pin(store.apply_group(transaction, items)))
             .await
     }
 
-    async fn apply_group(
+    async fn apply_group<T: Borrow<Told> + Sync>(
         &self,
         transaction: &DatabaseTransaction,
-        items: &[Told],
+        items: &[T],
+    ) -> Result<Vec<Applied>, StoreError> {
+        let mut applied = vec![Applied::Gone; items.len()];
+        for round in rounds(items, |item| item.borrow().account_id) {
+            let told: Vec<&Told> = round.iter().map(|place| items[*place].borrow()).collect();
+            for (place, one) in round.into_iter().zip(self.apply_round(transaction, &told).await?) {
+                applied[place] = one;
+            }
+        }
+        Ok(applied)
+    }
+
+    async fn apply_round(
+        &self,
+        transaction: &DatabaseTransaction,
+        items: &[&Told],
     ) -> Result<Vec<Applied>, StoreError> {
         let held = self.hold_accounts(transaction, items).await?;
-        let here: Vec<&Told> = items.iter().filter(|item| held.contains_key(&item.account_id)).collect();
+        let here: Vec<&Told> =
+            items.iter().copied().filter(|item| held.contains_key(&item.account_id)).collect();
         let mut known = self.known_of(transaction, &here).await?;
         let mut plans: HashMap<AccountId, Plan<'_>> = HashMap::with_capacity(here.len());
         for item in &here {
@@ -139,7 +157,7 @@ impl Store {
                 Applied::Done(Counts { pending_changed: replaced.contains(&item.account_id), ..plan.counts })
             }
         };
-        Ok(items.iter().map(applied).collect())
+        Ok(items.iter().map(|item| applied(item)).collect())
     }
 
     /// Holds the accounts until the transaction ends, and returns those that are there, with the digest of what was pending and
@@ -147,7 +165,7 @@ impl Store {
     async fn hold_accounts(
         &self,
         transaction: &DatabaseTransaction,
-        items: &[Told],
+        items: &[&Told],
     ) -> Result<HashMap<AccountId, Held>, StoreError> {
         let rows = Rows::new()
             .uuid("id", items.iter().map(|item| item.account_id.0))

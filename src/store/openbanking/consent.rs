@@ -3,7 +3,7 @@
 //! **Owns** nothing. **Fails** as the store does. **Limits**: an ended consent never becomes valid again; another one takes its
 //! place, under another name of the bank's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, QueryResult, Value};
@@ -14,7 +14,7 @@ use crate::domain::ids::{ConsentId, PsuUserId, TenantId};
 use crate::domain::openbanking::consent::{ConsentStatus, first_notice};
 use crate::store::rows::Rows;
 use crate::store::transaction::all;
-use crate::store::{Store, StoreError, to_us};
+use crate::store::{Store, StoreError, StoreKind, to_us};
 
 pub(super) const COLUMNS: &str = "c.id, c.tenant_id, c.user_id, c.aspsp, c.external_id, c.status, c.reason, c.valid_until_us, \
      c.frequency_per_day, c.token_version, c.failing_since_us, c.version, c.created_at_us, c.updated_at_us";
@@ -64,13 +64,16 @@ pub struct PutConsent {
     pub id: ConsentId,
     /// Something was written.
     pub is_written: bool,
+    /// The bank's name for it is that of another customer's: the id is theirs, and nothing was written.
+    pub is_anothers: bool,
 }
 
 /// Tenant, bank, and the bank's name for it.
 type Name = (String, String, String);
 
 impl Store {
-    /// Writes consents down, or what has changed about those that have not ended.
+    /// Writes consents down, or what has changed about those that have not ended. Of a customer who is not there, or no more,
+    /// nothing is written, and the id is of no consent.
     pub async fn put_consents(&self, items: &[ConsentDraft]) -> Vec<Result<PutConsent, StoreError>> {
         self.in_group(items, |store, transaction, items| {
             Box::pin(store.put_consent_group(transaction, items))
@@ -83,12 +86,56 @@ impl Store {
         transaction: &DatabaseTransaction,
         items: &[ConsentDraft],
     ) -> Result<Vec<PutConsent>, StoreError> {
-        let has_notice = |item: &&ConsentDraft| !item.status.has_ended();
-        let notice = |item: &ConsentDraft| {
-            Some(item)
-                .filter(has_notice)
-                .and_then(|item| item.valid_until)
-                .map(|end| to_us(first_notice(end)))
+        let live = self.hold_live_users(transaction, items).await?;
+        let here: Vec<&ConsentDraft> = items.iter().filter(|item| live.contains(&item.user_id.0)).collect();
+        let written = self.upsert_consents(transaction, &here).await?;
+        // What lets us in by a consent that has ended elsewhere is of no use any more.
+        let ended = written.values().filter(|(_, status)| status.has_ended()).map(|(id, _)| *id);
+        self.forget_means_of(transaction, ended).await?;
+        let known = self.consents_named(transaction, items).await?;
+        let outcome = |item: &ConsentDraft| {
+            let name = item.name();
+            let Some((id, user)) = known.get(&name).copied() else {
+                let gone = PutConsent { id: item.id, is_written: false, is_anothers: false };
+                let is_gone = !live.contains(&item.user_id.0);
+                return is_gone
+                    .then_some(gone)
+                    .ok_or_else(|| StoreError::Broken("a consent is neither new nor known".to_owned()));
+            };
+            let is_anothers = user != item.user_id;
+            Ok(PutConsent { id, is_written: !is_anothers && written.contains_key(&name), is_anothers })
+        };
+        items.iter().map(outcome).collect()
+    }
+
+    /// The customers of these that are there, held against being erased until the transaction ends.
+    async fn hold_live_users(
+        &self,
+        transaction: &DatabaseTransaction,
+        items: &[ConsentDraft],
+    ) -> Result<HashSet<Uuid>, StoreError> {
+        let lock = if self.kind() == StoreKind::PostgreSql { "for key share" } else { "" };
+        let find = format!(
+            " select u.id from psu_user u where {} and u.erased_at_us is null order by u.id {lock}",
+            self.is_of_slice("u.id")
+        );
+        let rows = Rows::new().uuid("id", items.iter().map(|item| item.user_id.0));
+        let found = all(transaction, self.statement_over(rows, vec![], &find)).await?;
+        found.iter().map(|row| Ok(row.try_get("", "id")?)).collect()
+    }
+
+    /// Writes down what is new, and returns what was written.
+    async fn upsert_consents(
+        &self,
+        transaction: &DatabaseTransaction,
+        items: &[&ConsentDraft],
+    ) -> Result<HashMap<Name, (ConsentId, ConsentStatus)>, StoreError> {
+        if items.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let notice = |item: &&ConsentDraft| {
+            let end = item.valid_until.filter(|_| !item.status.has_ended());
+            end.map(|end| to_us(first_notice(end)))
         };
         let rows = Rows::new()
             .uuid("id", items.iter().map(|item| item.id.0))
@@ -116,34 +163,29 @@ impl Store {
               where consent.user_id = excluded.user_id and consent.status in ('received', 'valid')
                 and (consent.status <> excluded.status or consent.frequency_per_day <> excluded.frequency_per_day
                   or coalesce(consent.valid_until_us, 0) <> coalesce(excluded.valid_until_us, 0))
-              returning tenant_id, aspsp, external_id";
+              returning id, tenant_id, aspsp, external_id, status";
         let written = all(transaction, self.statement_over(rows, vec![], upsert)).await?;
-        let written: Vec<Name> = written.iter().map(name).collect::<Result<_, _>>()?;
-        let names: Vec<Name> = items.iter().map(ConsentDraft::name).collect();
-        let ids = self.consent_ids(transaction, &names).await?;
-        let outcome = |name: &Name| {
-            let id = ids.get(name).copied();
-            let id = id.ok_or_else(|| StoreError::Broken("a consent is neither new nor known".to_owned()))?;
-            Ok(PutConsent { id, is_written: written.contains(name) })
-        };
-        names.iter().map(outcome).collect()
+        let read = |row: &QueryResult| Ok((name(row)?, (ConsentId(row.try_get("", "id")?), status_of(row)?)));
+        written.iter().map(read).collect()
     }
 
-    async fn consent_ids(
+    /// The consents that have the names of these, and whose they are.
+    async fn consents_named(
         &self,
         transaction: &DatabaseTransaction,
-        names: &[Name],
-    ) -> Result<HashMap<Name, ConsentId>, StoreError> {
-        let rows = Rows::new().text("external_id", names.iter().map(|(.., external_id)| external_id.clone()));
+        items: &[ConsentDraft],
+    ) -> Result<HashMap<Name, (ConsentId, PsuUserId)>, StoreError> {
+        let rows = Rows::new().text("external_id", items.iter().map(|item| item.external_id.clone()));
         let find = format!(
-            " select c.id, c.tenant_id, c.aspsp, c.external_id from consent c where c.external_id {}",
+            " select c.id, c.user_id, c.tenant_id, c.aspsp, c.external_id from consent c where c.external_id {}",
             self.is_one_of("external_id")
         );
-        let mut ids = HashMap::new();
+        let mut known = HashMap::new();
         for row in all(transaction, self.statement_over(rows, vec![], &find)).await? {
-            ids.insert(name(&row)?, ConsentId(row.try_get("", "id")?));
+            let whose = (ConsentId(row.try_get("", "id")?), PsuUserId(row.try_get("", "user_id")?));
+            known.insert(name(&row)?, whose);
         }
-        Ok(ids)
+        Ok(known)
     }
 
     /// One, by its id.
@@ -187,8 +229,12 @@ fn name(row: &QueryResult) -> Result<Name, StoreError> {
     Ok((row.try_get("", "tenant_id")?, row.try_get("", "aspsp")?, row.try_get("", "external_id")?))
 }
 
-pub(super) fn read(row: &QueryResult) -> Result<Consent, StoreError> {
+fn status_of(row: &QueryResult) -> Result<ConsentStatus, StoreError> {
     let status: String = row.try_get("", "status")?;
+    ConsentStatus::parse(&status).ok_or_else(|| StoreError::unreadable("status", &status))
+}
+
+pub(super) fn read(row: &QueryResult) -> Result<Consent, StoreError> {
     let frequency: i64 = row.try_get("", "frequency_per_day")?;
     Ok(Consent {
         id: ConsentId(row.try_get("", "id")?),
@@ -196,7 +242,7 @@ pub(super) fn read(row: &QueryResult) -> Result<Consent, StoreError> {
         user_id: PsuUserId(row.try_get::<Uuid>("", "user_id")?),
         aspsp: row.try_get("", "aspsp")?,
         external_id: row.try_get("", "external_id")?,
-        status: ConsentStatus::parse(&status).ok_or_else(|| StoreError::unreadable("status", &status))?,
+        status: status_of(row)?,
         reason: row.try_get("", "reason")?,
         valid_until: moment_or_none(row, "valid_until_us")?,
         frequency_per_day: u32::try_from(frequency)

@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, QueryResult, Value};
 use uuid::Uuid;
 
+use super::outcome::CHILDREN_FIRST;
 use super::user::{COLUMNS, PsuUser, read};
 use crate::domain::ids::TenantId;
 use crate::store::audit::Deed;
@@ -97,10 +98,10 @@ impl Store {
         );
         let Some(row) = transaction.query_one_raw(find).await? else { return Ok(UserErased::NotFound) };
         let user = read(&row)?;
-        let lock = self.for_update();
-        let consents = self.ids_of(transaction, "consent", user.id.0, lock).await?;
-        let accounts = self.ids_of(transaction, "account", user.id.0, lock).await?;
-        let payments = self.ids_of(transaction, "payment", user.id.0, lock).await?;
+        let consents = self.ids_of(transaction, "consent", user.id.0, "p.id").await?;
+        let accounts = self.ids_of(transaction, "account", user.id.0, "p.id").await?;
+        let children_first = format!("{CHILDREN_FIRST}, p.id");
+        let payments = self.ids_of(transaction, "payment", user.id.0, &children_first).await?;
         for table in OF_ACCOUNTS {
             self.forget_of(transaction, table, "account_id", &accounts).await?;
         }
@@ -132,14 +133,16 @@ impl Store {
         Ok(UserErased::Done)
     }
 
+    /// The ids of what is a customer's, held until the transaction ends in the order in which everybody takes them.
     async fn ids_of(
         &self,
         transaction: &DatabaseTransaction,
         table: &'static str,
         user: Uuid,
-        lock: &str,
+        order: &str,
     ) -> Result<Vec<Uuid>, StoreError> {
-        let find = format!("select id from {table} where user_id = $1 order by id {lock}");
+        let lock = self.for_update();
+        let find = format!("select p.id from {table} p where p.user_id = $1 order by {order} {lock}");
         let found = all(transaction, self.statement(&find, [Value::from(user)])).await?;
         found.iter().map(|row| Ok(row.try_get("", "id")?)).collect()
     }

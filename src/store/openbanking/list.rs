@@ -80,6 +80,16 @@ impl Asked {
 }
 
 impl Store {
+    /// Of one customer those few, or all of a tenant, under the table's first letter. The few are found by their customer first: by
+    /// their age all would be looked through.
+    fn asked_of(&self, table: &str, tenant: &TenantId, of: Option<PsuUserId>) -> (Asked, String) {
+        let alias = &table[..1];
+        let mut asked = Asked::of(tenant, alias);
+        let Some(user) = of else { return (asked, format!("{table} {alias}")) };
+        asked.values.push(Value::from(user.0));
+        (asked, format!("(select * from {table} where user_id = $2 {}) {alias}", self.fence()))
+    }
+
     async fn listed<T>(
         &self,
         statement: Statement,
@@ -126,9 +136,9 @@ impl Store {
         after: Option<ConsentId>,
         limit: i64,
     ) -> Result<Vec<Consent>, StoreError> {
-        let asked = Asked::of(tenant, "c").and("c.user_id =", of.map(|id| Value::from(id.0)));
+        let (asked, from) = self.asked_of("consent", tenant, of);
         let after = after.map(|id| id.0);
-        self.listed(asked.page(self, consent::COLUMNS, "consent c", "c", after, limit), consent::read).await
+        self.listed(asked.page(self, consent::COLUMNS, &from, "c", after, limit), consent::read).await
     }
 
     /// A page of accounts, of one customer or of all, newest first, behind an id.
@@ -139,9 +149,9 @@ impl Store {
         after: Option<AccountId>,
         limit: i64,
     ) -> Result<Vec<Account>, StoreError> {
-        let asked = Asked::of(tenant, "a").and("a.user_id =", of.map(|id| Value::from(id.0)));
+        let (asked, from) = self.asked_of("account", tenant, of);
         let after = after.map(|id| id.0);
-        self.listed(asked.page(self, account::COLUMNS, "account a", "a", after, limit), account::read).await
+        self.listed(asked.page(self, account::COLUMNS, &from, "a", after, limit), account::read).await
     }
 
     /// One account, by its id.
@@ -323,8 +333,8 @@ impl Store {
     }
 
     /// What keeps a planner from going along another index than the one that is meant.
-    fn fence(&self) -> &'static str {
-        if self.kind() == StoreKind::PostgreSql { "offset 0" } else { "" }
+    pub(super) fn fence(&self) -> &'static str {
+        if self.kind() == StoreKind::PostgreSql { "offset 0" } else { "limit -1" }
     }
 }
 
@@ -351,7 +361,7 @@ impl KeptTransaction {
     }
 }
 
-fn read_call(row: &QueryResult) -> Result<ApiCall, StoreError> {
+pub(super) fn read_call(row: &QueryResult) -> Result<ApiCall, StoreError> {
     let status: Option<i64> = row.try_get("", "status")?;
     Ok(ApiCall {
         id: row.try_get("", "id")?,

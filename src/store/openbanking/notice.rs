@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, Value};
+use uuid::Uuid;
 
 use super::consent::{COLUMNS, Consent, read};
 use super::news::News;
@@ -62,7 +63,7 @@ impl Store {
         let mut sorted: Vec<&ConsentEnd> = items.iter().collect();
         sorted.sort_unstable_by_key(|item| item.id.0);
         sorted.dedup_by_key(|item| item.id);
-        self.lock_consents(transaction, &sorted).await?;
+        self.hold_consents(transaction, sorted.iter().map(|item| item.id.0)).await?;
         let rows = Rows::new()
             .uuid("id", sorted.iter().map(|item| item.id.0))
             .text("tenant_id", sorted.iter().map(|item| item.tenant_id.as_str().to_owned()))
@@ -93,38 +94,28 @@ impl Store {
                 now: item.now,
             })
         });
-        self.forget_tokens_of(transaction, &ended).await?;
+        self.forget_means_of(transaction, ended.iter().map(|consent| consent.id)).await?;
         self.tell_of_consents(transaction, news.collect()).await?;
         Ok(outcomes)
     }
 
-    /// Locks them in one order, for an update locks in none.
-    async fn lock_consents(
+    /// What lets us in by an ended consent is kept no longer, nor how often it may be used.
+    pub(super) async fn forget_means_of(
         &self,
         transaction: &DatabaseTransaction,
-        items: &[&ConsentEnd],
+        consents: impl IntoIterator<Item = ConsentId>,
     ) -> Result<(), StoreError> {
-        if self.kind() == StoreKind::PostgreSql {
-            let rows = Rows::new().uuid("id", items.iter().map(|item| item.id.0));
-            let lock =
-                format!(" select id from consent where {} order by id for update", self.is_of_slice("id"));
-            all(transaction, self.statement_over(rows, vec![], &lock)).await?;
-        }
-        Ok(())
-    }
-
-    /// What lets us in by an ended consent is kept no longer.
-    async fn forget_tokens_of(
-        &self,
-        transaction: &DatabaseTransaction,
-        consents: &[Consent],
-    ) -> Result<(), StoreError> {
-        if consents.is_empty() {
+        let ids: Vec<Uuid> = consents.into_iter().map(|id| id.0).collect();
+        if ids.is_empty() {
             return Ok(());
         }
-        let rows = Rows::new().uuid("id", consents.iter().map(|consent| consent.id.0));
-        let forget = format!(" delete from consent_token where {}", self.is_of_slice("consent_id"));
-        execute(transaction, self.statement_over(rows, vec![], &forget)).await?;
+        for (table, column) in
+            [("consent_token", "consent_id"), ("back_off", "consent_id"), ("quota", "holder_id")]
+        {
+            let rows = Rows::new().uuid("id", ids.iter().copied());
+            let forget = format!(" delete from {table} where {}", self.is_of_slice(column));
+            execute(transaction, self.statement_over(rows, vec![], &forget)).await?;
+        }
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::news::News;
 use super::payment::{COLUMNS, Payment, read, state_of};
+use super::rounds;
 use crate::domain::ids::{PaymentId, TenantId};
 use crate::domain::openbanking::payment::{Meaning, PaymentState, state_of_children};
 use crate::store::rows::Rows;
@@ -74,8 +75,11 @@ pub(super) struct Change<'a> {
     was_asked: bool,
 }
 
+/// In which order payments are locked, before their ids.
+pub(super) const CHILDREN_FIRST: &str = "case when p.parent_id is null then 1 else 0 end";
+
 impl Store {
-    /// Writes answers down. A payment is named once in a group.
+    /// Writes answers down. Of two about one payment the first is written, and what it has ended is ended for the second.
     pub async fn settle_payments(&self, items: &[PaymentAnswer]) -> Vec<Result<Answered, StoreError>> {
         self.in_group(items, |store, transaction, items| {
             Box::pin(store.settle_payment_group(transaction, items))
@@ -87,6 +91,21 @@ impl Store {
         &self,
         transaction: &DatabaseTransaction,
         items: &[PaymentAnswer],
+    ) -> Result<Vec<Answered>, StoreError> {
+        let mut answered = vec![Answered::NotFound; items.len()];
+        for round in rounds(items, |item| item.id) {
+            let named: Vec<&PaymentAnswer> = round.iter().map(|place| &items[*place]).collect();
+            for (place, one) in round.into_iter().zip(self.settle_round(transaction, &named).await?) {
+                answered[place] = one;
+            }
+        }
+        Ok(answered)
+    }
+
+    async fn settle_round(
+        &self,
+        transaction: &DatabaseTransaction,
+        items: &[&PaymentAnswer],
     ) -> Result<Vec<Answered>, StoreError> {
         let before = self.lock_payments(transaction, items.iter().map(|item| item.id.0)).await?;
         let of =
@@ -115,19 +134,24 @@ impl Store {
             Some(payment) if payment.state != PaymentState::InProgress => Answered::Before(payment.state),
             Some(_) => ended.get(&item.id).map_or(Answered::InProgress, |state| Answered::Ended(*state)),
         };
-        Ok(items.iter().map(answered).collect())
+        Ok(items.iter().map(|item| answered(item)).collect())
     }
 
-    /// Holds payments until the transaction ends: those that are of others first, so that a child and its parent are never waited
-    /// for in both directions.
+    /// Holds payments and those whose children they are until the transaction ends, and returns them all: children first and then
+    /// the others, each in the order of ids, so that nobody is ever waited for in both directions.
     pub(super) async fn lock_payments(
         &self,
         transaction: &DatabaseTransaction,
         ids: impl IntoIterator<Item = Uuid>,
     ) -> Result<HashMap<PaymentId, Payment>, StoreError> {
+        // Whose child a payment is never changes, so that it can be looked up before anything is held.
         let find = format!(
-            " select {COLUMNS} from payment p where {} order by case when p.parent_id is null then 1 else 0 end, p.id {}",
+            ", held(id) as (
+                select id from r union select p.parent_id from payment p where {} and p.parent_id is not null
+              )
+              select {COLUMNS} from payment p where {} order by {CHILDREN_FIRST}, p.id {}",
             self.is_of_slice("p.id"),
+            self.is_id_of("held", "p.id"),
             self.for_update()
         );
         let found = all(transaction, self.statement_over(Rows::new().uuid("id", ids), vec![], &find)).await?;
@@ -159,14 +183,18 @@ impl Store {
             .optional_text("external_id", changes.iter().map(|change| change.item.external_id.clone()))
             .integer("now_us", changes.iter().map(|change| to_us(change.item.now)))
             .optional_integer("ended_at_us", changes.iter().map(ended));
+        // A name that another payment has already is not taken over: it would be one too many, and the answer would be lost.
+        let is_free = "r.external_id is not null and not exists (
+                select 1 from payment o where o.external_id = r.external_id and o.aspsp = payment.aspsp
+                  and o.tenant_id = payment.tenant_id and o.id <> payment.id)";
         // Nobody needs the token of what has ended.
         let update = format!(
             " update payment set state = r.state, raw_status = coalesce(r.raw_status, payment.raw_status),
                 is_unknown = r.is_unknown, is_unverifiable = r.is_unverifiable, asks_children = r.asks_children,
                 reason = r.reason, asked_at_us = case when r.was_asked = 1 then r.now_us else payment.asked_at_us end,
                 asks = payment.asks + r.was_asked, next_ask_at_us = r.next_us,
-                external_id = coalesce(r.external_id, payment.external_id),
-                is_our_name = case when r.external_id is null then payment.is_our_name else 0 end,
+                external_id = case when {is_free} then r.external_id else payment.external_id end,
+                is_our_name = case when {is_free} then 0 else payment.is_our_name end,
                 token_sealed = case when r.is_final = 1 then null else payment.token_sealed end,
                 version = payment.version + 1, updated_at_us = r.now_us, ended_at_us = r.ended_at_us
               from r where payment.id = r.id and {} and payment.state = 'in_progress' returning {}",

@@ -5,7 +5,7 @@
 //! takes the place of all that was kept. What is kept is a customer's: it goes with the account, and when the set is whole.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use sea_orm::{ConnectionTrait as _, DatabaseTransaction, Value};
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, QueryResult, Value};
 
 use super::apply::{BookedTold, PendingTold};
 use crate::domain::ids::{AccountId, TenantId};
@@ -44,8 +44,17 @@ pub enum PageKept {
 
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Body {
+    next_cursor: String,
     booked: Vec<BookedTold>,
     pending: Vec<PendingTold>,
+}
+
+/// A page that was kept.
+#[derive(Debug, Clone)]
+pub struct KeptPage {
+    pub next_cursor: String,
+    pub booked: Vec<BookedTold>,
+    pub pending: Vec<PendingTold>,
 }
 
 impl Store {
@@ -73,21 +82,25 @@ impl Store {
     ) -> Result<PageKept, StoreError> {
         let account = || Value::from(page.account_id.0);
         let lock = self.statement(
-            &format!(
-                "select (select count(*) from account_page p where p.account_id = a.id) as kept
-                 from account a where a.id = $1 and a.tenant_id = $2 {}",
-                self.for_update()
-            ),
+            &format!("select id from account where id = $1 and tenant_id = $2 {}", self.for_update()),
             [account(), Value::from(page.tenant_id.as_str())],
         );
-        let Some(row) = transaction.query_one_raw(lock).await? else { return Ok(PageKept::Gone) };
+        if transaction.query_one_raw(lock).await?.is_none() {
+            return Ok(PageKept::Gone);
+        }
         if page.number == 0 {
             let forget = self.statement("delete from account_page where account_id = $1", [account()]);
             execute(transaction, forget).await?;
-        } else if row.try_get::<i64>("", "kept")? != page.number || page.number >= PAGES_MAX {
+        } else if self.next_page(transaction, page.account_id).await? != page.number
+            || page.number >= PAGES_MAX
+        {
             return Ok(PageKept::OutOfOrder);
         }
-        let body = to_json(&Body { booked: page.booked.clone(), pending: page.pending.clone() })?;
+        let body = to_json(&Body {
+            next_cursor: page.next_cursor.clone(),
+            booked: page.booked.clone(),
+            pending: page.pending.clone(),
+        })?;
         let insert = self.statement(
             "insert into account_page (account_id, number, tenant_id, body, created_at_us) values ($1, $2, $3, $4, $5)",
             [
@@ -112,25 +125,37 @@ impl Store {
         Ok(PageKept::Kept)
     }
 
-    /// What has been read of an account's unfinished set, in the order of its pages, and how many those were.
+    /// The number behind those that are kept. A look of its own behind the lock: who has waited for it sees what came meanwhile.
+    async fn next_page(
+        &self,
+        transaction: &DatabaseTransaction,
+        account: AccountId,
+    ) -> Result<i64, StoreError> {
+        let find = self.statement(
+            "select coalesce(max(number) + 1, 0) as next from account_page where account_id = $1",
+            [Value::from(account.0)],
+        );
+        let row = transaction.query_one_raw(find).await?;
+        row.map_or(Ok(0), |row| Ok(row.try_get("", "next")?))
+    }
+
+    /// What has been read of an account's unfinished set, in the order of its pages.
     pub async fn kept_account_pages(
         &self,
         tenant: &TenantId,
         account: AccountId,
-    ) -> Result<(Vec<BookedTold>, Vec<PendingTold>, i64), StoreError> {
+    ) -> Result<Vec<KeptPage>, StoreError> {
         let statement = self.statement(
             "select body from account_page where account_id = $1 and tenant_id = $2 order by number",
             [Value::from(account.0), Value::from(tenant.as_str())],
         );
         let found = self.within(async { all(self.reader(), statement).await }).await?;
-        let (mut booked, mut pending) = (Vec::new(), Vec::new());
-        for row in &found {
+        let page = |row: &QueryResult| {
             let body: String = row.try_get("", "body")?;
-            let body: Body = from_json("page", &body)?;
-            booked.extend(body.booked);
-            pending.extend(body.pending);
-        }
-        Ok((booked, pending, i64::try_from(found.len()).unwrap_or(i64::MAX)))
+            let Body { next_cursor, booked, pending } = from_json("page", &body)?;
+            Ok(KeptPage { next_cursor, booked, pending })
+        };
+        found.iter().map(page).collect()
     }
 
     /// Forgets an unfinished set: the bank does not know its cursor any more, or goes round in circles.

@@ -14,7 +14,7 @@ use crate::domain::ids::{EndpointId, PaymentId, PsuUserId, TenantId};
 use crate::domain::openbanking::payment::{PaymentKind, PaymentState, Vocabulary};
 use crate::store::rows::Rows;
 use crate::store::transaction::all;
-use crate::store::{Store, StoreError, StoreKind, to_us};
+use crate::store::{Store, StoreError, to_us};
 
 pub(super) const COLUMNS: &str = "p.id, p.tenant_id, p.user_id, p.aspsp, p.kind, p.vocabulary, p.product, p.external_id, \
      p.is_our_name, p.parent_id, p.reference_id, p.state, p.raw_status, p.is_unknown, p.is_unverifiable, p.asks_children, \
@@ -266,7 +266,7 @@ impl Store {
         after: Option<PaymentId>,
         limit: i64,
     ) -> Result<Vec<Payment>, StoreError> {
-        let fence = if self.kind() == StoreKind::PostgreSql { "offset 0" } else { "" };
+        let fence = self.fence();
         let statement = self.statement(
             &format!(
                 "select {COLUMNS} from (select * from payment where parent_id = $1 {fence}) p

@@ -4,10 +4,10 @@
 //! again, so that a crash doubles nothing. That visits by a consent fail is told its owner when it begins, and again after one
 //! that came to a good end; a bank that wants to be left alone for a while is no failure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use sea_orm::{DatabaseTransaction, QueryResult};
+use sea_orm::{DatabaseTransaction, QueryResult, Value};
 use uuid::Uuid;
 
 use super::news::News;
@@ -84,6 +84,16 @@ pub struct ApiCall {
     /// JSON of the headers that speak of limits.
     pub limits: Option<String>,
     pub error: Option<String>,
+    pub sent_at: DateTime<Utc>,
+}
+
+/// A request of a visit, as far as it says how far the visit had come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VisitCall {
+    pub endpoint: String,
+    pub account_id: Option<AccountId>,
+    /// Something came of it.
+    pub is_good: bool,
     pub sent_at: DateTime<Utc>,
 }
 
@@ -189,8 +199,12 @@ impl Store {
         let ended = all(transaction, self.statement_over(rows, vec![], &update)).await?;
         let ended: Vec<ApiSession> = ended.iter().map(read).collect::<Result<_, _>>()?;
         let failing = self.note_how_consents_fare(transaction, &ended).await?;
-        let news = ended.iter().filter(|session| failing.contains(&session.consent_id));
-        let news = news.filter_map(|session| {
+        // One visit by a consent tells of it, should several have failed at once.
+        let mut tells = failing;
+        let news = ended.iter().filter_map(|session| {
+            if session.state != VisitState::Failed || !tells.remove(&session.consent_id) {
+                return None;
+            }
             let item = items.iter().find(|item| item.id == session.id)?;
             Some(News {
                 subject: session.clone(),
@@ -200,7 +214,10 @@ impl Store {
             })
         });
         self.tell_of_failed_visits(transaction, news.collect()).await?;
-        Ok(items.iter().map(|item| ended.iter().any(|session| session.id == item.id)).collect())
+        let is_ended = |id: ApiSessionId| ended.iter().any(|session| session.id == id);
+        // The second of two that name one visit hears that it had ended.
+        let mut told = HashSet::new();
+        Ok(items.iter().map(|item| is_ended(item.id) && told.insert(item.id)).collect())
     }
 
     /// Moves since when consents fail, and returns those that have begun to.
@@ -208,7 +225,7 @@ impl Store {
         &self,
         transaction: &DatabaseTransaction,
         ended: &[ApiSession],
-    ) -> Result<Vec<ConsentId>, StoreError> {
+    ) -> Result<HashSet<ConsentId>, StoreError> {
         let mut said: Vec<(Uuid, bool, i64)> = ended
             .iter()
             .filter_map(|session| {
@@ -223,8 +240,9 @@ impl Store {
         said.sort_unstable();
         said.dedup_by_key(|(id, ..)| *id);
         if said.is_empty() {
-            return Ok(vec![]);
+            return Ok(HashSet::new());
         }
+        self.hold_consents(transaction, said.iter().map(|(id, ..)| *id)).await?;
         let rows = Rows::new()
             .uuid("id", said.iter().map(|(id, ..)| *id))
             .integer("failed", said.iter().map(|(_, failed, _)| i64::from(*failed)))
@@ -237,13 +255,32 @@ impl Store {
             self.is_of_slice("consent.id")
         );
         let changed = all(transaction, self.statement_over(rows, vec![], &update)).await?;
-        let mut failing = Vec::new();
+        let mut failing = HashSet::new();
         for row in &changed {
             if moment_or_none(row, "failing_since_us")?.is_some() {
-                failing.push(ConsentId(row.try_get("", "id")?));
+                failing.insert(ConsentId(row.try_get("", "id")?));
             }
         }
         Ok(failing)
+    }
+
+    /// The requests of a visit so far, in the order in which they were made.
+    pub async fn calls_of_visit(&self, id: ApiSessionId) -> Result<Vec<VisitCall>, StoreError> {
+        let find =
+            "select endpoint, account_id, error, sent_at_us from api_call where session_id = $1 order by id";
+        let statement = self.statement(find, [Value::from(id.0)]);
+        let found = self.within(async { all(self.reader(), statement).await }).await?;
+        let read = |row: &QueryResult| {
+            let account: Option<Uuid> = row.try_get("", "account_id")?;
+            let error: Option<String> = row.try_get("", "error")?;
+            Ok(VisitCall {
+                endpoint: row.try_get("", "endpoint")?,
+                account_id: account.map(AccountId),
+                is_good: error.is_none(),
+                sent_at: moment(row, "sent_at_us")?,
+            })
+        };
+        found.iter().map(read).collect()
     }
 
     /// Writes requests down, in one statement. One that was written before is left as it is.

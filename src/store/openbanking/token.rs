@@ -135,10 +135,11 @@ impl Store {
     ) -> Result<Refresh, StoreError> {
         let find = self.statement(
             &format!(
-                "select refresh_fence, refreshing_until_us from consent where id = $1 and status = 'valid' {}",
+                "select refresh_fence, refreshing_until_us from consent where id = $1 and status = 'valid'
+                   and (valid_until_us is null or valid_until_us > $2) {}",
                 self.for_update()
             ),
-            [Value::from(id.0)],
+            [Value::from(id.0), Value::from(to_us(now))],
         );
         let Some(row) = transaction.query_one_raw(find).await? else { return Ok(Refresh::Impossible) };
         let Some(tokens) = self.newest_tokens(transaction, id).await? else { return Ok(Refresh::Impossible) };
@@ -161,7 +162,8 @@ impl Store {
     }
 
     /// Keeps what a bank has given, behind what there is; the lease of that fence ends. Kept whoever holds the lease by now: a
-    /// bank that has given them may take nothing else any more. Returns their version; nothing where the consent is gone.
+    /// bank that has given them may take nothing else any more. Returns their version; nothing where the consent is gone or has
+    /// ended, which nobody is let in by.
     pub async fn keep_tokens(
         &self,
         id: ConsentId,
@@ -191,7 +193,7 @@ impl Store {
         let update = self.statement(
             "update consent set token_version = token_version + 1, updated_at_us = $3,
                refreshing_until_us = case when refresh_fence = $2 then null else refreshing_until_us end
-             where id = $1 returning token_version, tenant_id",
+             where id = $1 and status in ('received', 'valid') returning token_version, tenant_id",
             [Value::from(id.0), Value::from(fence), Value::from(to_us(now))],
         );
         let Some(row) = transaction.query_one_raw(update).await? else { return Ok(None) };

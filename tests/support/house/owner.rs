@@ -47,6 +47,26 @@ impl Owner<'_> {
         self.0.messages().into_iter().filter_map(about).collect()
     }
 
+    /// What has arrived at webhooks about anything else, by its id, or about everything where that is empty.
+    pub fn heard_of(&self, subject_id: &str) -> Vec<Told> {
+        let read = |message: ReceivedMessage| {
+            let body: Value = serde_json::from_str(&message.body).ok()?;
+            let is_about = subject_id.is_empty() || body["subject_id"] == subject_id;
+            let is_it = message.channel == "webhook" && is_about;
+            is_it.then_some(Told { channel: message.channel, attributes: message.attributes, body })
+        };
+        self.0.messages().into_iter().filter_map(read).collect()
+    }
+
+    /// Waits until so many messages of that kind have arrived.
+    pub async fn hears_of(&self, subject_id: &str, messages: usize) -> Vec<Told> {
+        eventually("the owner is told", async || {
+            let heard = self.heard_of(subject_id);
+            (heard.len() >= messages).then_some(heard)
+        })
+        .await
+    }
+
     /// Waits until so many messages about a boleto have arrived, and returns them.
     pub async fn hears(&self, boleto_id: &str, messages: usize) -> Vec<Told> {
         eventually("the owner is told", async || {

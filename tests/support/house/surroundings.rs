@@ -19,7 +19,7 @@ use bursar::sandbox::{
 use uuid::Uuid;
 
 use super::operator::an_account;
-use super::{Opened, feed};
+use super::{Opened, customers, feed};
 use crate::support::database::{Kind, TestDatabase};
 
 const LOOPBACK: &str = r#"["127.0.0.1"]"#;
@@ -77,6 +77,8 @@ pub struct Surroundings {
     pub has_account: bool,
     /// The feeds of transfers that it follows, by name.
     pub feeds: Vec<String>,
+    /// Whether it asks the world's banks of open banking.
+    pub has_aspsps: bool,
     folder: Folder,
     pub world: World,
     pub database: TestDatabase,
@@ -115,7 +117,7 @@ impl Surroundings {
             WorldOptions { webhook_secret: Some(webhook), firebase, ..WorldOptions::in_dir(&folder.0) };
         let world = World::open(options).await.expect("the outside world");
         let database = TestDatabase::create(kind).await;
-        Self { settings, has_account, feeds: Vec::new(), folder, world, database }
+        Self { settings, has_account, feeds: Vec::new(), has_aspsps: false, folder, world, database }
     }
 
     /// One more setting, over all before it.
@@ -136,6 +138,11 @@ impl Surroundings {
             self.feeds.iter().flat_map(|name| feed::settings(outside, name, &self.secret("vendor")))
         {
             sources = sources.with(&key, value);
+        }
+        if self.has_aspsps {
+            for (key, value) in customers::settings(outside) {
+                sources = sources.with(&key, value);
+            }
         }
         if let Some(file) = &outside.firebase.service_account {
             for name in &self.feeds {

@@ -153,7 +153,7 @@ fn first_page(bank: &Bank, wanted: &Wanted, number: &str, ask: &Ask) -> Result<C
     }
     let list = match wanted.booking_status.as_str() {
         "booked" => List::Booked,
-        "pending" => List::Pending,
+        "pending" => List::Waiting,
         "both" if bank.rules.both => List::Both,
         "both" | "all" | "information" => {
             return unsupported("this bank tells booked and pending by themselves");
@@ -229,7 +229,7 @@ impl Links {
 fn parameters(cursor: &Cursor) -> String {
     let status = match cursor.list {
         List::Booked => "booked",
-        List::Pending | List::Holds => "pending",
+        List::Pending | List::Holds | List::Waiting => "pending",
         List::Both => "both",
     };
     format!("bookingStatus={status}&dateFrom={}&dateTo={}&pageKey={}", cursor.from, cursor.to, cursor.key())
@@ -302,7 +302,7 @@ fn report(
         }
     });
     let transactions = Report {
-        booked: (list != List::Pending).then(|| of(true)),
+        booked: (list != List::Waiting).then(|| of(true)),
         pending: (list != List::Booked).then(|| of(false)),
         links: ReportLinks { account: links.to(&format!("/v1/accounts/{id}")), next },
     };

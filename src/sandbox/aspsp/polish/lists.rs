@@ -76,7 +76,8 @@ pub fn account(bank: &mut Bank, ask: &Ask, refuse: Option<&str>, note: &mut Note
             account_type_name: TYPE_NAME,
             account_holder_type: "individual",
             currency: account.currency(),
-            available_balance: decimal(available, DECIMALS),
+            // The standard has no available funds below nothing, though the account be overdrawn.
+            available_balance: decimal(available.max(0), DECIMALS),
             booking_balance: decimal(booked, DECIMALS),
             psu_relations: RELATION,
         },
