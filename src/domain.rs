@@ -4,6 +4,7 @@
 //! **Fails** with an error per room that names the rule that was broken, never with personal data.
 //! **Limits** are those of the field (digits of a barcode, days of a due-date factor), stated where they bind.
 
+pub mod access;
 pub mod analysis;
 pub mod bank_account;
 pub mod boleto;

@@ -1,6 +1,7 @@
 //! `bursar`: a supervised runtime for the payment back office.
 
 pub mod actors;
+pub mod caller;
 pub mod cli;
 pub mod config;
 pub mod connectors;

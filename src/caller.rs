@@ -1,0 +1,73 @@
+//! Who asks: carried along with the work that a call causes, as its trace is.
+//!
+//! The server lets a call run [`within`] its caller, once it knows who that is. Whatever the call does itself can then ask
+//! [`current`]: whose rows it is about, whether it may see personal data, and under which name the audit writes it down. A task that a
+//! call starts is no part of it until it is let run within the caller as well.
+//!
+//! **Owns** nothing. **Fails** closed: where no caller is known, nothing is allowed, and [`name`] is the house's own.
+//! **Limits**: none.
+
+use std::sync::Arc;
+
+use crate::domain::access::{Scope, Scopes};
+use crate::domain::ids::TenantId;
+
+/// Under which the audit has what nobody asked for.
+pub const HOUSE: &str = "house";
+
+/// Somebody who may do something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Whose rows they see and change.
+    pub tenant_id: TenantId,
+    /// As the audit names them: `token:PREFIX`, `certificate:NAME`, `local`. No personal data.
+    pub name: String,
+    pub scopes: Scopes,
+}
+
+impl Caller {
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scopes.allow(scope)
+    }
+}
+
+tokio::task_local! {
+    static CALLER: Arc<Caller>;
+}
+
+/// Runs something as part of what a caller has asked for.
+pub async fn within<F: Future>(caller: Arc<Caller>, work: F) -> F::Output {
+    CALLER.scope(caller, work).await
+}
+
+/// Who has asked for what is running here; nobody where the house does it by itself.
+pub fn current() -> Option<Arc<Caller>> {
+    CALLER.try_with(Clone::clone).ok()
+}
+
+/// Who has asked, as the audit names them.
+pub fn name() -> String {
+    current().map_or_else(|| HOUSE.to_owned(), |caller| caller.name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_caller_is_known_within_their_call_and_nowhere_else() {
+        let caller = Arc::new(Caller {
+            tenant_id: TenantId::default(),
+            name: "token:abc".to_owned(),
+            scopes: [Scope::BoletoRead].into_iter().collect(),
+        });
+        let (inside, started) = within(caller.clone(), async {
+            let started = tokio::spawn(async { name() });
+            (current(), started.await.unwrap())
+        })
+        .await;
+        assert_eq!(inside, Some(caller));
+        assert_eq!(started, HOUSE, "a task is no part of the call that started it");
+        assert_eq!(current(), None);
+    }
+}
