@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 use std::{env, error, fs};
 
-use protox::prost::Message;
-
-const FILES: [&str; 21] = [
+const FILES: [&str; 26] = [
+    "bursar/access/v1/access.proto",
+    "bursar/access/v1/audit.proto",
+    "bursar/access/v1/audit_service.proto",
+    "bursar/access/v1/policy.proto",
+    "bursar/access/v1/token_service.proto",
     "bursar/boleto/v1/boleto.proto",
     "bursar/boleto/v1/boleto_service.proto",
     "bursar/boleto/v1/bank_account.proto",
@@ -31,9 +34,12 @@ const FILES: [&str; 21] = [
 
 fn main() -> Result<(), Box<dyn error::Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let descriptors = protox::compile(FILES, ["proto"])?;
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_source_info(true).include_imports(true).open_files(FILES)?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(out.join("bursar_descriptor.bin"), descriptors.encode_to_vec())?;
+    // By the compiler and not by the types that code is generated from: those know no options of ours and would drop them.
+    fs::write(out.join("bursar_descriptor.bin"), compiler.encode_file_descriptor_set())?;
+    let descriptors = compiler.file_descriptor_set();
     // A map that keeps its order has one encoding, and so one hash under a request id.
     tonic_prost_build::configure().btree_map(".").compile_fds(descriptors)?;
     Ok(())

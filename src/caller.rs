@@ -40,6 +40,17 @@ pub async fn within<F: Future>(caller: Arc<Caller>, work: F) -> F::Output {
     CALLER.scope(caller, work).await
 }
 
+/// Starts a task that is part of what its caller has asked for, as a stream's is.
+pub fn spawn<F>(work: F) -> tokio::task::JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    match current() {
+        Some(caller) => tokio::spawn(within(caller, work)),
+        None => tokio::spawn(work),
+    }
+}
+
 /// Who has asked for what is running here; nobody where the house does it by itself.
 pub fn current() -> Option<Arc<Caller>> {
     CALLER.try_with(Clone::clone).ok()
@@ -63,6 +74,7 @@ mod tests {
         });
         let (inside, started) = within(caller.clone(), async {
             let started = tokio::spawn(async { name() });
+            assert_eq!(spawn(async { name() }).await.unwrap(), "token:abc");
             (current(), started.await.unwrap())
         })
         .await;

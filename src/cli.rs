@@ -12,20 +12,26 @@
 mod account;
 mod actor;
 pub mod args;
+mod audit;
+mod backup;
 pub mod bench;
 mod boleto;
 mod config;
 mod connection;
+mod credentials;
 mod delivery;
+mod doctor;
 mod drain;
 mod endpoint;
 mod exit;
 mod failure;
+mod health;
 pub mod house;
 mod import;
 mod info;
 mod input;
 mod job;
+mod manual;
 mod openbanking;
 mod paging;
 mod progress;
@@ -38,10 +44,13 @@ mod screen;
 pub mod serve;
 mod store;
 mod table;
+mod tls;
+mod token;
 mod trace;
 mod transfer;
 mod work;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -49,9 +58,11 @@ use clap::{Args, Parser, Subcommand};
 
 use self::args::{SandboxArgs, ServeArgs};
 use self::connection::{Address, Connection};
+use self::credentials::Credentials;
 pub use self::exit::Exit;
 use self::failure::Failure;
 use self::screen::Screen;
+use self::tls::TlsArgs;
 
 const GLOBAL: &str = "Options of every command";
 
@@ -85,6 +96,11 @@ struct Global {
         value_parser = Address::parse
     )]
     address: Address,
+    /// A file that holds the token to be shown, and nothing else; without it BURSAR_TOKEN is shown, if it is set
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "PATH")]
+    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// Print JSON, with the field names of the protocol
     #[arg(long, global = true, help_heading = GLOBAL)]
     json: bool,
@@ -156,15 +172,31 @@ enum ClientCommand {
     Drain,
     /// Show version, store and readiness of the service
     Info,
+    /// Say whether the service is ready, or lives; for probes
+    Health(health::HealthArgs),
+    /// Make, list and revoke the tokens by which callers are known
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// See who did what, and that nobody has changed the record of it
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Take over what another service has
     #[command(subcommand)]
     Import(import::ImportCommand),
     /// Move a closed store into another database
     #[command(subcommand)]
     Store(store::StoreCommand),
-    /// Check or show a configuration without opening anything
+    /// Check, show or begin a configuration without opening anything
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Copy the embedded store beside an open house, and read the copy back
+    Backup(backup::BackupArgs),
+    /// Look for what is wrong here or soon will be: database, clock, certificates, secrets, queues
+    Doctor(doctor::DoctorArgs),
+    /// Print what a shell needs to complete our commands
+    Completions(manual::CompletionsArgs),
+    /// Write the pages of the manual, one for each command
+    Man(manual::ManArgs),
 }
 
 /// Runs one command and says how it went.
@@ -190,12 +222,25 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 async fn ask(global: &Global, command: ClientCommand, screen: &mut Screen) -> Result<(), Failure> {
     // Configurations and closed stores are dealt with here and now; everything else is asked of the service.
     let command = match command {
-        ClientCommand::Config(command) => return config::run(command, screen),
+        ClientCommand::Config(command) => return config::run(command, screen).await,
+        ClientCommand::Backup(args) => return backup::run(args, screen).await,
+        ClientCommand::Doctor(args) => return doctor::run(args, screen).await,
+        ClientCommand::Completions(args) => return manual::completions(args, screen),
+        ClientCommand::Man(args) => return manual::man(args, screen),
         ClientCommand::Store(command) => return store::run(command, global, screen).await,
         ClientCommand::Import(command) => return import::run(command, global, screen).await,
+        ClientCommand::Audit(command) => match audit::without_service(command, global, screen).await? {
+            Some(command) => ClientCommand::Audit(command),
+            None => return Ok(()),
+        },
+        ClientCommand::Token(command) => match token::without_service(command, global, screen).await? {
+            Some(command) => ClientCommand::Token(command),
+            None => return Ok(()),
+        },
         command => command,
     };
-    let connection = Connection::open(&global.address, global.timeout).await?;
+    let credentials = Credentials::read(global.token_file.as_deref())?;
+    let connection = Connection::open(&global.address, &global.tls, credentials, global.timeout).await?;
     match command {
         ClientCommand::Ps(args) => ps::run(args, &connection, screen).await,
         ClientCommand::Boleto(command) => boleto::run(command, &connection, screen).await,
@@ -210,8 +255,17 @@ async fn ask(global: &Global, command: ClientCommand, screen: &mut Screen) -> Re
         ClientCommand::Trace(args) => trace::run(args, &connection, screen).await,
         ClientCommand::Actor(command) => actor::run(command, &connection, screen).await,
         ClientCommand::Drain => drain::run(&connection, screen).await,
+        ClientCommand::Token(command) => token::run(command, &connection, screen).await,
+        ClientCommand::Audit(command) => audit::run(command, &connection, screen).await,
         ClientCommand::Info => info::run(&connection, screen).await,
-        ClientCommand::Config(_) | ClientCommand::Import(_) | ClientCommand::Store(_) => {
+        ClientCommand::Health(args) => health::run(args, &connection, screen).await,
+        ClientCommand::Config(_)
+        | ClientCommand::Backup(_)
+        | ClientCommand::Doctor(_)
+        | ClientCommand::Completions(_)
+        | ClientCommand::Man(_)
+        | ClientCommand::Import(_)
+        | ClientCommand::Store(_) => {
             unreachable!("dealt with above")
         }
     }

@@ -9,7 +9,9 @@
 
 mod bounds;
 mod error;
+mod in_effect;
 mod legacy_scheduler;
+mod origin;
 mod redact;
 mod schema;
 mod source;
@@ -21,6 +23,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+use crate::access::config::AccessConfig;
 use crate::actors::config::openbanking::OpenBankingConfig;
 use crate::actors::config::timetable::TimetableConfig;
 use crate::actors::config::transfers::TransfersConfig;
@@ -34,6 +37,7 @@ use crate::connectors::channels::ChannelsConfig;
 use crate::connectors::http::HttpConfig;
 use crate::connectors::secret::policy::SecretsConfig;
 use crate::grpc::config::{ApiConfig, CalendarConfig, LimitsConfig};
+use crate::metrics::MetricsConfig;
 use crate::store::StoreConfig;
 use crate::telemetry::TelemetryConfig;
 use crate::web::config::DocumentsConfig;
@@ -41,7 +45,9 @@ use crate::work::breaker::BreakerConfig;
 use crate::work::config::WorkConfig;
 
 pub use self::error::{ConfigErrors, Problem};
+pub use self::in_effect::{CertificateSource, Outside};
 pub use self::legacy_scheduler::warnings;
+pub use self::origin::Origins;
 use self::schema::Schema;
 pub use self::source::Sources;
 
@@ -55,6 +61,7 @@ pub struct Config {
     /// Where what this process owns is kept, above all the embedded database.
     pub data_dir: PathBuf,
     pub api: ApiConfig,
+    pub access: AccessConfig,
     pub limits: LimitsConfig,
     pub calendar: CalendarConfig,
     pub documents: DocumentsConfig,
@@ -75,6 +82,7 @@ pub struct Config {
     pub openbanking: OpenBankingConfig,
     pub timetable: TimetableConfig,
     pub telemetry: TelemetryConfig,
+    pub metrics: MetricsConfig,
 }
 
 impl Config {
@@ -83,19 +91,33 @@ impl Config {
     /// # Errors
     /// Every unknown key and every value that is of the wrong kind, out of bounds or at odds with another.
     pub fn load(sources: &Sources) -> Result<Self, ConfigErrors> {
+        Self::load_with_origins(sources).map(|(config, _)| config)
+    }
+
+    /// Reads all sources, and says of every key which of them its value comes from.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with_origins(sources: &Sources) -> Result<(Self, Origins), ConfigErrors> {
         let schema = Schema::of_defaults();
-        let mut problems = Vec::new();
+        let (mut problems, mut origins) = (Vec::new(), Origins::default());
         let mut merged = schema.defaults().clone();
         for setting in sources.read(&schema, &mut problems) {
             match schema.verdict(&setting) {
-                Ok(()) => schema::put(&mut merged, &setting.path, setting.value),
+                Ok(()) => {
+                    origins.note(&setting);
+                    schema::put(&mut merged, &setting.path, setting.value);
+                }
                 Err(problem) => problems.push(problem),
             }
         }
         schema::inherit(&mut merged);
+        origins.inherit(schema::inheritance(&merged));
         bounds::check_relations(&merged, &mut problems);
         together::check_reach(&merged, &mut problems);
+        together::check_tls(&merged, &mut problems);
         together::check_links(&merged, &mut problems);
+        together::check_metrics(&merged, &mut problems);
         together::check_mail(&merged, &mut problems);
         schema::check_whole(&mut merged, &mut problems);
         schema::check_nats(&merged, &mut problems);
@@ -113,7 +135,7 @@ impl Config {
             problems.extend(faults);
         }
         match extracted {
-            Ok(config) if problems.is_empty() => Ok(config),
+            Ok(config) if problems.is_empty() => Ok((config, origins)),
             Ok(_) => Err(ConfigErrors::new(problems)),
             Err(error) => {
                 problems.push(Problem::bad(
@@ -124,6 +146,11 @@ impl Config {
                 Err(ConfigErrors::new(problems))
             }
         }
+    }
+
+    /// The settings in effect as TOML, as [`to_toml_redacted`](Self::to_toml_redacted) has them, each with its origin behind it.
+    pub fn to_toml_with_origins(&self, origins: &Origins) -> String {
+        origins.annotate(&self.to_toml_redacted())
     }
 
     /// The settings in effect as TOML, every key, with passwords masked.

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod analysis;
+pub mod audit;
 pub mod bank_account;
 pub mod boleto;
 pub mod business_days;
@@ -19,6 +20,7 @@ pub mod payer;
 pub mod reconciliation;
 pub mod tax_id;
 pub mod timetable;
+pub mod token;
 pub mod transfer;
 pub mod violation;
 pub mod wall_clock;

@@ -7,6 +7,7 @@
 //! **Limits**: `[api]` and `[limits]` in the configuration; past one, `RESOURCE_EXHAUSTED` with a time to wait.
 
 pub mod api;
+mod audit_service;
 mod bank_account_resync;
 mod bank_account_service;
 mod boleto_amend;
@@ -27,13 +28,18 @@ mod control_service;
 mod convert;
 mod document_link;
 pub mod gate;
+mod incoming;
 mod layer;
+mod measure;
 mod notification_service;
 mod openbanking;
 mod page_token;
+mod patience;
 mod reconciliation;
 mod request;
 pub mod status;
 mod streams;
+mod tls;
+mod token_service;
 mod transfer_service;
 mod watch;

@@ -1,5 +1,6 @@
 //! `bursar`: a supervised runtime for the payment back office.
 
+pub mod access;
 pub mod actors;
 pub mod caller;
 pub mod cli;
@@ -10,6 +11,7 @@ pub mod domain;
 pub mod failpoint;
 pub mod grpc;
 pub mod messages;
+pub mod metrics;
 pub mod proto;
 pub mod sandbox;
 pub mod store;

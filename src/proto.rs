@@ -5,6 +5,15 @@
 /// Every file of the protocol, encoded.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/bursar_descriptor.bin"));
 
+/// Who may do what.
+#[allow(clippy::all, missing_docs)]
+pub mod access {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("bursar.access.v1");
+    }
+}
+
 /// Boletos and the bank accounts under which they are issued.
 #[allow(clippy::all, missing_docs)]
 pub mod boleto {

@@ -8,7 +8,12 @@
 //! state, not a crash. **Limits**: every call has a deadline (`store.timeout`), every answer a page size.
 
 mod announce;
+pub mod api_token;
 pub mod audit;
+pub mod audit_act;
+pub mod audit_chain;
+pub mod audit_list;
+pub mod backup;
 pub mod bank_account;
 pub mod boleto;
 pub mod boleto_list;
@@ -34,6 +39,8 @@ pub mod endpoint_secret;
 pub mod endpoint_steer;
 mod entities;
 mod error;
+pub mod examine;
+pub mod gauges;
 pub mod import;
 pub mod ingress;
 pub mod job_run;
@@ -91,6 +98,7 @@ use self::connections::Connections;
 pub use self::error::StoreError;
 pub use self::migrations::SCHEMA_VERSION;
 use self::rows::Rows;
+use crate::metrics::calls;
 
 /// A handle on the store; cheap to clone.
 #[derive(Clone)]
@@ -118,6 +126,16 @@ struct Inner {
 pub enum StoreKind {
     Sqlite,
     PostgreSql,
+}
+
+impl StoreKind {
+    /// The database's name, as OpenTelemetry calls it (`db.system.name`).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::PostgreSql => "postgresql",
+        }
+    }
 }
 
 impl Store {
@@ -164,15 +182,18 @@ impl Store {
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let began = Instant::now();
+        let called = |outcome| calls::store_called(self.kind().as_str(), began.elapsed(), outcome);
         match tokio::time::timeout(self.inner.timeout, call).await {
             Ok(result) => {
                 if result.is_ok() {
                     connections.answered();
                 }
+                called(result.as_ref().map_or_else(StoreError::kind, |_| "done"));
                 result
             }
             Err(_) => {
                 connections.unanswered(began);
+                called("unavailable");
                 Err(StoreError::Unavailable(format!("no answer within {:?}", self.inner.timeout)))
             }
         }

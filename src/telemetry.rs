@@ -9,14 +9,17 @@
 
 mod config;
 mod context;
+mod errors;
 mod execution;
+mod export;
 
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
+use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider};
 use tracing::Subscriber;
@@ -26,9 +29,15 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-pub use self::config::{LogFormat, TelemetryConfig};
+pub use self::config::{LogFormat, OtlpProtocol, TelemetryConfig};
 pub(crate) use self::config::{log_filter, trace_filter};
-pub use self::context::{add_link, inject_into_metadata, set_parent, set_parent_from_metadata, traceparent};
+pub use self::context::{
+    add_link, inject_into_metadata, note_failure, sampled_trace_id, set_parent, set_parent_from_metadata,
+    traceparent,
+};
+
+use self::errors::{ErrorsKept, RecordAll};
+use crate::metrics::{MetricsConfig, otlp};
 
 /// Why telemetry could not be set up; a matter for whoever starts the process.
 #[derive(Debug, thiserror::Error)]
@@ -36,9 +45,12 @@ pub enum TelemetryError {
     /// The text of a filter cannot be read.
     #[error("telemetry.{0} is no filter")]
     Filter(&'static str),
-    /// The exporter of traces cannot be made.
-    #[error("traces cannot be exported: {0}")]
+    /// The exporter of traces or metrics cannot be made.
+    #[error("nothing can be exported: {0}")]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+    /// Nor the client that it would send by.
+    #[error("no client for the collector: {0}")]
+    Client(String),
     /// The process has a subscriber already.
     #[error("telemetry is set up already")]
     AlreadySet,
@@ -49,30 +61,37 @@ pub enum TelemetryError {
 #[derive(Debug)]
 pub struct TelemetryGuard {
     provider: SdkTracerProvider,
+    /// Where metrics are exported.
+    meters: Option<SdkMeterProvider>,
     shutdown_timeout: Duration,
 }
 
 impl TelemetryGuard {
     /// Exports what is waiting and ends tracing, within `telemetry.shutdown_timeout`.
     pub async fn shutdown(self) {
-        let Self { provider, shutdown_timeout } = self;
-        // The provider waits by blocking its thread, and the exporter needs the runtime's threads meanwhile.
-        let ended =
-            tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(shutdown_timeout)).await;
-        if !matches!(ended, Ok(Ok(()))) {
+        let Self { provider, meters, shutdown_timeout } = self;
+        // The providers wait by blocking their thread, and the exporters need the runtime's threads meanwhile.
+        let metrics = tokio::task::spawn_blocking(move || meters.map_or(Ok(()), |meters| meters.shutdown()));
+        let spans = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(shutdown_timeout));
+        if !matches!(spans.await, Ok(Ok(()))) {
             tracing::warn!("the last spans were not exported");
+        }
+        // The provider of metrics knows no deadline of its own.
+        if !matches!(tokio::time::timeout(shutdown_timeout, metrics).await, Ok(Ok(Ok(())))) {
+            tracing::warn!("the last metrics were not exported");
         }
     }
 }
 
-/// Sets up logs, traces and the W3C propagator for the whole process. To be called within a tokio runtime.
+/// Sets up logs, traces, exported metrics and the W3C propagator for the whole process. To be called within a tokio runtime.
 ///
 /// # Errors
 /// A filter or an endpoint that is none, or a second call.
-pub fn init(config: &TelemetryConfig) -> Result<TelemetryGuard, TelemetryError> {
+pub fn init(config: &TelemetryConfig, metrics: &MetricsConfig) -> Result<TelemetryGuard, TelemetryError> {
     let log_filter = log_filter(&config.log_level).ok_or(TelemetryError::Filter("log_level"))?;
     let trace_filter = trace_filter(&config.trace_filter).ok_or(TelemetryError::Filter("trace_filter"))?;
     let provider = provider(config)?;
+    let meters = meters(config, metrics)?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match config.log_format {
         LogFormat::Text => lines.boxed(),
@@ -85,31 +104,48 @@ pub fn init(config: &TelemetryConfig) -> Result<TelemetryGuard, TelemetryError> 
         .map_err(|_| TelemetryError::AlreadySet)?;
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
     opentelemetry::global::set_tracer_provider(provider.clone());
-    Ok(TelemetryGuard { provider, shutdown_timeout: config.shutdown_timeout })
+    if let Some(meters) = &meters {
+        otlp::begin(meters.meter("bursar"));
+    }
+    Ok(TelemetryGuard { provider, meters, shutdown_timeout: config.shutdown_timeout })
+}
+
+/// Who tells the collector what is measured, where it is to be told.
+fn meters(
+    config: &TelemetryConfig,
+    metrics: &MetricsConfig,
+) -> Result<Option<SdkMeterProvider>, TelemetryError> {
+    let Some(endpoint) = config.otlp_endpoint.as_ref().filter(|_| metrics.otlp) else { return Ok(None) };
+    let exporter = export::metrics(config, endpoint)?;
+    let reader = PeriodicReader::builder(exporter).with_interval(metrics.export_interval).build();
+    Ok(Some(SdkMeterProvider::builder().with_resource(resource(config)).with_reader(reader).build()))
+}
+
+/// What is told about the process beside every span and every metric.
+fn resource(config: &TelemetryConfig) -> Resource {
+    Resource::builder()
+        .with_service_name(config.service_name.clone())
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .build()
 }
 
 /// The provider of spans, with an exporter if there is somewhere to export to.
 fn provider(config: &TelemetryConfig) -> Result<SdkTracerProvider, TelemetryError> {
-    let resource = Resource::builder()
-        .with_service_name(config.service_name.clone())
-        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-        .build();
-    let builder = SdkTracerProvider::builder()
-        .with_resource(resource)
-        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.sample_ratio))));
-    let Some(endpoint) = &config.otlp_endpoint else { return Ok(builder.build()) };
-    let exporter = opentelemetry_otlp::SpanExporter::builder()
-        .with_tonic()
-        .with_endpoint(endpoint)
-        .with_timeout(config.export_timeout)
-        .build()?;
+    let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.sample_ratio)));
+    let builder = SdkTracerProvider::builder().with_resource(resource(config));
+    let Some(endpoint) = &config.otlp_endpoint else { return Ok(builder.with_sampler(sampler).build()) };
+    let exporter = export::spans(config, endpoint)?;
     let batch = BatchConfigBuilder::default()
         .with_max_queue_size(config.export_queue_max)
         .with_max_export_batch_size(config.export_batch_max)
         .with_scheduled_delay(config.export_interval)
         .build();
     let processor = BatchSpanProcessor::builder(exporter).with_batch_config(batch).build();
-    Ok(builder.with_span_processor(processor).build())
+    Ok(if config.keep_errors {
+        builder.with_sampler(RecordAll(sampler)).with_span_processor(ErrorsKept(processor)).build()
+    } else {
+        builder.with_sampler(sampler).with_span_processor(processor).build()
+    })
 }
 
 /// The layer that turns our spans into OpenTelemetry's. Spans of libraries are left out by `filter`, the exporter's own

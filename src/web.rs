@@ -2,7 +2,8 @@
 //!
 //! It stands on the floor of `grpc` and knows neither it nor the actors. [`listener`] is the part that every kind of page
 //! shares: it accepts, bounds and ends connections, and knows nothing of what is shown. What is shown is a [`Site`];
-//! [`document_links`] is the first.
+//! [`document_links`] is the first,
+//! [`scrape`] tells what the house measures.
 //!
 //! **Owns** the listeners, as children of the `web` supervisor. **Fails** per connection; a listener that keeps crashing is
 //! parked, and neither gRPC nor the house minds.
@@ -16,5 +17,6 @@ pub mod document_links;
 pub mod door;
 mod listener;
 mod rates;
+pub mod scrape;
 
 pub use self::listener::Site;

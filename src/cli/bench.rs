@@ -31,6 +31,7 @@ mod soak;
 mod start;
 mod supervision;
 mod sync;
+mod telemetry;
 mod work;
 
 use std::path::PathBuf;
@@ -157,6 +158,8 @@ enum What {
     Sync,
     /// Payments in progress taken up and answered, where many are; not among all
     Payments,
+    /// CreateBoleto with every span and metric exported, beside the same without; not among all
+    Telemetry,
     /// Everything else, one after the other
     All,
 }
@@ -262,6 +265,10 @@ impl Bench {
                 What::Analyse => rows.extend(analyse::measure(self, store).await?),
                 What::Sync => rows.extend(sync::measure(self, store).await?),
                 What::Payments => rows.extend(payments::measure(self, store).await?),
+                What::Telemetry => {
+                    remark(&format!("creating with and without telemetry on {}", store.name()));
+                    rows.extend(telemetry::measure(self, store).await?);
+                }
                 What::Soak => rows.extend(soak::measure(self, store).await?),
                 What::Overload => {
                     remark(&format!("overloading on {}", store.name()));

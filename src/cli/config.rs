@@ -1,7 +1,10 @@
-//! `bursar config`: checks or shows a configuration, without a service and without opening anything.
+//! `bursar config`: checks, shows or begins a configuration, without a service and without opening anything.
+
+mod init;
+pub(super) mod probe;
 
 use chrono::{SecondsFormat, Utc};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tonic::Code;
 
@@ -19,15 +22,27 @@ const FIRES_SHOWN: usize = 5;
 #[derive(Subcommand)]
 pub(super) enum ConfigCommand {
     /// Say everything that is wrong with it, at once
-    Check(SettingsArgs),
-    /// Show every setting in effect, without passwords
+    Check(CheckArgs),
+    /// Show every setting in effect and where it comes from, without passwords
     Show(SettingsArgs),
+    /// Write a first configuration, with a comment for every line; asks for what no flag says
+    Init(init::InitArgs),
 }
 
-pub(super) fn run(command: ConfigCommand, screen: &mut Screen) -> Result<(), Failure> {
+#[derive(Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// Try, too, whether everything that it names can be reached from here
+    #[arg(long)]
+    probe: bool,
+}
+
+pub(super) async fn run(command: ConfigCommand, screen: &mut Screen) -> Result<(), Failure> {
     match command {
+        ConfigCommand::Init(args) => init::run(args, screen),
         ConfigCommand::Check(args) => {
-            let sources = args.sources();
+            let sources = args.settings.sources();
             let config = Config::load(&sources).map_err(refused)?;
             let mut warnings = config::warnings(&sources.env);
             let outlook = config.timetable.outlook(Utc::now(), FIRES_SHOWN);
@@ -35,7 +50,7 @@ pub(super) fn run(command: ConfigCommand, screen: &mut Screen) -> Result<(), Fai
             let budgets = config.openbanking.budgets(&config.timetable, Utc::now());
             warnings.extend(budgets.iter().filter(|budget| budget.is_broken()).map(broken));
             warnings.extend(without_key(&config));
-            let document = json!({
+            let mut document = json!({
                 "valid": true,
                 "warnings": warnings,
                 "timetable": {
@@ -44,14 +59,25 @@ pub(super) fn run(command: ConfigCommand, screen: &mut Screen) -> Result<(), Fai
                 },
                 "quotas": budgets.iter().map(quota).collect::<Vec<_>>(),
             });
-            screen.show(&document, checked)
+            if !args.probe {
+                return screen.show(&document, checked);
+            }
+            let probed = probe::probe(&config).await;
+            document["probed"] = json!(probed);
+            screen.show(&document, |document| format!("{}\n{}", checked(document), probe::text(&probed)))?;
+            match probe::all_reached(&probed) {
+                true => Ok(()),
+                false => Err(Failure::found(Code::Unavailable, "not everything was reached")),
+            }
         }
         ConfigCommand::Show(args) => {
-            let text = load(&args)?.to_toml_redacted();
-            let document: Value = toml::from_str(&text).map_err(|_| {
-                Failure::found(Code::Internal, "the configuration cannot be read back from its own text")
-            })?;
-            screen.show(&document, |_| text)
+            let (config, origins) = Config::load_with_origins(&args.sources()).map_err(refused)?;
+            let unreadable = "the configuration cannot be read back from its own text";
+            let table: toml::Table = toml::from_str(&config.to_toml_redacted())
+                .map_err(|_| Failure::found(Code::Internal, unreadable))?;
+            let mut document = json!(table);
+            document["origins"] = json!(origins.of_all(table));
+            screen.show(&document, |_| config.to_toml_with_origins(&origins))
         }
     }
 }
@@ -137,11 +163,7 @@ fn checked(document: &Value) -> String {
     text
 }
 
-fn load(args: &SettingsArgs) -> Result<Config, Failure> {
-    Config::load(&args.sources()).map_err(refused)
-}
-
-fn refused(errors: ConfigErrors) -> Failure {
+pub(super) fn refused(errors: ConfigErrors) -> Failure {
     let violations = errors
         .problems()
         .iter()

@@ -11,10 +11,16 @@ use std::time::Duration;
 
 use http::Uri;
 use tokio::time::timeout;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Response, Status};
+use tonic_health::pb::health_client::HealthClient;
 
+use super::credentials::Credentials;
 use super::failure::Failure;
+use super::tls::{Connector, TlsArgs};
+use crate::proto::access::v1::audit_service_client::AuditServiceClient;
+use crate::proto::access::v1::token_service_client::TokenServiceClient;
 use crate::proto::boleto::v1::bank_account_service_client::BankAccountServiceClient;
 use crate::proto::boleto::v1::boleto_service_client::BoletoServiceClient;
 use crate::proto::control::v1::control_service_client::ControlServiceClient;
@@ -29,7 +35,7 @@ use crate::proto::transfer::v1::transfer_service_client::TransferServiceClient;
 /// The largest page that a house may be configured to give fits in.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Where the service listens: `http://host:port`.
+/// Where the service listens: `http://host:port`, or `https://host:port`.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Address(Uri);
 
@@ -37,12 +43,17 @@ impl Address {
     /// Reads an address; without a scheme it is taken as `http`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-        let uri: Uri = whole.parse().map_err(|_| "expected http://HOST:PORT".to_owned())?;
+        let uri: Uri =
+            whole.parse().map_err(|_| "expected http://HOST:PORT or https://HOST:PORT".to_owned())?;
         match (uri.scheme_str(), uri.host()) {
-            (Some("http"), Some(_)) => Ok(Self(uri)),
-            (Some("https"), _) => Err("this program speaks plain http only".to_owned()),
-            _ => Err("expected http://HOST:PORT".to_owned()),
+            (Some("http" | "https"), Some(_)) => Ok(Self(uri)),
+            _ => Err("expected http://HOST:PORT or https://HOST:PORT".to_owned()),
         }
+    }
+
+    /// Whether what is said there is hidden on its way.
+    fn is_secure(&self) -> bool {
+        self.0.scheme_str() == Some("https")
     }
 
     /// Where, without the credentials that somebody may have put into it.
@@ -58,18 +69,34 @@ impl fmt::Debug for Address {
     }
 }
 
+/// How a call reaches the service, and shows whose it is.
+pub(super) type Way = InterceptedService<Channel, Credentials>;
+
 /// An open connection, with the patience of its caller.
 pub(super) struct Connection {
     channel: Channel,
+    credentials: Credentials,
     patience: Duration,
 }
 
 impl Connection {
     /// Connects; says so at once when nobody listens there.
-    pub async fn open(address: &Address, patience: Duration) -> Result<Self, Failure> {
+    pub async fn open(
+        address: &Address,
+        tls: &TlsArgs,
+        credentials: Credentials,
+        patience: Duration,
+    ) -> Result<Self, Failure> {
         let endpoint = Endpoint::from(address.0.clone());
-        match timeout(patience, endpoint.connect()).await {
-            Ok(Ok(channel)) => Ok(Self { channel, patience }),
+        let connector = address.is_secure().then(|| Connector::of(tls)).transpose()?;
+        let connected = async {
+            match connector {
+                Some(connector) => endpoint.connect_with_connector(connector).await,
+                None => endpoint.connect().await,
+            }
+        };
+        match timeout(patience, connected).await {
+            Ok(Ok(channel)) => Ok(Self { channel, credentials, patience }),
             Ok(Err(error)) => {
                 let message = format!("no connection to {}: {}", address.shown(), root_cause(&error));
                 Err(Failure::found(Code::Unavailable, message))
@@ -97,44 +124,60 @@ impl Connection {
         }
     }
 
-    pub fn boletos(&self) -> BoletoServiceClient<Channel> {
-        BoletoServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    fn way(&self) -> Way {
+        InterceptedService::new(self.channel.clone(), self.credentials.clone())
     }
 
-    pub fn bank_accounts(&self) -> BankAccountServiceClient<Channel> {
-        BankAccountServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    pub fn health(&self) -> HealthClient<Way> {
+        HealthClient::new(self.way())
     }
 
-    pub fn endpoints(&self) -> NotificationServiceClient<Channel> {
-        NotificationServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    pub fn tokens(&self) -> TokenServiceClient<Way> {
+        TokenServiceClient::new(self.way()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
-    pub fn users(&self) -> UserServiceClient<Channel> {
-        UserServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    pub fn audit(&self) -> AuditServiceClient<Way> {
+        AuditServiceClient::new(self.way()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
-    pub fn consents(&self) -> ConsentServiceClient<Channel> {
-        ConsentServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    pub fn boletos(&self) -> BoletoServiceClient<Way> {
+        BoletoServiceClient::new(self.way()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
-    pub fn accounts(&self) -> AccountServiceClient<Channel> {
-        AccountServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    pub fn bank_accounts(&self) -> BankAccountServiceClient<Way> {
+        BankAccountServiceClient::new(self.way()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
-    pub fn payments(&self) -> PaymentServiceClient<Channel> {
-        PaymentServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    pub fn endpoints(&self) -> NotificationServiceClient<Way> {
+        NotificationServiceClient::new(self.way()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
-    pub fn transfers(&self) -> TransferServiceClient<Channel> {
-        TransferServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    pub fn users(&self) -> UserServiceClient<Way> {
+        UserServiceClient::new(self.way()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
-    pub fn syncs(&self) -> SyncServiceClient<Channel> {
-        SyncServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    pub fn consents(&self) -> ConsentServiceClient<Way> {
+        ConsentServiceClient::new(self.way()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
-    pub fn control(&self) -> ControlServiceClient<Channel> {
-        ControlServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    pub fn accounts(&self) -> AccountServiceClient<Way> {
+        AccountServiceClient::new(self.way()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    pub fn payments(&self) -> PaymentServiceClient<Way> {
+        PaymentServiceClient::new(self.way()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    pub fn transfers(&self) -> TransferServiceClient<Way> {
+        TransferServiceClient::new(self.way()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    pub fn syncs(&self) -> SyncServiceClient<Way> {
+        SyncServiceClient::new(self.way()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    pub fn control(&self) -> ControlServiceClient<Way> {
+        ControlServiceClient::new(self.way()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 }
 
@@ -155,7 +198,8 @@ mod tests {
     fn an_address_may_leave_out_the_scheme_and_nothing_else() {
         assert_eq!(Address::parse("127.0.0.1:7400"), Address::parse("http://127.0.0.1:7400"));
         assert_eq!(Address::parse("http://user:secret@host:1").map(|it| it.shown()), Ok("host:1".to_owned()));
-        for wrong in ["", "https://host:1", "ftp://host", "http://", "two words"] {
+        assert_eq!(Address::parse("https://host:1").map(|it| it.is_secure()), Ok(true));
+        for wrong in ["", "ftp://host", "http://", "two words"] {
             assert!(Address::parse(wrong).is_err(), "{wrong:?} was taken");
         }
     }

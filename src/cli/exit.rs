@@ -19,6 +19,7 @@ Exit codes:
    7  a limit is exhausted; ask again after the time that is told
    8  skipped: the transfer is not to be analysed, for the reason that is told
    9  failed: the transfer was given up, or what was followed has failed, for the reason that is told
+  10  not let in: no token that holds, or one that may not do this
   70  the house melted (serve): to be restarted from outside";
 
 /// How a command ended.
@@ -43,6 +44,8 @@ pub enum Exit {
     Skipped = 8,
     /// A transfer was given up.
     Failed = 9,
+    /// Who asks is not known, or may not do this.
+    NotLetIn = 10,
     /// The house went past its restart intensity; whoever runs the process starts it again (`EX_SOFTWARE`).
     Melted = 70,
 }
@@ -63,13 +66,10 @@ impl Exit {
             Code::AlreadyExists | Code::FailedPrecondition | Code::Aborted => Self::Conflict,
             Code::Unavailable | Code::DeadlineExceeded => Self::Unavailable,
             Code::ResourceExhausted => Self::Exhausted,
-            Code::Cancelled
-            | Code::Unknown
-            | Code::PermissionDenied
-            | Code::Unimplemented
-            | Code::Internal
-            | Code::DataLoss
-            | Code::Unauthenticated => Self::Failure,
+            Code::Unauthenticated | Code::PermissionDenied => Self::NotLetIn,
+            Code::Cancelled | Code::Unknown | Code::Unimplemented | Code::Internal | Code::DataLoss => {
+                Self::Failure
+            }
         }
     }
 }
@@ -111,7 +111,7 @@ mod tests {
             ("DEADLINE_EXCEEDED", 6),
             ("NOT_FOUND", 4),
             ("ALREADY_EXISTS", 5),
-            ("PERMISSION_DENIED", 1),
+            ("PERMISSION_DENIED", 10),
             ("RESOURCE_EXHAUSTED", 7),
             ("FAILED_PRECONDITION", 5),
             ("ABORTED", 5),
@@ -120,7 +120,7 @@ mod tests {
             ("INTERNAL", 1),
             ("UNAVAILABLE", 6),
             ("DATA_LOSS", 1),
-            ("UNAUTHENTICATED", 1),
+            ("UNAUTHENTICATED", 10),
         ];
         for (number, (name, exit)) in (0..).zip(table) {
             let code = Code::from_i32(number);
@@ -141,6 +141,7 @@ mod tests {
             Exhausted,
             Skipped,
             Failed,
+            NotLetIn,
             Melted,
         ];
         for exit in all {

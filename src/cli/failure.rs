@@ -13,6 +13,12 @@ use tonic_types::StatusExt;
 
 use super::exit::{Exit, code_name};
 
+/// What somebody does whom the service does not know.
+const SHOW_A_TOKEN: &str = "\nname a file with a token by --token-file, or set BURSAR_TOKEN; an administrator makes tokens by \
+    `bursar token create`, and whoever runs the service makes the first one by `bursar token create --store URL`";
+/// What somebody does who may not do this.
+const ASK_FOR_ANOTHER: &str = "\nan administrator makes a token that may by `bursar token create --scope SCOPE`; what a token has been given cannot be changed";
+
 /// Why a command failed, sorted by whether anybody is still there to be told.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
@@ -175,6 +181,11 @@ impl fmt::Display for Report {
                 true => write!(f, "\n  {description}")?,
                 false => write!(f, "\n  {field}: {description}")?,
             }
+        }
+        match self.code {
+            Code::Unauthenticated => f.write_str(SHOW_A_TOKEN)?,
+            Code::PermissionDenied => f.write_str(ASK_FOR_ANOTHER)?,
+            _ => {}
         }
         if let Some(wait) = self.retry_after {
             write!(f, "\nask again in {}", humantime::format_duration(wait))?;

@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use crate::access::Access;
 #[cfg(feature = "failpoints")]
 use crate::actors::timetable;
 use crate::actors::tree;
@@ -27,6 +28,7 @@ use crate::supervision::{
 };
 use crate::web::document_links;
 use crate::web::door::Door;
+use crate::web::scrape::{self, Sampler, Teller};
 
 /// Between two tries to open a store that is away.
 const STORE_WAIT: Duration = Duration::from_secs(1);
@@ -39,6 +41,8 @@ pub struct OpenHouse {
     pub address: SocketAddr,
     /// Where it serves documents behind links, if it does.
     pub document_links: Option<SocketAddr>,
+    /// Where it serves metrics, if it does.
+    pub metrics: Option<SocketAddr>,
     /// Its tree.
     pub tree: Tree,
     /// Whether it takes requests, and who wishes it to end.
@@ -74,15 +78,18 @@ pub async fn open_with(config: &Config, jobs_beside: Vec<JobEntry>) -> anyhow::R
     crate::connectors::http::install_crypto_provider();
     let readiness = Readiness::default();
     let gate = Gate::new(readiness.clone(), config.limits.clone(), config.registration.inline_deadline);
+    let access = Access::new(&config.access);
     let (door, (links_bound, links)) = (Door::default(), watch::channel(None));
+    let (metrics_bound, metrics) = watch::channel(None);
     let (bound, address) = watch::channel(None);
     let supervision = &config.supervision;
     let root = SupervisorSpec::new("root", Strategy::OneForOne)
         .intensity(supervision.restarts_max, supervision.restarts_within)
-        .child(Api::spec(&config.api, &gate, bound))
-        .child(ChildSpec::supervisor(web(config, &door, links_bound)));
+        .child(Api::spec(&config.api, &access, &gate, bound))
+        .child(ChildSpec::supervisor(web(config, &door, links_bound, metrics_bound)));
     let tree = Tree::start(root).await.context("cannot start the server")?;
     gate.set_tree(tree.clone());
+    door.show_tree(tree.clone());
     let address = address.borrow().context("the server started without an address")?;
 
     let store = open_store(config).await?;
@@ -103,10 +110,11 @@ pub async fn open_with(config: &Config, jobs_beside: Vec<JobEntry>) -> anyhow::R
         }
     }
     info!(%address, "house open");
-    let document_links = *links.borrow();
+    let (document_links, metrics) = (*links.borrow(), *metrics.borrow());
     Ok(OpenHouse {
         address,
         document_links,
+        metrics,
         tree,
         readiness,
         store,
@@ -115,17 +123,27 @@ pub async fn open_with(config: &Config, jobs_beside: Vec<JobEntry>) -> anyhow::R
 }
 
 /// Pages for people. One that keeps crashing is parked: neither gRPC nor the house depends on it.
-fn web(config: &Config, door: &Door, bound: watch::Sender<Option<SocketAddr>>) -> SupervisorSpec {
+fn web(
+    config: &Config,
+    door: &Door,
+    links_bound: watch::Sender<Option<SocketAddr>>,
+    metrics_bound: watch::Sender<Option<SocketAddr>>,
+) -> SupervisorSpec {
     let supervision = &config.supervision;
     let retry =
         Backoff { base: supervision.park_retry_base, cap: supervision.park_retry_cap, ..Backoff::default() };
     let backoff =
         Backoff { base: supervision.backoff_base, cap: supervision.backoff_cap, ..Backoff::default() };
-    let links = document_links::spec(&config.documents.links, door, bound);
+    let links = document_links::spec(&config.documents.links, door, links_bound);
+    let sampler = Sampler::new(&config.metrics, door);
+    let metrics = scrape::spec(&config.metrics, &sampler, metrics_bound);
+    let teller = Teller::spec(&config.metrics, &sampler);
     SupervisorSpec::new("web", Strategy::OneForOne)
         .intensity(supervision.restarts_max, supervision.restarts_within)
         .on_meltdown(OnMeltdown::Park { retry })
         .child(links.mailbox(supervision.mailbox).backoff(backoff))
+        .child(metrics.mailbox(supervision.mailbox).backoff(backoff))
+        .child(teller.mailbox(supervision.mailbox).backoff(backoff))
 }
 
 async fn open_store(config: &Config) -> anyhow::Result<Store> {

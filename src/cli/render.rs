@@ -5,6 +5,7 @@
 //!
 //! **Owns** nothing. **Fails** never: a value of an enum that we do not know is shown as its number.
 
+pub mod audit;
 pub mod bank_account;
 pub mod boleto;
 pub mod delivery;
@@ -16,6 +17,7 @@ pub mod parsed;
 pub mod process;
 pub mod queue;
 pub mod reconciliation;
+pub mod token;
 pub mod transfer;
 pub mod work;
 

@@ -46,7 +46,7 @@ pub async fn run(args: SandboxArgs) -> anyhow::Result<ExitCode> {
             return Ok(Exit::InvalidInput.into());
         }
     };
-    let telemetry = telemetry::init(&config.telemetry).context("cannot start telemetry")?;
+    let telemetry = telemetry::init(&config.telemetry, &config.metrics).context("cannot start telemetry")?;
     let opened = tokio::select! {
         opened = house::open(&config) => opened?,
         () = signals.next() => return Ok(Exit::Success.into()),
@@ -58,6 +58,7 @@ pub async fn run(args: SandboxArgs) -> anyhow::Result<ExitCode> {
             "address": format!("http://{}", opened.address),
             "bank_account_id": account,
             "ledger": outside::ledger_path(&data_dir),
+            "metrics": opened.metrics.map(|address| format!("http://{address}/metrics")),
             "outside": &outside.addresses,
         });
         println!("{document}");
@@ -75,6 +76,9 @@ pub async fn run(args: SandboxArgs) -> anyhow::Result<ExitCode> {
     }
     if !args.json {
         print!("{}", demo.greeting(&outside::ledger_path(&data_dir), transfer_key.as_deref()));
+        if let Some(address) = opened.metrics {
+            println!("Metrics for Prometheus: http://{address}/metrics");
+        }
     }
     let exit = until_the_end(opened, &mut signals).await;
     outside.close().await;
@@ -107,6 +111,7 @@ fn settings(
     let mut sources = Sources::of_process(None)
         .with("data_dir", data_dir.display().to_string())
         .with("api.listen", args.listen.to_string())
+        .with("metrics.listen", "127.0.0.1:0")
         .with("banks.development.enabled", "true")
         .with("secrets.folders", folders)
         .with("secrets.key", secrets.keeper_key.to_string())

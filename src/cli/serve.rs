@@ -31,7 +31,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     if let Some(drain_timeout) = args.drain_timeout {
         config.work.drain_timeout = drain_timeout;
     }
-    let telemetry = telemetry::init(&config.telemetry).context("cannot start telemetry")?;
+    let telemetry = telemetry::init(&config.telemetry, &config.metrics).context("cannot start telemetry")?;
     for warning in config::warnings(&sources.env) {
         warn!("{warning}");
     }

@@ -91,15 +91,26 @@ fn refused(error: CopyError) -> Failure {
         | CopyError::NotEmpty(_)
         | CopyError::SchemasDiffer(_) => Code::FailedPrecondition,
         CopyError::Altered { .. } => Code::DataLoss,
-        CopyError::Open { error, .. } => match error {
-            OpenError::UnknownUrl(_) | OpenError::UnreadableUrl(_) => Code::InvalidArgument,
-            OpenError::InUse(_) | OpenError::SchemaTooNew { .. } => Code::FailedPrecondition,
-            OpenError::File { .. } => Code::Unknown,
-            OpenError::Store(error) => of_store(error),
-        },
+        CopyError::Open { error, .. } => of_opening(error),
         CopyError::Store { error, .. } => of_store(error),
     };
     Failure::found(code, error.to_string())
+}
+
+/// Why a store was not opened.
+pub(super) fn opening(error: &OpenError) -> Failure {
+    Failure::found(of_opening(error), error.to_string())
+}
+
+fn of_opening(error: &OpenError) -> Code {
+    match error {
+        OpenError::UnknownUrl(_) | OpenError::UnreadableUrl(_) => Code::InvalidArgument,
+        OpenError::InUse(_) | OpenError::SchemaTooNew { .. } | OpenError::Forgetful { .. } => {
+            Code::FailedPrecondition
+        }
+        OpenError::File { .. } => Code::Unknown,
+        OpenError::Store(error) => of_store(error),
+    }
 }
 
 fn of_store(error: &StoreError) -> Code {

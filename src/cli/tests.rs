@@ -1,6 +1,8 @@
 //! The command line as its users meet it: arguments, what is shown, exit codes.
 
+mod audit;
 mod decisions;
+mod deployment;
 mod jobs;
 mod notifications;
 mod openbanking;

@@ -88,7 +88,7 @@ impl<'b> Variables<'_, 'b> {
 
     fn setting(&self, key: &str, value: Value, name: &str) -> Setting {
         let path = ["timetable", self.table, key].map(str::to_owned).to_vec();
-        Setting { path, value, origin: format!("variable {name}") }
+        Setting { path, value, origin: format!("variable {name}"), line: None }
     }
 
     fn say(&mut self, key: &str, value: Value, name: &str) {

@@ -15,6 +15,9 @@ use super::{Config, DEFAULT_TOML, bounds};
 
 /// Keys whose empty text stands for "not set".
 const UNSET_IF_EMPTY: &[&[&str]] = &[
+    &["api", "tls", "certificate"],
+    &["api", "tls", "private_key"],
+    &["api", "tls", "client_ca"],
     &["documents", "links", "base_url"],
     &["http", "user_agent"],
     &["secrets", "key"],
@@ -67,10 +70,12 @@ const UNSET_IF_EMPTY: &[&[&str]] = &[
     &["openbanking", "internal_api", "identity", "certificate"],
     &["openbanking", "internal_api", "identity", "private_key"],
     &["telemetry", "otlp_endpoint"],
+    &["metrics", "listen"],
 ];
 /// A table whose keys are names of the operator's own, and the table whose keys each of its entries has.
 type ByName = (&'static [&'static str], &'static [&'static str]);
-const BY_NAME: [ByName; 5] = [
+const BY_NAME: [ByName; 6] = [
+    (&["access", "certificates"], &["access", "certificate"]),
     (&["channels", "nats", "tenants"], &["channels", "nats", "subjects"]),
     (&["channels", "sqs", "tenants"], &["channels", "sqs", "queues"]),
     (&["openbanking", "aspsps"], &["openbanking", "aspsp"]),
@@ -78,7 +83,8 @@ const BY_NAME: [ByName; 5] = [
     (&["work", "queues"], &["work", "tenants"]),
 ];
 /// Those whose entries have the values of that table as well, wherever they do not say their own.
-const INHERITING: [ByName; 2] = [
+const INHERITING: [ByName; 3] = [
+    (&["access", "certificates"], &["access", "certificate"]),
     (&["openbanking", "aspsps"], &["openbanking", "aspsp"]),
     (&["transfers", "feeds"], &["transfers", "feed"]),
 ];

@@ -3,6 +3,7 @@
 //! **Owns** nothing. **Fails** with a [`Problem`] for each source that cannot be read and for each key that there is
 //! not; the other sources are read all the same.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ use toml::{Table, Value};
 
 use super::error::Problem;
 use super::legacy_scheduler;
+use super::origin;
 use super::schema::{Schema, flatten};
 
 const PREFIX: &str = "BURSAR__";
@@ -52,10 +54,9 @@ impl Sources {
         if let Some(file) = &self.file {
             let origin = file.display().to_string();
             match read_file(file) {
-                Ok(table) => settings.extend(flatten(table).into_iter().map(|(path, value)| Setting {
-                    path,
-                    value,
-                    origin: origin.clone(),
+                Ok((table, lines)) => settings.extend(flatten(table).into_iter().map(|(path, value)| {
+                    let line = lines.get(&path.join(".")).copied();
+                    Setting { path, value, origin: origin.clone(), line }
                 })),
                 Err(reason) => problems.push(Problem::Unreadable { origin, reason }),
             }
@@ -90,6 +91,8 @@ pub(super) struct Setting {
     pub(super) path: Vec<String>,
     pub(super) value: Value,
     pub(super) origin: String,
+    /// On which line of its file it stands.
+    pub(super) line: Option<usize>,
 }
 
 impl Setting {
@@ -100,7 +103,7 @@ impl Setting {
             Some(_) => serde::Deserialize::deserialize(toml::de::ValueDeserializer::new(text.trim()))
                 .unwrap_or_else(|_| Value::String(text.to_owned())),
         };
-        Self { path, value, origin }
+        Self { path, value, origin, line: None }
     }
 
     pub(super) fn key(&self) -> String {
@@ -108,7 +111,8 @@ impl Setting {
     }
 }
 
-fn read_file(path: &Path) -> Result<Table, String> {
+/// What a file holds, and on which line each key stands.
+fn read_file(path: &Path) -> Result<(Table, BTreeMap<String, usize>), String> {
     let file = std::fs::File::open(path).map_err(|error| error.kind().to_string())?;
     let mut text = String::new();
     let bytes =
@@ -116,9 +120,10 @@ fn read_file(path: &Path) -> Result<Table, String> {
     if bytes as u64 > FILE_BYTES_MAX {
         return Err("it is longer than 1 MiB".to_owned());
     }
-    text.parse::<Table>().map_err(|error| {
+    let table = text.parse::<Table>().map_err(|error| {
         // The parser's own text repeats the line, which may hold a password.
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         format!("line {} is not TOML", before.matches('\n').count() + 1)
-    })
+    })?;
+    Ok((table, origin::lines(&text)))
 }

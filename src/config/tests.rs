@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::*;
 use crate::telemetry::LogFormat;
 
+mod access;
 mod feeds;
+mod metrics;
 mod openbanking;
 
 /// A file in the temporary folder that goes away with the test.
@@ -367,6 +369,42 @@ fn what_is_shown_has_every_key_no_password_and_reads_back() {
     assert_eq!(keys(&shown), keys(DEFAULT_TOML));
     let again = Config::load(&File::of(&shown).sources()).unwrap();
     assert_eq!(again.to_toml_redacted(), shown);
+}
+
+#[test]
+fn every_value_says_where_it_comes_from() {
+    let file = File::of(
+        "[work]\nlanes = 2\n\n[openbanking.aspsp]\ntimeout = '7s'\n[openbanking.aspsps.north]\nbase_url = 'https://north.example'\n",
+    );
+    let mut sources = file.sources();
+    sources.env = vec![
+        env("BURSAR__WORK__DRAIN_TIMEOUT", "5s"),
+        env("BURSAR__CHANNELS__SQS__TENANTS", "{ acme = { accounts = ['123456789012'] } }"),
+        env("SchedulerServiceStartupConfig__Jobs__DailyJobs__SyncUpdate__JobArguments__BatchSize", "7"),
+    ];
+    let (config, origins) = Config::load_with_origins(&sources.with("work.poll_interval", "3s")).unwrap();
+    let path = file.0.display();
+    for (key, origin) in [
+        ("work.lanes", format!("{path}:2")),
+        ("openbanking.aspsps.north.base_url", format!("{path}:7")),
+        ("openbanking.aspsps.north.timeout", format!("{path}:5, as openbanking.aspsp.timeout")),
+        (
+            "timetable.sync_update.batch_size",
+            "variable SchedulerServiceStartupConfig__Jobs__DailyJobs__SyncUpdate__JobArguments__BatchSize"
+                .to_owned(),
+        ),
+        ("work.drain_timeout", "variable BURSAR__WORK__DRAIN_TIMEOUT".to_owned()),
+        ("channels.sqs.tenants.acme.accounts", "variable BURSAR__CHANNELS__SQS__TENANTS".to_owned()),
+        ("work.poll_interval", "command line".to_owned()),
+        ("api.listen", "default".to_owned()),
+    ] {
+        assert_eq!(origins.of(key), origin, "{key}");
+    }
+    let shown = config.to_toml_with_origins(&origins);
+    assert!(shown.contains(&format!("lanes = 2  # {path}:2\n")), "{shown}");
+    assert!(shown.contains("listen = \"127.0.0.1:7400\"  # default\n"), "{shown}");
+    let read = |text: &str| text.parse::<Table>().unwrap();
+    assert_eq!(read(&shown), read(&config.to_toml_redacted()), "the comments change nothing");
 }
 
 #[test]

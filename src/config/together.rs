@@ -12,14 +12,50 @@ use crate::connectors::channels::mail::config::HostName;
 
 /// Keeps an address that other machines can reach from being served by mistake.
 pub(super) fn check_reach(merged: &Table, problems: &mut Vec<Problem>) {
-    let allowed = find(merged, "api.bind_beyond_loopback").and_then(Value::as_bool);
-    for key in ["api.listen", "documents.links.address"] {
-        let listen =
-            find(merged, key).and_then(Value::as_str).and_then(|text| text.parse::<SocketAddr>().ok());
-        if listen.is_some_and(|listen| !listen.ip().is_loopback()) && allowed == Some(false) {
-            let reason = "must be a loopback address unless api.bind_beyond_loopback is true";
+    let text = |key: &str| find(merged, key).and_then(Value::as_str).unwrap_or_default();
+    let is_allowed = find(merged, "api.bind_beyond_loopback").and_then(Value::as_bool) != Some(false);
+    // Whoever listens may be reached by anybody: what is said must be hidden on its way, and it must be known who says it.
+    let is_guarded = !text("api.tls.certificate").is_empty() && text("access.mode") == "tokens";
+    let alone = "must be a loopback address unless api.bind_beyond_loopback is true";
+    let guarded = "must be a loopback address unless api.tls is set and access.mode is tokens, or api.bind_beyond_loopback is true";
+    for (key, is_guarded, reason) in [
+        ("api.listen", is_guarded, guarded),
+        ("documents.links.address", false, alone),
+        ("metrics.listen", false, alone),
+    ] {
+        let listen = text(key).parse::<SocketAddr>().ok();
+        if listen.is_some_and(|listen| !listen.ip().is_loopback()) && !is_allowed && !is_guarded {
             problems.push(Problem::bad(key, TOGETHER, reason));
         }
+    }
+}
+
+/// Keeps metrics from being told to nobody.
+pub(super) fn check_metrics(merged: &Table, problems: &mut Vec<Problem>) {
+    let is_told = find(merged, "metrics.otlp").and_then(Value::as_bool) == Some(true);
+    if is_told && find(merged, "telemetry.otlp_endpoint").and_then(Value::as_str) == Some("") {
+        let reason = "must be set if metrics.otlp is true";
+        problems.push(Problem::bad("telemetry.otlp_endpoint", TOGETHER, reason));
+    }
+}
+
+/// Keeps a server from starting with half of what TLS needs, and certificates from standing for callers that nobody asks for them.
+pub(super) fn check_tls(merged: &Table, problems: &mut Vec<Problem>) {
+    let is_set = |key: &str| find(merged, key).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    for (key, other) in [
+        ("api.tls.certificate", "api.tls.private_key"),
+        ("api.tls.private_key", "api.tls.certificate"),
+        ("api.tls.certificate", "api.tls.client_ca"),
+    ] {
+        let is_told = problems.iter().any(|problem| problem.key() == Some(key));
+        if !is_set(key) && is_set(other) && !is_told {
+            problems.push(Problem::bad(key, TOGETHER, format!("must be set if {other} is")));
+        }
+    }
+    let named = find(merged, "access.certificates").and_then(Value::as_table);
+    if named.is_some_and(|named| !named.is_empty()) && !is_set("api.tls.client_ca") {
+        let reason = "must be set if access.certificates names any";
+        problems.push(Problem::bad("api.tls.client_ca", TOGETHER, reason));
     }
 }
 

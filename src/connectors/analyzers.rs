@@ -259,7 +259,7 @@ impl AnalyzerConnector {
         config: &AnalyzersConfig,
         http: &HttpConfig,
     ) -> Result<Self, HttpClientError> {
-        let http = config.client(http)?;
+        let http = config.client(http)?.named(kind.as_str());
         Ok(match kind {
             AnalyzerKind::NemesyscoRa7 => {
                 Self::NemesyscoRa7(NemesyscoRa7::new(config.nemesysco_ra7.clone(), http))

@@ -184,6 +184,7 @@ impl BankConnector {
         secrets: &SecretPolicy,
         http: &HttpClient,
     ) -> Self {
+        let http = http.named(provider.as_str());
         match provider {
             Provider::BancoDoBrasil => Self::BancoDoBrasil(BancoDoBrasil::new(
                 config.banco_do_brasil.clone(),

@@ -12,13 +12,14 @@ pub mod webhook;
 
 use std::fmt;
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{EndpointId, EventId, TenantId};
 use crate::domain::violation::Violation;
+use crate::metrics::calls;
 
 use super::http::{HttpClientError, HttpConfig};
 use super::secret::policy::SecretPolicy;
@@ -196,6 +197,19 @@ pub enum ChannelError {
     Misconfigured { reason: String },
 }
 
+impl ChannelError {
+    /// What kind of error it is, in metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "refused",
+            Self::Unavailable { .. } => "unavailable",
+            Self::OutcomeUnknown { .. } => "unknown",
+            Self::Disabled => "disabled",
+            Self::Misconfigured { .. } => "misconfigured",
+        }
+    }
+}
+
 /// Settings of every channel.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -269,7 +283,12 @@ impl Channel for ChannelConnector {
         destination: &Destination,
         notices: &[Notice<'_>],
     ) -> Vec<Result<Receipt, ChannelError>> {
-        whichever!(self, channel => channel.deliver(destination, notices).await)
+        let begun = Instant::now();
+        let results = whichever!(self, channel => channel.deliver(destination, notices).await);
+        let outcomes =
+            results.iter().map(|result| result.as_ref().map_or_else(ChannelError::kind, |_| "delivered"));
+        calls::delivered(self.kind().as_str(), begun.elapsed(), outcomes);
+        results
     }
 
     fn waits(&self) -> &[Duration] {

@@ -26,6 +26,8 @@ pub use identity::Identity;
 pub use stream::OpenAnswer;
 
 use super::egress::{EgressError, EgressPolicy, VettingResolver};
+use crate::metrics::OTHER;
+use crate::metrics::calls::HttpCall;
 
 /// No `Retry-After` keeps us waiting for longer than this.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
@@ -40,6 +42,8 @@ pub fn install_crypto_provider() {
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     inner: reqwest::Client,
+    /// Whose client it is, in metrics.
+    connector: Arc<str>,
     policy: Option<EgressPolicy>,
     config: Arc<HttpConfig>,
 }
@@ -92,6 +96,17 @@ pub enum HttpError {
 }
 
 impl HttpError {
+    /// What kind of error it is, in metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Forbidden(_) => "egress_refused",
+            Self::Connect { .. } => "connect",
+            Self::Timeout { .. } => "timeout",
+            Self::Reset { .. } => "reset",
+            Self::BodyTooLarge { .. } => "body_too_large",
+        }
+    }
+
     /// Whether the other side may have received the request.
     pub fn may_have_been_sent(&self) -> bool {
         !matches!(self, Self::Forbidden(_) | Self::Connect { .. })
@@ -125,12 +140,18 @@ impl HttpClient {
 
     fn build(config: &HttpConfig, policy: Option<EgressPolicy>) -> Result<Self, HttpClientError> {
         let builder = Self::builder(config, policy.as_ref());
-        Ok(Self { inner: made(builder)?, policy, config: Arc::new(config.clone()) })
+        Ok(Self { inner: made(builder)?, connector: OTHER.into(), policy, config: Arc::new(config.clone()) })
+    }
+
+    /// The same client, whose requests are measured under a connector's name: one of the program's or its configuration's.
+    #[must_use]
+    pub fn named(&self, connector: &str) -> Self {
+        Self { connector: connector.into(), ..self.clone() }
     }
 
     /// A client under this one's limits and policy, with connections of its own.
     fn with(&self, builder: reqwest::ClientBuilder) -> Result<Self, HttpClientError> {
-        Ok(Self { inner: made(builder)?, policy: self.policy.clone(), config: Arc::clone(&self.config) })
+        Ok(Self { inner: made(builder)?, ..self.clone() })
     }
 
     fn builder(config: &HttpConfig, policy: Option<&EgressPolicy>) -> reqwest::ClientBuilder {
@@ -159,7 +180,10 @@ impl HttpClient {
     /// See [`HttpError`].
     pub async fn send(&self, request: Request) -> Result<Answer, HttpError> {
         let span = trace::span(&request);
-        trace::told(self.attempt(request), |answer| answer.status).instrument(span).await
+        let mut measured = HttpCall::begin(&self.connector, &request.method);
+        let outcome = trace::told(self.attempt(request), |answer| answer.status).instrument(span).await;
+        measured.end(outcome.as_ref().map(|answer| answer.status).map_err(HttpError::kind));
+        outcome
     }
 
     async fn attempt(&self, mut request: Request) -> Result<Answer, HttpError> {

@@ -7,6 +7,7 @@
 //! start failure. **Limits**: `[api]`.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -14,26 +15,35 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tracing::{error, info};
 
+use super::audit_service::Audit;
 use super::bank_account_service::BankAccounts;
 use super::boleto_service::Boletos;
 use super::config::ApiConfig;
 use super::control_service::Control;
 use super::gate::Gate;
-use super::layer::{self, InFlight};
+use super::incoming::{self, Incoming};
+use super::layer::{self, Entrance, InFlight};
+use super::measure;
 use super::notification_service::Notifications;
 use super::openbanking::account_service::Accounts;
 use super::openbanking::consent_service::Consents;
 use super::openbanking::payment_service::Payments;
 use super::openbanking::sync_service::Syncs;
 use super::openbanking::user_service::Users;
+use super::patience::{self, Patience};
 use super::streams::Streams;
+use super::tls::Tls;
+use super::token_service::Tokens;
 use super::transfer_service::Transfers;
+use crate::access::Access;
+use crate::access::policy::Policy;
 use crate::proto;
+use crate::proto::access::v1::audit_service_server::AuditServiceServer;
+use crate::proto::access::v1::token_service_server::TokenServiceServer;
 use crate::proto::boleto::v1::bank_account_service_server::BankAccountServiceServer;
 use crate::proto::boleto::v1::boleto_service_server::BoletoServiceServer;
 use crate::proto::control::v1::control_service_server::ControlServiceServer;
@@ -48,13 +58,19 @@ use crate::supervision::{Actor, ActorError, ChildSpec, Context, Shutdown};
 
 /// Open calls get so long to end when the server stops; streams that are still open then are cut.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(3);
+/// Streams that were reset before anybody looked at them; one more ends the connection (CVE-2023-44487).
+const RESETS_PENDING_MAX: usize = 20;
+/// Streams that we reset because of what came on them; one more ends the connection (CVE-2025-8671).
+const RESETS_OF_OURS_MAX: usize = 256;
 /// How often readiness is looked at when nobody has said that it changed.
 const READINESS_LOOK: Duration = Duration::from_secs(1);
 /// The name under which health tells that the process lives.
 pub const LIVENESS: &str = "liveness";
 /// The services whose health follows readiness.
-const SERVICES: [&str; 11] = [
+const SERVICES: [&str; 13] = [
     "",
+    "bursar.access.v1.AuditService",
+    "bursar.access.v1.TokenService",
     "bursar.boleto.v1.BoletoService",
     "bursar.boleto.v1.BankAccountService",
     "bursar.control.v1.ControlService",
@@ -78,14 +94,24 @@ pub struct Api {
     close: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
     health: JoinHandle<()>,
+    /// Looks for revocations.
+    access: JoinHandle<()>,
+    /// Looks for renewed certificates.
+    tls: Option<JoinHandle<()>>,
 }
 
 impl Api {
     /// The server as a child of the root. `bound` is told the address that it listens on.
-    pub fn spec(config: &ApiConfig, gate: &Gate, bound: watch::Sender<Option<SocketAddr>>) -> ChildSpec {
-        let (config, gate) = (config.clone(), gate.clone());
+    pub fn spec(
+        config: &ApiConfig,
+        access: &Access,
+        gate: &Gate,
+        bound: watch::Sender<Option<SocketAddr>>,
+    ) -> ChildSpec {
+        let (config, access, gate) = (config.clone(), access.clone(), gate.clone());
         let (_, spec) = ChildSpec::worker("api", move |context: Context<ApiMessage>| {
-            let (config, gate, bound) = (config.clone(), gate.clone(), bound.clone());
+            let (config, access) = (config.clone(), access.clone());
+            let (gate, bound) = (gate.clone(), bound.clone());
             async move {
                 // A port that was free at first stays the port over every restart.
                 let wanted = bound.borrow().unwrap_or(config.listen);
@@ -96,13 +122,17 @@ impl Api {
                 let (reporter, health_service) = tonic_health::server::health_reporter();
                 // The reporter begins with SERVING; nobody may be told that before the gate says so.
                 report_readiness(&reporter, &gate).await;
-                let routes = routes(&config, &gate, health_service)?;
+                let routes = routes(&config, &access, &gate, health_service)?;
                 let (close, closed) = oneshot::channel();
-                let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+                let tls = Tls::of(&config.tls)?;
+                let incoming = Incoming::new(listener, &config, tls.clone());
                 let server = Server::builder()
                     .http2_keepalive_interval(Some(config.keepalive_interval))
                     .http2_keepalive_timeout(Some(config.keepalive_timeout))
                     .max_concurrent_streams(Some(all_calls(&config)))
+                    .http2_max_header_list_size(config.metadata_bytes_max)
+                    .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING_MAX))
+                    .http2_max_local_error_reset_streams(Some(RESETS_OF_OURS_MAX))
                     .add_routes(routes)
                     .serve_with_incoming_shutdown(incoming, async {
                         // A sender that was dropped closes as well.
@@ -114,10 +144,15 @@ impl Api {
                         let _ = myself.send(ApiMessage::Ended(error.to_string())).await;
                     }
                 });
+                let look = gate.clone();
                 let health = tokio::spawn(follow_readiness(reporter, gate));
+                let access = tokio::spawn(async move {
+                    access.follow(|| look.house().ok().map(|house| house.store.clone())).await;
+                });
+                let tls = tls.map(|tls| tokio::spawn(tls.follow()));
                 info!(%address, "listening");
                 bound.send_replace(Some(address));
-                Ok(Self { close: Some(close), serving, health })
+                Ok(Self { close: Some(close), serving, health, access, tls })
             }
         });
         spec.shutdown(Shutdown::Timeout(CLOSING_PATIENCE * 2))
@@ -126,6 +161,7 @@ impl Api {
 
 fn routes(
     config: &ApiConfig,
+    access: &Access,
     gate: &Gate,
     health: tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health>,
 ) -> Result<Routes, tonic_reflection::server::Error> {
@@ -178,15 +214,33 @@ fn routes(
             PaymentServiceServer::new(Payments { gate: gate.clone(), streams: streams.clone() })
                 .max_decoding_message_size(bytes_max),
         )
+        .add_service(
+            AuditServiceServer::new(Audit { gate: gate.clone() }).max_decoding_message_size(bytes_max),
+        )
+        .add_service(
+            TokenServiceServer::new(Tokens { gate: gate.clone(), access: access.clone() })
+                .max_decoding_message_size(bytes_max),
+        )
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
-    let in_flight = InFlight::new(config);
+    let entrance = Entrance {
+        in_flight: InFlight::new(config),
+        access: access.clone(),
+        policy: Arc::new(Policy::of(proto::DESCRIPTOR_SET)),
+        gate: gate.clone(),
+    };
     let router = routes
         .routes()
         .into_axum_router()
         .route_service(layer::BATCH, batches)
-        .layer(axum::middleware::from_fn_with_state(in_flight, layer::around));
+        .layer(axum::middleware::from_fn(measure::note_trace))
+        .layer(axum::middleware::from_fn_with_state(entrance, layer::around))
+        // Around everything else: who is let in has a place for as long as the answer takes to leave.
+        .layer(axum::middleware::from_fn_with_state(Patience::new(config), patience::bear))
+        // Even around that: what was refused was asked as well.
+        .layer(axum::middleware::from_fn(measure::measured))
+        .layer(axum::middleware::from_fn(incoming::introduce));
     Ok(Routes::from(router))
 }
 
@@ -242,5 +296,7 @@ impl Drop for Api {
     fn drop(&mut self) {
         self.serving.abort();
         self.health.abort();
+        self.access.abort();
+        self.tls.iter().for_each(JoinHandle::abort);
     }
 }

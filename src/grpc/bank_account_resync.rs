@@ -26,7 +26,7 @@ pub(super) async fn resync(
     mut request: proto::ResyncBankAccountRequest,
 ) -> Result<BankAccount, ApiError> {
     let house = gate.house_for_change()?;
-    let tenant = gate.tenant();
+    let tenant = gate.tenant()?;
     let id: BankAccountId = request::id("id", &request.id)?;
     let mut violations = Vec::new();
     let request_id = std::mem::take(&mut request.request_id);

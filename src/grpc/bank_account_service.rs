@@ -65,7 +65,7 @@ impl BankAccountService for BankAccounts {
         let before = page_token::read(&METHOD, &request.page_token)?.map(BankAccountId);
         let store = &self.gate.house()?.store;
         let found =
-            store.bank_accounts(&self.gate.tenant(), before, size + 1).await.map_err(ApiError::from)?;
+            store.bank_accounts(&self.gate.tenant()?, before, size + 1).await.map_err(ApiError::from)?;
         let (page, next) = split_page(&found, size, |account| account.id.0, &METHOD);
         let keys: Vec<String> = page.iter().map(|account| account.issuer.range_key()).collect();
         let next_numbers = store.next_sequences(&keys).await.map_err(ApiError::from)?;
@@ -132,13 +132,13 @@ impl BankAccounts {
         let house = self.gate.house()?;
         // An operator who asks wants what is there now, not what is at hand.
         house.accounts.refresh().await?;
-        let found = house.accounts.find(&self.gate.tenant(), key).await?;
+        let found = house.accounts.find(&self.gate.tenant()?, key).await?;
         found.map(|account| (*account).clone()).ok_or(ApiError::NotFound("BANK_ACCOUNT"))
     }
 
     async fn create(&self, request: proto::CreateBankAccountRequest) -> Result<BankAccount, ApiError> {
         let house = self.gate.house_for_change()?;
-        let tenant = self.gate.tenant();
+        let tenant = self.gate.tenant()?;
         let mut violations = Vec::new();
         let body = proto::CreateBankAccountRequest { request_id: String::new(), ..request.clone() };
         let key = request::key(&tenant, METHOD, &request.request_id, &body, &mut violations);
@@ -178,7 +178,7 @@ impl BankAccounts {
         let expected = given.version;
         let mut violations = Vec::new();
         check_credentials(house, &given.credentials, &mut violations);
-        let account = convert::from_proto(given, id, self.gate.tenant(), request::now(), &mut violations);
+        let account = convert::from_proto(given, id, self.gate.tenant()?, request::now(), &mut violations);
         if let Some(account) = &account {
             check_connector(house, account, &mut violations);
             check_rules(house, account, &mut violations).await?;

@@ -39,7 +39,7 @@ pub(super) async fn amend(
     let house = gate.house_for_change()?;
     let mut violations = Vec::new();
     let request_id = std::mem::take(&mut request.request_id);
-    let key = request::key(&gate.tenant(), METHOD, &request_id, &request, &mut violations);
+    let key = request::key(&gate.tenant()?, METHOD, &request_id, &request, &mut violations);
     let mut asked = Asked::read(&request.id, request.version, request.reason, key, &mut violations);
     let Some(id) = asked.id else { return Err(ApiError::Invalid(violations)) };
     if let Some((boleto, order)) = boleto_order::made_before(gate, house, id, asked.key.as_ref()).await? {

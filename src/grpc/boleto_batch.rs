@@ -71,7 +71,7 @@ async fn one(
     subscriptions: &Subscriptions,
 ) -> Result<Made, ApiError> {
     let hold = request.hold_registration;
-    let (draft, found) = match prepare(house, &gate.tenant(), request, subscriptions).await? {
+    let (draft, found) = match prepare(house, &gate.tenant()?, request, subscriptions).await? {
         Prepared::New(draft, found) => (draft, found),
         Prepared::Before(id) => return before(gate, house, id).await,
     };

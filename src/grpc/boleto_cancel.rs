@@ -20,7 +20,7 @@ pub(super) async fn cancel(
     let house = gate.house_for_change()?;
     let mut violations = Vec::new();
     let request_id = std::mem::take(&mut request.request_id);
-    let key = request::key(&gate.tenant(), METHOD, &request_id, &request, &mut violations);
+    let key = request::key(&gate.tenant()?, METHOD, &request_id, &request, &mut violations);
     let asked = Asked::read(&request.id, request.version, request.reason, key, &mut violations);
     let Some(id) = asked.id.filter(|_| violations.is_empty()) else {
         return Err(ApiError::Invalid(violations));

@@ -52,7 +52,7 @@ pub(super) async fn create(
     request: proto::CreateBoletoRequest,
 ) -> Result<proto::CreateBoletoResponse, ApiError> {
     let house = gate.house_for_change()?;
-    let tenant = gate.tenant();
+    let tenant = gate.tenant()?;
     let hold = request.hold_registration;
     let (mut draft, found) = match prepare(house, &tenant, request, &Subscriptions::default()).await? {
         Prepared::New(draft, found) => (draft, found),
@@ -286,7 +286,7 @@ async fn attempt(
 
 /// The caller is not kept longer: what the bank has not decided is pending.
 async fn pending(gate: &Gate, house: &House, id: BoletoId) -> Result<Boleto, ApiError> {
-    house.store.mark_pending(&gate.tenant(), id, EventId(Uuid::now_v7()), request::now()).await?;
+    house.store.mark_pending(&gate.tenant()?, id, EventId(Uuid::now_v7()), request::now()).await?;
     super::boleto_service::find(gate, id).await
 }
 

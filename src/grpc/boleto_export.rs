@@ -1,5 +1,7 @@
 //! `ExportBoletos`: every boleto that a filter finds, oldest first, page by page.
 //!
+//! Who exports by which filter is in the audit before anything is handed out, and how many boletos it were once that has ended.
+//!
 //! **Owns** nothing; where it goes on is the id of the last boleto, which the caller has. **Fails** with the store's
 //! trouble and while draining; the caller then goes on after its last boleto.
 //! **Limits**: a permit held inside the stream; one page in memory and one on its way, so that a slow reader holds back
@@ -8,10 +10,14 @@
 
 use std::pin::Pin;
 
+use chrono::{DateTime, Utc};
+use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
+use tracing::warn;
+use uuid::Uuid;
 
 use super::boleto_service::filter;
 use super::convert::boleto as convert;
@@ -19,8 +25,11 @@ use super::gate::Gate;
 use super::request;
 use super::status::ApiError;
 use super::streams::StreamPermit;
-use crate::domain::ids::BoletoId;
+use crate::caller;
+use crate::domain::ids::{BoletoId, TenantId};
 use crate::proto::boleto::v1 as proto;
+use crate::store::audit_act::Act;
+use crate::store::audit_list::Subject;
 use crate::store::boleto_list::BoletoFilter;
 
 pub(super) type Exported = Pin<Box<dyn Stream<Item = Result<proto::ExportBoletosResponse, Status>> + Send>>;
@@ -50,8 +59,12 @@ pub(super) async fn export(
         }
         Err(error) => return Err(error),
     };
+    let found = found(&filter, after);
+    let id = Uuid::now_v7();
+    // Before anything is handed out, and not at all if that fails.
+    gate.house()?.store.audit_act(written_down(id, found, json!(null))).await?;
     let (sender, receiver) = mpsc::channel(1);
-    tokio::spawn(send_pages(gate.clone(), filter, after, sender));
+    caller::spawn(send_pages(gate.clone(), gate.tenant()?, filter, (id, after), sender));
     let stream = ReceiverStream::new(receiver).map(move |message| {
         // The permit lives as long as the stream does.
         let _ = &permit;
@@ -62,31 +75,81 @@ pub(super) async fn export(
 
 async fn send_pages(
     gate: Gate,
+    tenant: TenantId,
     filter: BoletoFilter,
-    mut after: Option<BoletoId>,
+    (id, after): (Uuid, Option<BoletoId>),
     sender: mpsc::Sender<Result<proto::ExportBoletosResponse, Status>>,
 ) {
     let Ok(house) = gate.house() else { return };
-    let tenant = gate.tenant();
+    let found = found(&filter, after);
+    let (boletos, ended) = hand_out(&gate, &tenant, &filter, after, &sender).await;
+    let told = json!({ "boletos": boletos, "ended": ended });
+    if let Err(error) = house.store.audit_act(written_down(id, found, told)).await {
+        warn!(%error, boletos, "the end of an export is not in the audit");
+    }
+}
+
+/// How many boletos were handed out, and why no more.
+async fn hand_out(
+    gate: &Gate,
+    tenant: &TenantId,
+    filter: &BoletoFilter,
+    mut after: Option<BoletoId>,
+    sender: &mpsc::Sender<Result<proto::ExportBoletosResponse, Status>>,
+) -> (usize, &'static str) {
+    let mut handed_out = 0;
+    let Ok(house) = gate.house() else { return (handed_out, "draining") };
     loop {
         if gate.readiness().is_draining() {
             let _ = sender.send(Err(ApiError::Draining.into())).await;
-            return;
+            return (handed_out, "draining");
         }
-        let page = match house.store.export_boletos(&tenant, &filter, after, PAGE).await {
+        let page = match house.store.export_boletos(tenant, filter, after, PAGE).await {
             Ok(page) => page,
             Err(error) => {
                 let _ = sender.send(Err(ApiError::from(error).into())).await;
-                return;
+                return (handed_out, "the store failed");
             }
         };
-        let Some(last) = page.last() else { return };
+        let Some(last) = page.last() else { return (handed_out, "complete") };
         after = Some(last.id);
         let is_last = (page.len() as u64) < PAGE;
         let boletos = page.iter().map(convert::to_proto).collect();
-        // Nobody reads any more: the caller has what it wanted.
-        if sender.send(Ok(proto::ExportBoletosResponse { boletos })).await.is_err() || is_last {
-            return;
+        if sender.send(Ok(proto::ExportBoletosResponse { boletos })).await.is_err() {
+            // Nobody reads any more: the caller has what it wanted.
+            return (handed_out, "hung up");
         }
+        handed_out += page.len();
+        if is_last {
+            return (handed_out, "complete");
+        }
+    }
+}
+
+/// By which filter, but for what names a person or is a secret: of that only whether it was asked for.
+fn found(filter: &BoletoFilter, after: Option<BoletoId>) -> serde_json::Value {
+    let time = |at: Option<DateTime<Utc>>| at.map(|at| at.to_rfc3339());
+    json!({
+        "statuses": filter.statuses.iter().map(|status| status.as_str()).collect::<Vec<_>>(),
+        "bank_account_id": filter.bank_account_id.map(|id| id.to_string()),
+        "by_number": filter.nosso_numero.is_some(),
+        "by_reference": filter.reference_id.is_some() || filter.token.is_some(),
+        "created_from": time(filter.created_from),
+        "created_until": time(filter.created_until),
+        "due_from": filter.due_from.map(|date| date.to_string()),
+        "due_until": filter.due_until.map(|date| date.to_string()),
+        "after_id": after.map(|id| id.to_string()),
+    })
+}
+
+/// Two records with one subject: that an export began, and what came of it.
+fn written_down(id: Uuid, filter: serde_json::Value, told: serde_json::Value) -> Act {
+    Act {
+        method: "ExportBoletos",
+        subject: Subject::Id(id),
+        reason: String::new(),
+        before: json!({ "filter": filter }),
+        after: told,
+        now: request::now(),
     }
 }

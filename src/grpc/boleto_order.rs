@@ -86,7 +86,7 @@ pub(super) async fn place(
     bank_cannot: Option<String>,
 ) -> Result<(proto::Boleto, Option<proto::BoletoOrder>), ApiError> {
     let account = account(house, boleto).await?;
-    let draft = draft(house, &gate.tenant(), &account, boleto.id, asked, wish, bank_cannot)?;
+    let draft = draft(house, &gate.tenant()?, &account, boleto.id, asked, wish, bank_cannot)?;
     let id = match house.store.place_order(&draft).await? {
         Placed::Ordered => {
             house.hints.there_is_work(&draft.work.queue);
@@ -185,7 +185,7 @@ async fn outcome(
     let mut changes = house.changes.subscribe();
     let is_pending = |order: &Order| order.state == OrderState::Pending;
     let order = loop {
-        let order = house.store.order(&gate.tenant(), boleto_id, id).await?;
+        let order = house.store.order(&gate.tenant()?, boleto_id, id).await?;
         if !order.as_ref().is_some_and(is_pending) || Instant::now() >= deadline {
             break order;
         }

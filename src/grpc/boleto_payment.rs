@@ -28,7 +28,7 @@ pub(super) async fn record(
     request: proto::RecordPaymentRequest,
 ) -> Result<proto::RecordPaymentResponse, ApiError> {
     let house = gate.house_for_change()?;
-    let tenant = gate.tenant();
+    let tenant = gate.tenant()?;
     let day_was_named = !request.paid_on.is_empty();
     let wanted = check(house, &tenant, request)?;
     let outcome = house.store.record_payments(std::slice::from_ref(&wanted)).await.pop();

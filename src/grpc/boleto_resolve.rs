@@ -25,7 +25,7 @@ pub(super) async fn resolve(
     let house = gate.house_for_change()?;
     let mut violations = Vec::new();
     let request_id = std::mem::take(&mut request.request_id);
-    let key = request::key(&gate.tenant(), METHOD, &request_id, &request, &mut violations);
+    let key = request::key(&gate.tenant()?, METHOD, &request_id, &request, &mut violations);
     let resolution = match convert::status_from_proto(request.resolution) {
         Some(Status::Registered) => Some(Resolution::Registered),
         Some(Status::Refused) => Some(Resolution::Refused),
@@ -42,7 +42,7 @@ pub(super) async fn resolve(
     let draft = ResolveDraft {
         id: Uuid::now_v7(),
         event_id: EventId(Uuid::now_v7()),
-        tenant_id: gate.tenant(),
+        tenant_id: gate.tenant()?,
         boleto_id: id,
         version: asked.version,
         request: asked.key,

@@ -76,7 +76,7 @@ impl BoletoService for Boletos {
         // One more than asked for tells whether there is another page.
         let found = house
             .store
-            .list_boletos(&self.gate.tenant(), &filter, before, size + 1)
+            .list_boletos(&self.gate.tenant()?, &filter, before, size + 1)
             .await
             .map_err(ApiError::from)?;
         let (page, next) = split_page(&found, size, |boleto| boleto.id.0, &filter);
@@ -220,13 +220,13 @@ async fn named(gate: &Gate, name: &str) -> Result<BoletoId, ApiError> {
     if !name.starts_with(LEGACY_PREFIX) {
         return request::id("id", name);
     }
-    let found = gate.house()?.store.boleto_named(&gate.tenant(), name).await?;
+    let found = gate.house()?.store.boleto_named(&gate.tenant()?, name).await?;
     found.map(|found| found.id).ok_or(ApiError::NotFound("BOLETO"))
 }
 
 /// A tenant's boleto, or that there is none.
 pub(super) async fn find(gate: &Gate, id: BoletoId) -> Result<Boleto, ApiError> {
-    let stored = gate.house()?.store.boleto(&gate.tenant(), id).await?;
+    let stored = gate.house()?.store.boleto(&gate.tenant()?, id).await?;
     stored.map(|stored| stored.boleto).ok_or(ApiError::NotFound("BOLETO"))
 }
 

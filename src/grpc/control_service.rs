@@ -49,7 +49,7 @@ impl ControlService for Control {
         &self,
         request: Request<proto::ResizePoolRequest>,
     ) -> Answer<proto::ResizePoolResponse> {
-        answer(pool::resize(&self.gate, &request.into_inner()))
+        answer(pool::resize(&self.gate, &request.into_inner()).await)
     }
 
     async fn get_tree(&self, _request: Request<proto::GetTreeRequest>) -> Answer<proto::GetTreeResponse> {
@@ -68,37 +68,31 @@ impl ControlService for Control {
         &self,
         request: Request<proto::RestartActorRequest>,
     ) -> Answer<proto::RestartActorResponse> {
-        let path = request.into_inner().path;
-        self.gate.tree()?.restart(&path).await.map_err(ApiError::from)?;
-        info!(actor = path, "restarted by an operator");
-        Ok(Response::new(proto::RestartActorResponse { node: actor::node(&self.gate, &path)? }))
+        let node = actor::restart(&self.gate, &request.into_inner().path).await?;
+        Ok(Response::new(proto::RestartActorResponse { node }))
     }
 
     async fn stop_actor(
         &self,
         request: Request<proto::StopActorRequest>,
     ) -> Answer<proto::StopActorResponse> {
-        let path = request.into_inner().path;
-        self.gate.tree()?.stop(&path).await.map_err(ApiError::from)?;
-        info!(actor = path, "stopped by an operator");
-        Ok(Response::new(proto::StopActorResponse { node: actor::node(&self.gate, &path)? }))
+        let node = actor::stop(&self.gate, &request.into_inner().path).await?;
+        Ok(Response::new(proto::StopActorResponse { node }))
     }
 
     async fn start_actor(
         &self,
         request: Request<proto::StartActorRequest>,
     ) -> Answer<proto::StartActorResponse> {
-        let path = request.into_inner().path;
-        self.gate.tree()?.start_child(&path).await.map_err(ApiError::from)?;
-        info!(actor = path, "started by an operator");
-        Ok(Response::new(proto::StartActorResponse { node: actor::node(&self.gate, &path)? }))
+        let node = actor::start(&self.gate, &request.into_inner().path).await?;
+        Ok(Response::new(proto::StartActorResponse { node }))
     }
 
     async fn pause_actor(
         &self,
         request: Request<proto::PauseActorRequest>,
     ) -> Answer<proto::PauseActorResponse> {
-        let node = actor::pause(&self.gate, &request.into_inner().path)?;
+        let node = actor::pause(&self.gate, &request.into_inner().path).await?;
         Ok(Response::new(proto::PauseActorResponse { node }))
     }
 
@@ -106,7 +100,7 @@ impl ControlService for Control {
         &self,
         request: Request<proto::ResumeActorRequest>,
     ) -> Answer<proto::ResumeActorResponse> {
-        let node = actor::resume(&self.gate, &request.into_inner().path)?;
+        let node = actor::resume(&self.gate, &request.into_inner().path).await?;
         Ok(Response::new(proto::ResumeActorResponse { node }))
     }
 
@@ -247,6 +241,7 @@ impl ControlService for Control {
 
     async fn drain(&self, _request: Request<proto::DrainRequest>) -> Answer<proto::DrainResponse> {
         info!("drain asked for");
+        process::note_drain(&self.gate).await;
         self.gate.readiness().wish_to_drain();
         Ok(Response::new(proto::DrainResponse {}))
     }

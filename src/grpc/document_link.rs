@@ -34,7 +34,7 @@ pub(super) async fn create(
     let terms = house.links.as_ref().ok_or(ApiError::DocumentLinksDisabled)?;
     let mut violations = Vec::new();
     let request_id = std::mem::take(&mut request.request_id);
-    let key = request::key(&gate.tenant(), CREATE, &request_id, &request, &mut violations);
+    let key = request::key(&gate.tenant()?, CREATE, &request_id, &request, &mut violations);
     let format = format(request.format, &mut violations);
     let lifetime = lifetime(request.lifetime.as_ref(), terms, &mut violations);
     let id: Option<BoletoId> = request.id.parse().ok();
@@ -49,7 +49,7 @@ pub(super) async fn create(
     let now = house.store.now();
     let draft = LinkDraft {
         id: Uuid::now_v7(),
-        tenant_id: gate.tenant(),
+        tenant_id: gate.tenant()?,
         boleto_id,
         token_hash: token.hash(),
         format,
@@ -77,7 +77,7 @@ pub(super) async fn revoke(
     let house = gate.house_for_change()?;
     let mut violations = Vec::new();
     let request_id = std::mem::take(&mut request.request_id);
-    let key = request::key(&gate.tenant(), REVOKE, &request_id, &request, &mut violations);
+    let key = request::key(&gate.tenant()?, REVOKE, &request_id, &request, &mut violations);
     let id: Option<BoletoId> = request.id.parse().ok();
     if id.is_none() {
         violations.push(Violation::new("id", "must be a UUID"));
@@ -87,7 +87,7 @@ pub(super) async fn revoke(
     };
     let revocation = Revocation {
         id: Uuid::now_v7(),
-        tenant_id: gate.tenant(),
+        tenant_id: gate.tenant()?,
         boleto_id,
         request: key,
         now: house.store.now(),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::config::LimitsConfig;
 use super::status::ApiError;
+use crate::caller;
 use crate::domain::ids::TenantId;
 use crate::messages::House;
 use crate::messages::house::Readiness;
@@ -82,9 +83,11 @@ impl Gate {
         self.inner.tree.get().ok_or_else(|| ApiError::NotReady("starting".to_owned()))
     }
 
-    /// Whose rows a call is about. One tenant until callers are told apart.
-    pub(super) fn tenant(&self) -> TenantId {
-        TenantId::default()
+    /// Whose rows a call is about: its caller's. Where nobody knows who asks, nothing is anybody's.
+    pub(super) fn tenant(&self) -> Result<TenantId, ApiError> {
+        let caller =
+            caller::current().ok_or_else(|| ApiError::Internal("a call without a caller".to_owned()))?;
+        Ok(caller.tenant_id.clone())
     }
 
     pub(super) fn readiness(&self) -> &Readiness {

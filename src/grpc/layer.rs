@@ -1,26 +1,48 @@
-//! What every call passes through: its trace, the limit of calls in flight, and the details of errors that the transport
-//! itself made.
+//! What every call passes through: its trace, the limit of calls in flight, who asks for it and whether they may, and the
+//! details of errors that the transport itself made.
 //!
+//! Health is told to everybody. Everything else is for callers that are known; each method of ours asks for the scope that the
+//! protocol declares for it, and what has none is closed. A call runs within its caller. A stream ends when its caller may stay no
+//! longer.
+//!
+//! **Fails** a call before a byte of its message is read, with the reasons of [`super::status`].
 //! **Limits**: `api.requests_in_flight_max`, and for the control service, which must answer when nothing else does,
 //! `api.control_in_flight_max` instead; a call past its limit is answered at once and costs next to nothing. A permit is
 //! taken before a byte of the message is read, so that what messages take is bounded by the calls in flight times
 //! `api.message_bytes_max`. A batch may be longer, and there may be fewer of them: `api.batches_in_flight_max` times
 //! `api.batch_bytes_max` comes on top, and no more.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use hyper::body::Frame;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::metadata::MetadataMap;
+use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Status};
 use tracing::{Instrument as _, info_span};
 
 use super::config::ApiConfig;
+use super::gate::Gate;
 use super::status::{ApiError, protocol_details};
+use crate::access::policy::{Policy, Rule};
+use crate::access::{Access, Admitted, Presented, Refusal};
+use crate::caller;
+use crate::domain::ids::TenantId;
+use crate::store::Store;
 
+/// How the paths of our own methods begin.
+const OURS: &str = "/bursar.";
+/// Whoever watches over processes has no token.
+const HEALTH: &str = "/grpc.health.v1.Health/";
 /// What only operators ask; it does not compete with the rest.
 const CONTROL: &str = "/bursar.control.";
 /// The one call whose message is as long as a thousand others.
@@ -62,24 +84,139 @@ impl InFlight {
     }
 }
 
+/// What stands between a caller and the services; clones are the same.
+#[derive(Clone)]
+pub struct Entrance {
+    pub in_flight: InFlight,
+    pub access: Access,
+    pub policy: Arc<Policy>,
+    pub gate: Gate,
+}
+
 /// Runs one call.
-pub async fn around(State(in_flight): State<InFlight>, request: Request, next: Next) -> Response {
+pub async fn around(State(entrance): State<Entrance>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let is_ours = path.starts_with("/bursar.");
-    // Health and reflection are answered whatever the load.
-    if !is_ours {
+    // Health is answered whatever the load.
+    if path.starts_with(HEALTH) {
         return with_details(next.run(request).await);
     }
-    let Some(permit) = in_flight.admit(path) else {
+    if !path.starts_with(OURS) {
+        return with_details(entrance.run(request, next).await);
+    }
+    let Some(permit) = entrance.in_flight.admit(path) else {
         return Status::from(ApiError::TooManyRequests).into_http();
     };
     let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or((path, ""));
     let span = info_span!("rpc", rpc.service = service, rpc.method = method, otel.kind = "server");
     let metadata = MetadataMap::from_headers(request.headers().clone());
     crate::telemetry::set_parent_from_metadata(&span, &metadata);
-    let response = next.run(request).instrument(span).await;
+    let response = entrance.run(request, next).instrument(span).await;
     drop(permit);
     with_details(response)
+}
+
+impl Entrance {
+    /// Lets a caller in who may do this, and runs what they ask for.
+    async fn run(&self, request: Request, next: Next) -> Response {
+        let rule = self.policy.rule(request.uri().path());
+        let (admitted, store) = match self.admit(request.uri().path(), presented(&request), rule).await {
+            Ok(admitted) => admitted,
+            Err(error) => return Status::from(error).into_http(),
+        };
+        if rule.is_none() && request.uri().path().starts_with(OURS) {
+            return Status::unimplemented("there is no such method").into_http();
+        }
+        let response = caller::within(admitted.caller.clone(), next.run(request)).await;
+        let Some(store) = store.filter(|_| rule.is_none_or(|rule| rule.answers_with_stream)) else {
+            return response;
+        };
+        let access = self.access.clone();
+        let refused = Box::pin(async move { access.until_refused(&store, &admitted).await });
+        response.map(|body| Body::new(Watched { body: Some(body), refused }))
+    }
+
+    /// Who asks, if they may do what this is; and the store that knows, where somebody has to be looked at again.
+    async fn admit(
+        &self,
+        path: &str,
+        presented: Presented<'_>,
+        rule: Option<Rule>,
+    ) -> Result<(Admitted, Option<Store>), ApiError> {
+        let (admitted, store) = match self.access.everybody() {
+            Some(everybody) => (everybody, None),
+            None => {
+                let store = self.gate.house()?.store.clone();
+                (self.access.admit(&store, presented).await?, Some(store))
+            }
+        };
+        let Some(rule) = rule else { return Ok((admitted, store)) };
+        let caller = &admitted.caller;
+        let scope = rule.scope.ok_or(ApiError::MethodClosed)?;
+        if !caller.may(scope) {
+            return Err(ApiError::ScopeMissing(scope));
+        }
+        // What control is about is nobody's rows alone.
+        if path.starts_with(CONTROL) && caller.tenant_id != TenantId::default() {
+            return Err(ApiError::HouseOnly);
+        }
+        Ok((admitted, store))
+    }
+}
+
+/// What a call shows of its caller.
+fn presented(request: &Request) -> Presented<'_> {
+    let certificate = request.extensions().get::<CertificateNames>();
+    let connection = request.extensions().get::<TcpConnectInfo>();
+    Presented {
+        // One that is no text is wrong like any other.
+        authorization: request.headers().get(AUTHORIZATION).map(|text| text.to_str().unwrap_or_default()),
+        certificate_names: certificate.map_or(&[], |names| &names.0),
+        address: connection.and_then(TcpConnectInfo::remote_addr).map(|address| address.ip()),
+    }
+}
+
+/// The names in the certificate that a caller's connection was made with.
+#[derive(Debug, Clone)]
+pub struct CertificateNames(pub Arc<[String]>);
+
+/// An answer that ends when its caller may stay no longer.
+struct Watched {
+    /// None once it has ended so.
+    body: Option<Body>,
+    refused: Pin<Box<dyn Future<Output = Refusal> + Send>>,
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.body.is_none() {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(refusal) = self.refused.as_mut().poll(context) {
+            // Whoever makes the answer learns by it that nobody reads any more.
+            self.body = None;
+            let mut trailers = HeaderMap::new();
+            return Poll::Ready(Some(
+                match Status::from(ApiError::from(refusal)).add_header(&mut trailers) {
+                    Ok(()) => Ok(Frame::trailers(trailers)),
+                    Err(status) => Err(axum::Error::new(status)),
+                },
+            ));
+        }
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(context),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
 }
 
 /// Gives an error that came without details the ones that every error has.

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::convert::endpoint as convert;
 use super::gate::Gate;
 use super::request;
+use super::status::ApiError;
 use crate::domain::ids::EndpointId;
 use crate::domain::violation::Violation;
 use crate::messages::House;
@@ -130,15 +131,21 @@ fn required_id<T: std::str::FromStr>(field: &str, text: &str, violations: &mut V
 }
 
 /// A caller's decision about one of its endpoints.
-fn by_hand(gate: &Gate, house: &House, id: EndpointId, reason: String, key: Option<RequestKey>) -> ByHand {
-    ByHand {
+fn by_hand(
+    gate: &Gate,
+    house: &House,
+    id: EndpointId,
+    reason: String,
+    key: Option<RequestKey>,
+) -> Result<ByHand, ApiError> {
+    Ok(ByHand {
         id: Uuid::now_v7(),
-        tenant_id: gate.tenant(),
+        tenant_id: gate.tenant()?,
         endpoint_id: id,
         request: key,
         reason,
         traceparent: crate::telemetry::traceparent(),
         delivery_attempts_max: house.delivery_attempts_max,
         now: request::now(),
-    }
+    })
 }

@@ -99,7 +99,7 @@ async fn user(gate: &Gate, external_id: &str) -> Result<PsuUser, ApiError> {
     if external_id.is_empty() {
         return Err(ApiError::field("external_id", "required"));
     }
-    let found = gate.house()?.store.psu_user_named(&gate.tenant(), external_id).await?;
+    let found = gate.house()?.store.psu_user_named(&gate.tenant()?, external_id).await?;
     found.filter(|user| user.erased_at.is_none()).ok_or(ApiError::NotFound("USER"))
 }
 

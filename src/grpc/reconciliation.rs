@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -23,6 +24,8 @@ use crate::messages::House;
 use crate::messages::bank_accounts::AccountKey;
 use crate::messages::reconciler::reconciliation_work;
 use crate::proto::boleto::v1 as proto;
+use crate::store::audit_act::Act;
+use crate::store::audit_list::Subject;
 use crate::store::difference::{DifferenceFilter, DifferenceSettled, SettleDraft};
 use crate::store::reconciliation::Reconciliation;
 
@@ -36,7 +39,7 @@ pub(super) async fn reconcile(
 ) -> Result<proto::ReconcileBankAccountResponse, ApiError> {
     let house = gate.house_for_change()?;
     let id: BankAccountId = request::id("id", &request.id)?;
-    let found = house.accounts.find(&gate.tenant(), &AccountKey::Id(id)).await?;
+    let found = house.accounts.find(&gate.tenant()?, &AccountKey::Id(id)).await?;
     let account = found.ok_or(ApiError::NotFound("BANK_ACCOUNT"))?;
     if !house.reconciles {
         return Err(ApiError::ReconciliationDisabled);
@@ -50,6 +53,15 @@ pub(super) async fn reconcile(
     let now = house.store.now();
     let mut work = reconciliation_work(&account, now, now);
     work.traceparent = crate::telemetry::traceparent();
+    let act = Act {
+        method: "ReconcileBankAccount",
+        subject: Subject::Id(id.0),
+        reason: String::new(),
+        before: json!({ "runs": before.runs }),
+        after: json!({ "asked": "a run now" }),
+        now,
+    };
+    house.store.audit_act(act).await?;
     house.store.ask_reconciliation(&work).await?;
     house.hints.there_is_work(&work.queue);
     let deadline = Instant::now() + gate.inline_deadline();
@@ -74,10 +86,10 @@ pub(super) async fn list(
     let house = gate.house()?;
     let size = gate.page_size(request.page_size)?;
     let before = page_token::read(&LIST, &request.page_token)?.map(BankAccountId);
-    let found = house.store.bank_accounts(&gate.tenant(), before, size + 1).await?;
+    let found = house.store.bank_accounts(&gate.tenant()?, before, size + 1).await?;
     let (page, next) = split_page(&found, size, |account| account.id.0, &LIST);
     let ids: Vec<BankAccountId> = page.iter().map(|account| account.id).collect();
-    let known = house.store.reconciliations(&gate.tenant(), &ids).await?;
+    let known = house.store.reconciliations(&gate.tenant()?, &ids).await?;
     let pairs = page.iter().zip(&known);
     let reconciliations =
         pairs.map(|(account, known)| convert::to_proto(known, reconciled_by(house, account)));
@@ -100,7 +112,7 @@ pub(super) async fn differences(
     }
     let filter = DifferenceFilter { bank_account_id: account, settled_too: request.settled_too };
     let before = page_token::read(&filter, &request.page_token)?;
-    let found = house.store.differences(&gate.tenant(), filter, before, size + 1).await?;
+    let found = house.store.differences(&gate.tenant()?, filter, before, size + 1).await?;
     let (page, next) = split_page(&found, size, |difference| difference.id, &filter);
     let differences = page.iter().map(convert::difference).collect();
     Ok(proto::ListDifferencesResponse { differences, next_page_token: next })
@@ -122,7 +134,7 @@ pub(super) async fn settle(
     };
     let draft = SettleDraft {
         audit_id: Uuid::now_v7(),
-        tenant_id: gate.tenant(),
+        tenant_id: gate.tenant()?,
         id,
         reason,
         traceparent: crate::telemetry::traceparent(),
@@ -149,6 +161,6 @@ fn reconciled_by(house: &House, account: &BankAccount) -> ReconciledBy {
 }
 
 async fn known(gate: &Gate, house: &House, id: BankAccountId) -> Result<Reconciliation, ApiError> {
-    let known = house.store.reconciliation(&gate.tenant(), id).await?;
+    let known = house.store.reconciliation(&gate.tenant()?, id).await?;
     known.ok_or_else(|| ApiError::Internal(format!("no answer about bank account {id}")))
 }

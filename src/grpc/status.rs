@@ -4,7 +4,7 @@
 //! | reason | code | what the caller does |
 //! |---|---|---|
 //! | `INVALID_FIELDS` | INVALID_ARGUMENT | correct every field of `BadRequest` |
-//! | `BOLETO_NOT_FOUND`, `BANK_ACCOUNT_NOT_FOUND`, `ENDPOINT_NOT_FOUND`, `DELIVERY_NOT_FOUND`, `EVENT_NOT_FOUND`, `DIFFERENCE_NOT_FOUND`, `TRANSFER_NOT_FOUND`, `RUN_NOT_FOUND`, `FEED_NOT_FOUND`, `JOB_NOT_FOUND`, `JOB_RUN_NOT_FOUND`, `USER_NOT_FOUND`, `CONSENT_NOT_FOUND`, `ACCOUNT_NOT_FOUND`, `PAYMENT_NOT_FOUND`, `WORK_NOT_FOUND`, `ACTOR_NOT_FOUND` | NOT_FOUND | look for another |
+//! | `BOLETO_NOT_FOUND`, `BANK_ACCOUNT_NOT_FOUND`, `ENDPOINT_NOT_FOUND`, `DELIVERY_NOT_FOUND`, `EVENT_NOT_FOUND`, `DIFFERENCE_NOT_FOUND`, `TRANSFER_NOT_FOUND`, `RUN_NOT_FOUND`, `FEED_NOT_FOUND`, `JOB_NOT_FOUND`, `JOB_RUN_NOT_FOUND`, `USER_NOT_FOUND`, `CONSENT_NOT_FOUND`, `ACCOUNT_NOT_FOUND`, `PAYMENT_NOT_FOUND`, `WORK_NOT_FOUND`, `ACTOR_NOT_FOUND`, `TOKEN_NOT_FOUND` | NOT_FOUND | look for another |
 //! | `REQUEST_ID_REUSED` | ALREADY_EXISTS | take another `request_id`, or send the first body |
 //! | `PAYMENT_ID_REUSED` | ALREADY_EXISTS | take another `payment_id`: under this one another payment is written down |
 //! | `EXTERNAL_ID_TAKEN` | ALREADY_EXISTS | take another name |
@@ -36,6 +36,11 @@
 //! | `JOB_NOT_BUILT` | FAILED_PRECONDITION | nothing: nobody does this job as it is configured, or in this release |
 //! | `CURSOR_OF_ANOTHER_STORE` | FAILED_PRECONDITION | watch from `0` or from now on; the changes were moved to another store |
 //! | `ACTOR_NOT_CONTROLLABLE` | FAILED_PRECONDITION | look at the tree first |
+//! | `NOT_AUTHENTICATED` | UNAUTHENTICATED | show a token that holds, as `authorization: Bearer …`; what was wrong with this one is not told |
+//! | `SCOPE_MISSING` | PERMISSION_DENIED | ask for a token with the scope that is named |
+//! | `HOUSE_ONLY` | PERMISSION_DENIED | nothing: this is for callers of the tenant `default` |
+//! | `METHOD_CLOSED` | PERMISSION_DENIED | nothing: the method is open to nobody; our bug |
+//! | `TOO_MANY_FAILURES` | RESOURCE_EXHAUSTED | correct the token, then wait as `RetryInfo` says |
 //! | `TOO_MANY_REQUESTS`, `TOO_MANY_STREAMS`, `BACKLOG_FULL` | RESOURCE_EXHAUSTED | wait as `RetryInfo` says |
 //! | `NOT_READY`, `DRAINING`, `STORE_UNAVAILABLE`, `FEED_UNAVAILABLE` | UNAVAILABLE | wait as `RetryInfo` says, then try again |
 //! | `INTERNAL` | INTERNAL | report the trace id; our bug |
@@ -48,7 +53,9 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use tracing::error;
 
+use crate::access::Refusal;
 use crate::connectors::transfer_feeds::FeedError;
+use crate::domain::access::Scope;
 use crate::domain::boleto::issuer::IssueError;
 use crate::domain::boleto::status::Status as BoletoStatus;
 use crate::domain::ids::JobRunId;
@@ -66,6 +73,8 @@ use crate::supervision::ControlError;
 pub const DOMAIN: &str = "bursar";
 /// What a caller is told to wait when a limit is met or the store is away.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// After what time wrong tokens are forgotten.
+const FAILURES_FORGOTTEN: Duration = Duration::from_secs(60);
 
 /// Why a call failed, cut by what the caller does next.
 #[derive(Debug)]
@@ -111,6 +120,13 @@ pub enum ApiError {
     WorkSuperseded,
     Control(ControlError),
     NotPausable,
+    NotAuthenticated,
+    ScopeMissing(Scope),
+    /// It is about the whole house, and the caller is of another tenant than the one whose it is.
+    HouseOnly,
+    /// The protocol declares no scope for the method.
+    MethodClosed,
+    TooManyFailures,
     TooManyRequests,
     /// As much waits for this bank account as may.
     BacklogFull,
@@ -137,6 +153,16 @@ impl From<StoreError> for ApiError {
 impl From<FeedError> for ApiError {
     fn from(error: FeedError) -> Self {
         Self::Feed(error)
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotAuthenticated => Self::NotAuthenticated,
+            Refusal::TooManyFailures => Self::TooManyFailures,
+            Refusal::Store(error) => Self::Store(error),
+        }
     }
 }
 
@@ -310,6 +336,28 @@ impl From<ApiError> for Status {
                 "ACTOR_NOT_CONTROLLABLE",
                 "the process lives by this actor or branch; it cannot be paused",
             ),
+            ApiError::NotAuthenticated => {
+                let words = "a token that holds is needed, as `authorization: Bearer bursar_…`";
+                status(Code::Unauthenticated, "NOT_AUTHENTICATED", words)
+            }
+            ApiError::ScopeMissing(scope) => {
+                let words = format!("this needs the scope {}", scope.as_str());
+                let mut details = ErrorDetails::new();
+                let named = HashMap::from([("scope".to_owned(), scope.as_str().to_owned())]);
+                details.set_error_info("SCOPE_MISSING", DOMAIN, named);
+                Status::with_error_details(Code::PermissionDenied, words, details)
+            }
+            ApiError::HouseOnly => {
+                let words = "this is about the whole house, and open to callers of the tenant default only";
+                status(Code::PermissionDenied, "HOUSE_ONLY", words)
+            }
+            ApiError::MethodClosed => {
+                status(Code::PermissionDenied, "METHOD_CLOSED", "this method is open to nobody")
+            }
+            ApiError::TooManyFailures => {
+                let words = "too many wrong tokens from this address";
+                wait_for(FAILURES_FORGOTTEN, Code::ResourceExhausted, "TOO_MANY_FAILURES", words)
+            }
             ApiError::TooManyRequests => {
                 wait(Code::ResourceExhausted, "TOO_MANY_REQUESTS", "too many requests in flight")
             }
@@ -343,8 +391,12 @@ fn status(code: Code, reason: &str, words: impl Into<String>) -> Status {
 }
 
 fn wait(code: Code, reason: &str, words: impl Into<String>) -> Status {
+    wait_for(RETRY_AFTER, code, reason, words)
+}
+
+fn wait_for(span: Duration, code: Code, reason: &str, words: impl Into<String>) -> Status {
     let mut details = details(reason);
-    details.set_retry_info(Some(RETRY_AFTER));
+    details.set_retry_info(Some(span));
     Status::with_error_details(code, words, details)
 }
 

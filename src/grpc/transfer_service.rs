@@ -137,7 +137,7 @@ fn named(gate: &Gate, house: &House, feed: &str, key: &str) -> Result<Named, Api
         violations
             .push(Violation::new("key", if key.is_empty() { "required".into() } else { error.to_string() }));
     }
-    let tenant = gate.tenant();
+    let tenant = gate.tenant()?;
     let mut feeds = house.transfers.feeds.values().filter(|feed| feed.tenant == tenant);
     let feed = match feed {
         "" => match (feeds.next(), feeds.next()) {
@@ -163,7 +163,7 @@ fn named(gate: &Gate, house: &House, feed: &str, key: &str) -> Result<Named, Api
 
 /// A tenant's transfer, or that there is none.
 async fn found(gate: &Gate, id: TransferId) -> Result<TransferSeen, ApiError> {
-    let seen = gate.house()?.store.transfer(&gate.tenant(), id).await?;
+    let seen = gate.house()?.store.transfer(&gate.tenant()?, id).await?;
     seen.ok_or(ApiError::NotFound("TRANSFER"))
 }
 
@@ -183,7 +183,7 @@ async fn audit_read(
 ) -> Result<(), ApiError> {
     let read = AnalysisRead {
         id: Uuid::now_v7(),
-        tenant_id: gate.tenant(),
+        tenant_id: gate.tenant()?,
         transfer_id: id,
         method,
         reason,

@@ -16,6 +16,7 @@ use tonic::Status;
 use super::gate::Gate;
 use super::status::ApiError;
 use super::streams::StreamPermit;
+use crate::caller;
 use crate::domain::ids::TenantId;
 use crate::domain::violation::Violation;
 use crate::messages::House;
@@ -106,7 +107,7 @@ pub(super) async fn open<W: Watched>(
         Start::After { .. } => return Err(ApiError::CursorOfAnotherStore),
     };
     let (sender, receiver) = mpsc::channel(BUFFERED);
-    tokio::spawn(follow(gate.clone(), watched, place, sender));
+    caller::spawn(follow(gate.clone(), gate.tenant()?, watched, place, sender));
     let stream = ReceiverStream::new(receiver).map(move |answer| {
         // The permit lives as long as the stream does.
         let _ = &permit;
@@ -117,12 +118,12 @@ pub(super) async fn open<W: Watched>(
 
 async fn follow<W: Watched>(
     gate: Gate,
+    tenant: TenantId,
     watched: W,
     mut place: ChangeCursor,
     sender: mpsc::Sender<Result<W::Answer, Status>>,
 ) {
     let Ok(house) = gate.house() else { return };
-    let tenant = gate.tenant();
     let text = |place| cursor_text(house.store.store_id(), place);
     let mut changes = W::changes(house);
     // The first answer says from where the watch goes on, before anything has changed.

@@ -25,6 +25,7 @@ pub use self::pauses::Pauses;
 use crate::connectors::aspsps::config::Standard;
 use crate::connectors::aspsps::{AspspConnector, AspspError, Operation, Told};
 use crate::domain::openbanking::quota::Quota;
+use crate::metrics::calls;
 use crate::store::openbanking::consent::Consent;
 use crate::store::openbanking::quota::QuotaKey;
 use crate::work::breaker::{BreakerState, Verdict};
@@ -75,6 +76,7 @@ struct Desk {
 pub struct Turn {
     desk: Arc<Desk>,
     place: Place,
+    begun: Instant,
 }
 
 /// Why a bank is not asked now.
@@ -185,7 +187,7 @@ impl AspspDesk {
             }
             // Where there is none, it is noted that somebody waits: whoever gives one back rings `freed`.
             if let Some(place) = desk.parts.places.try_take_within(&desk.queue) {
-                return Ok(Turn { desk: desk.clone(), place });
+                return Ok(Turn { desk: desk.clone(), place, begun: Instant::now() });
             }
             match self.standing().breaker {
                 BreakerState::Closed => {}
@@ -226,6 +228,8 @@ impl Turn {
     pub fn heard<T>(self, told: &Told<T>) {
         if let Some(verdict) = verdict(told) {
             self.desk.parts.places.report(&self.desk.queue, verdict);
+            let outcome = if verdict == Verdict::Answered { "answered" } else { "failed" };
+            calls::aspsp_called(&self.desk.parts.name, self.begun.elapsed(), outcome);
         }
         // After the verdict: whoever stands in front is woken by this, and sees what the breaker has come to.
         drop(self.place);

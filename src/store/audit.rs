@@ -1,8 +1,8 @@
 //! What people decide by hand, and that they did: the deed and its record are one transaction.
 //!
 //! **Fails** with data ([`Resolved`]); whatever is not done leaves nothing behind, not even the name of its request.
-//! **Limits**: a record tells the boleto's status and version before and after, who asked in their own words, and under
-//! which trace.
+//! **Limits**: a record tells who did it, the boleto's status and version before and after, why in their own words, and under which
+//! trace.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{DatabaseTransaction, Value};
@@ -12,6 +12,8 @@ use super::boleto_order::{LockedBoleto, News, order_key, registration_key};
 use super::request_key::{Entered, RequestKey};
 use super::transaction::{all, execute};
 use super::{Store, StoreError, StoreKind, to_us};
+use crate::caller;
+use crate::domain::audit::Record;
 use crate::domain::boleto::event::EventType;
 use crate::domain::boleto::status::{Resolution, Status};
 use crate::domain::ids::{BoletoId, EventId, TenantId};
@@ -99,7 +101,6 @@ impl Store {
         }
         self.cancel(transaction, &waiting, &draft.reason, draft.now).await?;
         self.write_resolution(transaction, draft, status).await?;
-        self.write_record(transaction, draft, &boleto, status).await?;
         let news = News {
             event_id: draft.event_id,
             tenant_id: &draft.tenant_id,
@@ -113,6 +114,7 @@ impl Store {
             now: draft.now,
         };
         self.tell(transaction, &boleto, news).await?;
+        self.write_record(transaction, draft, &boleto, status).await?;
         Ok(Resolved::Done)
     }
 
@@ -178,29 +180,28 @@ impl Store {
         self.record_deed(transaction, deed).await
     }
 
-    /// Writes down what a person did, in the transaction of the deed.
+    /// Writes down what a person did, in the transaction of the deed and as its last statement: see [`super::audit_chain`] for why.
+    /// Who did it is whoever asked for what runs here, so that it is called where the call itself runs and in no other task.
     pub(super) async fn record_deed(
         &self,
         transaction: &DatabaseTransaction,
         deed: Deed<'_>,
     ) -> Result<(), StoreError> {
-        let insert = self.statement(
-            "insert into audit (id, tenant_id, at_us, method, subject_id, reason, before, after, traceparent)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            [
-                Value::from(deed.id),
-                Value::from(deed.tenant_id.as_str()),
-                Value::from(to_us(deed.now)),
-                Value::from(deed.method),
-                Value::from(deed.subject_id),
-                Value::from(deed.reason),
-                Value::from(deed.before),
-                Value::from(deed.after),
-                Value::from(deed.traceparent),
-            ],
-        );
-        execute(transaction, insert).await?;
-        Ok(())
+        let record = Record {
+            sequence: None,
+            id: deed.id,
+            tenant_id: deed.tenant_id.as_str().to_owned(),
+            at_us: to_us(deed.now),
+            actor: Some(caller::name()),
+            method: deed.method.to_owned(),
+            subject_id: deed.subject_id,
+            subject: None,
+            reason: deed.reason.to_owned(),
+            before: Some(deed.before),
+            after: Some(deed.after),
+            traceparent: deed.traceparent.map(str::to_owned),
+        };
+        self.append_record(transaction, record).await
     }
 }
 

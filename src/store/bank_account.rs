@@ -10,7 +10,10 @@ use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, Value,
 };
+use serde_json::json;
 
+use super::audit_act::Act;
+use super::audit_list::Subject;
 use super::boleto::{from_json, to_json};
 use super::entities::bank_account as entity;
 use super::request_key::{EarlierRequest, RequestKey};
@@ -102,6 +105,8 @@ impl Store {
             [Value::from(account.issuer.range_key()), Value::from(first_sequence)],
         );
         execute(transaction, range).await?;
+        let act = act("CreateBankAccount", account, json!(null), account.created_at);
+        self.record_act(transaction, act).await?;
         Ok(AccountSaved::Saved(Box::new(account.clone())))
     }
 
@@ -147,7 +152,9 @@ impl Store {
             updated_at: now,
             ..account.clone()
         };
+        let before = told(&read(found)?);
         to_row(&saved)?.update(transaction).await?;
+        self.record_act(transaction, act("UpdateBankAccount", &saved, before, now)).await?;
         Ok(AccountSaved::Saved(Box::new(saved)))
     }
 
@@ -224,6 +231,22 @@ impl Store {
         let query = query.order_by_desc(entity::Column::Id).limit(limit);
         self.within(async { query.all(self.reader()).await?.into_iter().map(read).collect() }).await
     }
+}
+
+fn act(method: &'static str, account: &BankAccount, before: serde_json::Value, now: DateTime<Utc>) -> Act {
+    let subject = Subject::Id(account.id.0);
+    Act { method, subject, reason: String::new(), before, after: told(account), now }
+}
+
+/// What a record tells of an account: no names, no numbers, and of credentials only which there are.
+fn told(account: &BankAccount) -> serde_json::Value {
+    json!({
+        "version": account.version,
+        "provider": account.provider.as_str(),
+        "is_default": account.is_default,
+        "credentials": account.credentials.keys().collect::<Vec<_>>(),
+        "rules": account.rules.all().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+    })
 }
 
 fn before(earlier: &EarlierRequest) -> AccountSaved {

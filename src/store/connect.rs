@@ -18,6 +18,7 @@ use sea_orm_migration::MigratorTrait;
 
 use super::clock::Clock;
 use super::connections::Connections;
+use super::examine::forgets;
 use super::migrations::{MIN_BINARY, Migrator, SCHEMA_VERSION};
 use super::{Inner, Store, StoreConfig, StoreError, notify};
 
@@ -72,6 +73,11 @@ pub enum OpenError {
         "the schema (version {found}) needs a newer bursar: this one knows version {ours}, at least {needed} is needed"
     )]
     SchemaTooNew { found: i64, ours: i32, needed: i64 },
+    /// The server may forget what it has confirmed.
+    #[error(
+        "the database has {setting} = {value}: after a power cut it may have forgotten what callers were told; set it to on"
+    )]
+    Forgetful { setting: String, value: String },
     /// The database did not answer as it should.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -95,6 +101,7 @@ impl Store {
     /// [`OpenError`]; nothing is left locked or open.
     pub async fn open(config: &StoreConfig) -> Result<Self, OpenError> {
         let inner = connect(config).await?;
+        check_durability(&inner).await?;
         migrate(&inner).await?;
         let name = "select store_id from schema_meta where id = 1";
         let name = inner.writer.query_one_raw(sea_orm::Statement::from_string(inner.backend, name)).await?;
@@ -132,14 +139,18 @@ async fn connect(config: &StoreConfig) -> Result<Inner, OpenError> {
     if let Some(path) = sqlite_path(&config.url) {
         open_sqlite(path, config).await
     } else if is_postgres(&config.url) {
-        // Read here first, for the layer below repeats what it cannot read in its error, and time would not mend it.
-        let read = config.url.parse::<PgConnectOptions>();
-        read.map_err(|error| OpenError::UnreadableUrl(error.to_string()))?;
+        check_url(&config.url)?;
         open_postgres(config).await
     } else {
         // A URL may hold a password; its scheme alone is said back.
         Err(OpenError::UnknownUrl(config.url.split(':').next().unwrap_or_default().to_owned()))
     }
+}
+
+/// Reads a PostgreSQL's URL first, for the layer below repeats what it cannot read in its error, and time would not mend it.
+pub(super) fn check_url(url: &str) -> Result<(), OpenError> {
+    let read = url.parse::<PgConnectOptions>();
+    read.map(drop).map_err(|error| OpenError::UnreadableUrl(error.to_string()))
 }
 
 async fn open_sqlite(path: &Path, config: &StoreConfig) -> Result<Inner, OpenError> {
@@ -229,7 +240,7 @@ async fn open_postgres(config: &StoreConfig) -> Result<Inner, OpenError> {
     })
 }
 
-fn postgres_options(config: &StoreConfig, connections: u32) -> ConnectOptions {
+pub(super) fn postgres_options(config: &StoreConfig, connections: u32) -> ConnectOptions {
     let timeout = config.timeout;
     // The server gives a statement up before we do, so that a slow one is told from a silent line.
     let statement_timeout = timeout.mul_f64(0.8);
@@ -264,6 +275,20 @@ fn on_a_silent_line(timeout: Duration) -> [(&'static str, String); 5] {
         ("tcp_keepalives_interval", seconds),
         ("tcp_keepalives_count", "3".to_owned()),
     ]
+}
+
+/// Keeps a store from being opened where what was committed may be gone after a power cut.
+async fn check_durability(inner: &Inner) -> Result<(), OpenError> {
+    if inner.backend != DbBackend::Postgres {
+        return Ok(());
+    }
+    let silent =
+        |_| StoreError::Unavailable("no answer while the server's settings were looked at".to_owned());
+    let writer = inner.writer.current();
+    match tokio::time::timeout(inner.timeout, forgets(&writer)).await.map_err(silent)?? {
+        Some((setting, value)) => Err(OpenError::Forgetful { setting, value }),
+        None => Ok(()),
+    }
 }
 
 async fn migrate(inner: &Inner) -> Result<(), OpenError> {
@@ -314,7 +339,9 @@ async fn apply(writer: &DatabaseConnection) -> Result<(), OpenError> {
 }
 
 /// The schema's version and the oldest binary it lets in; nothing for a database that is new.
-async fn schema_versions(connection: &impl ConnectionTrait) -> Result<Option<(i64, i64)>, OpenError> {
+pub(super) async fn schema_versions(
+    connection: &impl ConnectionTrait,
+) -> Result<Option<(i64, i64)>, OpenError> {
     let backend = connection.get_database_backend();
     let there = match backend {
         DbBackend::Postgres => "select to_regclass('schema_meta')::text as name",

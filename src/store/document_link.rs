@@ -7,10 +7,13 @@
 //! behind, not even the name of its request.
 //! **Limits**: an opening reads one row by its index and writes one; a slice of old links is forgotten at a time.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, Value};
+use serde_json::json;
 use uuid::Uuid;
 
+use super::audit_act::Act;
+use super::audit_list::Subject;
 use super::entities::document_link as entity;
 use super::request_key::{Entered, RequestKey};
 use super::transaction::{all, execute};
@@ -121,7 +124,21 @@ impl Store {
             ],
         );
         execute(transaction, insert).await?;
-        Ok(LinkMade::New(link_of(transaction, draft.id).await?))
+        let made = link_of(transaction, draft.id).await?;
+        let act = Act {
+            method: "CreateDocumentLink",
+            subject: Subject::Id(draft.boleto_id.0),
+            reason: String::new(),
+            before: json!(null),
+            after: json!({
+                "link_id": draft.id.to_string(),
+                "format": draft.format.map(LinkFormat::as_str),
+                "expires_at": draft.expires_at.to_rfc3339_opts(SecondsFormat::Micros, true),
+            }),
+            now: draft.created_at,
+        };
+        self.record_act(transaction, act).await?;
+        Ok(LinkMade::New(made))
     }
 
     /// Has all links of a boleto open no more.
@@ -163,7 +180,17 @@ impl Store {
                 Value::from(*id),
             ],
         );
-        Ok(LinksRevoked::Done(execute(transaction, revoke).await?))
+        let revoked = execute(transaction, revoke).await?;
+        let act = Act {
+            method: "RevokeDocumentLinks",
+            subject: Subject::Id(boleto_id.0),
+            reason: String::new(),
+            before: json!({ "links": revoked }),
+            after: json!({ "links": 0 }),
+            now: *now,
+        };
+        self.record_act(transaction, act).await?;
+        Ok(LinksRevoked::Done(revoked))
     }
 
     /// How many links an earlier request revoked, read off the links: they are forgotten no earlier than its name.

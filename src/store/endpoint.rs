@@ -9,9 +9,12 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     Value,
 };
+use serde_json::json;
 use uuid::Uuid;
 
 use super::announce::{Announcement, SubjectEvent};
+use super::audit_act::Act;
+use super::audit_list::Subject;
 use super::entities::endpoint as entity;
 use super::transaction::all;
 use super::{Store, StoreError, from_us, to_us};
@@ -72,6 +75,14 @@ impl StoredEndpoint {
 impl Store {
     /// Enters a destination, or finds the one that is there already, disabled or not.
     pub async fn ensure_endpoint(&self, endpoint: &StoredEndpoint) -> Result<StoredEndpoint, StoreError> {
+        self.within(self.ensure_endpoint_in(&self.inner.writer, endpoint)).await
+    }
+
+    async fn ensure_endpoint_in(
+        &self,
+        connection: &impl ConnectionTrait,
+        endpoint: &StoredEndpoint,
+    ) -> Result<StoredEndpoint, StoreError> {
         let event_types = joined(&endpoint.event_types);
         let filters = written(&endpoint.filters)?;
         let insert = self.statement(
@@ -89,28 +100,57 @@ impl Store {
                 Value::from(filters.clone()),
             ],
         );
-        self.within(async {
-            self.inner.writer.execute_raw(insert).await?;
-            let found = entity::Entity::find()
-                .filter(entity::Column::TenantId.eq(endpoint.tenant_id.as_str()))
-                .filter(entity::Column::Channel.eq(endpoint.channel.as_str()))
-                .filter(entity::Column::Target.eq(endpoint.target.as_str()))
-                .filter(entity::Column::EventTypes.eq(event_types))
-                .filter(
-                    filters
-                        .map_or(entity::Column::Filters.is_null(), |text| entity::Column::Filters.eq(text)),
-                )
-                .one(&self.inner.writer)
-                .await?;
-            found.ok_or_else(|| StoreError::Broken("an endpoint vanished while it was entered".to_owned()))
-        })
-        .await
-        .and_then(read)
+        connection.execute_raw(insert).await?;
+        let found = entity::Entity::find()
+            .filter(entity::Column::TenantId.eq(endpoint.tenant_id.as_str()))
+            .filter(entity::Column::Channel.eq(endpoint.channel.as_str()))
+            .filter(entity::Column::Target.eq(endpoint.target.as_str()))
+            .filter(entity::Column::EventTypes.eq(event_types))
+            .filter(
+                filters.map_or(entity::Column::Filters.is_null(), |text| entity::Column::Filters.eq(text)),
+            )
+            .one(connection)
+            .await?;
+        found
+            .ok_or_else(|| StoreError::Broken("an endpoint vanished while it was entered".to_owned()))
+            .and_then(read)
+    }
+
+    /// Enters a destination by hand, or finds the one that is there already and leaves it as it is.
+    pub async fn enter_endpoint(&self, endpoint: &StoredEndpoint) -> Result<StoredEndpoint, StoreError> {
+        let (transaction, found) = self
+            .within(async {
+                let transaction = self.begin().await?;
+                let found = self.ensure_endpoint_in(&transaction, endpoint).await?;
+                if found.id == endpoint.id {
+                    self.record_act(&transaction, made(None, &found, endpoint.created_at)).await?;
+                }
+                Ok((transaction, found))
+            })
+            .await?;
+        self.commit(transaction).await?;
+        Ok(found)
     }
 
     /// Enters a destination as its owner wants it now: one that is there already takes the new secrets and is told again.
     pub async fn renew_endpoint(&self, endpoint: &StoredEndpoint) -> Result<StoredEndpoint, StoreError> {
-        let found = self.ensure_endpoint(endpoint).await?;
+        let (transaction, renewed) = self
+            .within(async {
+                let transaction = self.begin().await?;
+                let renewed = self.renew_endpoint_in(&transaction, endpoint).await?;
+                Ok((transaction, renewed))
+            })
+            .await?;
+        self.commit(transaction).await?;
+        Ok(renewed)
+    }
+
+    async fn renew_endpoint_in(
+        &self,
+        transaction: &DatabaseTransaction,
+        endpoint: &StoredEndpoint,
+    ) -> Result<StoredEndpoint, StoreError> {
+        let found = self.ensure_endpoint_in(transaction, endpoint).await?;
         let renew = self.statement(
             "update endpoint set destination = $2, disabled = 0, disabled_reason = null, failing_since_us = null,
                version = version + 1, updated_at_us = $3 where id = $1",
@@ -120,19 +160,18 @@ impl Store {
                 Value::from(to_us(endpoint.updated_at)),
             ],
         );
-        self.within(async {
-            self.inner.writer.execute_raw(renew).await?;
-            Ok(())
-        })
-        .await?;
-        Ok(StoredEndpoint {
+        transaction.execute_raw(renew).await?;
+        let renewed = StoredEndpoint {
             destination: endpoint.destination.clone(),
             disabled: None,
             failing_since: None,
             version: found.version + 1,
             updated_at: endpoint.updated_at,
-            ..found
-        })
+            ..found.clone()
+        };
+        let before = (found.id != endpoint.id).then_some(&found);
+        self.record_act(transaction, made(before, &renewed, endpoint.updated_at)).await?;
+        Ok(renewed)
     }
 
     /// One destination of any tenant: deliveries know theirs by its id.
@@ -238,6 +277,22 @@ impl Store {
         })
         .await
     }
+}
+
+/// That somebody entered a destination, or entered one anew that was there. Neither its address nor its secrets are told.
+fn made(before: Option<&StoredEndpoint>, after: &StoredEndpoint, now: DateTime<Utc>) -> Act {
+    let told = |endpoint: &StoredEndpoint| {
+        json!({
+            "version": endpoint.version,
+            "channel": endpoint.channel,
+            "disabled": endpoint.disabled.is_some(),
+            "event_types": endpoint.event_types,
+            "filters": endpoint.filters.len(),
+        })
+    };
+    let subject = Subject::Id(after.id.0);
+    let before = before.map_or(json!(null), told);
+    Act { method: "CreateEndpoint", subject, reason: String::new(), before, after: told(after), now }
 }
 
 /// Why and when a destination is not told any more.

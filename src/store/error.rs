@@ -25,6 +25,15 @@ impl StoreError {
         matches!(self, Self::Unavailable(_) | Self::CommitUnknown(_))
     }
 
+    /// What kind of error it is, in metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::CommitUnknown(_) => "commit_unknown",
+            Self::Broken(_) => "broken",
+        }
+    }
+
     /// The same trouble, met while a commit was under way.
     pub(super) fn at_commit(self) -> Self {
         match self {

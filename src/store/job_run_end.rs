@@ -7,7 +7,10 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{DatabaseTransaction, Value};
+use serde_json::json;
 
+use super::audit_act::Act;
+use super::audit_list::Subject;
 use super::job_run::{COLUMNS, read};
 use super::transaction::{all, execute};
 use super::work::{Ending, Fate, PutBack};
@@ -190,13 +193,22 @@ impl Store {
             Some(row) => row.try_get::<String>("", "state")? == WorkState::Running.as_str(),
             None => false,
         };
-        if in_hand {
-            return Ok(CancelRun::Asked);
+        if !in_hand {
+            self.cancel(transaction, &[id.0], reason, now).await?;
+            self.end_run(transaction, id, RunState::Cancelled, None, now).await?;
+            self.call_next(transaction, job, now).await?;
         }
-        self.cancel(transaction, &[id.0], reason, now).await?;
-        self.end_run(transaction, id, RunState::Cancelled, None, now).await?;
-        self.call_next(transaction, job, now).await?;
-        Ok(CancelRun::Ended)
+        let after = if in_hand { "asked to end" } else { RunState::Cancelled.as_str() };
+        let act = Act {
+            method: "CancelJobRun",
+            subject: Subject::Id(id.0),
+            reason: reason.to_owned(),
+            before: json!({ "job": job, "state": run.state.as_str() }),
+            after: json!({ "state": after }),
+            now,
+        };
+        self.record_act(transaction, act).await?;
+        Ok(if in_hand { CancelRun::Asked } else { CancelRun::Ended })
     }
 
     /// Ends runs whose work has gone without them, such as after its last attempt, and calls whoever waits behind nobody.

@@ -8,8 +8,11 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{DatabaseTransaction, Value};
+use serde_json::json;
 use uuid::Uuid;
 
+use super::audit_act::Act;
+use super::audit_list::Subject;
 use super::request_key::{Entered, RequestKey};
 use super::schedule_decide::{Made, SlotDecision, Wish};
 use super::transaction::all;
@@ -94,6 +97,15 @@ impl Store {
         };
         let wish = Some(Wish { reason, backfill_id: None });
         self.make_run(transaction, Made { job, run, fire: None, state, wish, now }).await?;
+        let act = Act {
+            method: "TriggerJob",
+            subject: Subject::Named(job.to_owned()),
+            reason: reason.to_owned(),
+            before: json!({ "live_runs": live.runs }),
+            after: json!({ "run_id": run.id.to_string(), "state": state.as_str() }),
+            now,
+        };
+        self.record_act(transaction, act).await?;
         Ok(Triggered::Begun)
     }
 
@@ -124,7 +136,18 @@ impl Store {
         }
         let wish = Wish { reason, backfill_id: Some(*id) };
         let decided = self.decide_in(transaction, decision, Some(wish)).await?;
-        Ok(Backfilled::Done(decided.run.into_iter().map(|(_, id)| id).collect()))
+        let runs: Vec<JobRunId> = decided.run.into_iter().map(|(_, id)| id).collect();
+        let slots: Vec<String> = decision.slots.iter().map(|slot| slot.fire.at.to_rfc3339()).collect();
+        let act = Act {
+            method: "BackfillJob",
+            subject: Subject::Named(decision.job.clone()),
+            reason: reason.clone(),
+            before: json!({ "first_slot": slots.first(), "last_slot": slots.last(), "slots": slots.len() }),
+            after: json!({ "backfill_id": id.to_string(), "runs": runs.len() }),
+            now: decision.now,
+        };
+        self.record_act(transaction, act).await?;
+        Ok(Backfilled::Done(runs))
     }
 
     async fn runs_of(

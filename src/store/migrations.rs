@@ -12,12 +12,14 @@ mod m0005_notifications;
 mod m0006_transfers;
 mod m0007_timetable;
 mod m0008_openbanking;
+mod m0009_access;
+mod m0010_audit;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::prelude::*;
 
 /// The schema version that this binary writes.
-pub const SCHEMA_VERSION: i32 = 8;
+pub const SCHEMA_VERSION: i32 = 10;
 /// The oldest binary (by the schema version it was built for) that may run against this schema.
 pub const MIN_BINARY: i32 = 1;
 
@@ -36,6 +38,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_transfers::Migration),
             Box::new(m0007_timetable::Migration),
             Box::new(m0008_openbanking::Migration),
+            Box::new(m0009_access::Migration),
+            Box::new(m0010_audit::Migration),
         ]
     }
 

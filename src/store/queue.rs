@@ -12,8 +12,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{QueryResult, Value};
+use serde_json::json;
 
-use super::transaction::{all, execute};
+use super::audit_act::Act;
+use super::audit_list::Subject;
+use super::transaction::all;
 use super::{Store, StoreError, StoreKind, from_us, to_us};
 
 /// How often it is looked whether the claims that began before a pause have ended; they take milliseconds.
@@ -71,9 +74,22 @@ impl Store {
              on conflict (name) do update set reason = excluded.reason returning name, reason, paused_at_us",
             [Value::from(name), Value::from(reason), Value::from(to_us(now))],
         );
-        let rows = self.within(async { all(&self.inner.writer, statement).await }).await?;
-        let row = rows.first().ok_or_else(|| StoreError::unreadable("pause", "no row came back"))?;
-        let pause = read_pause(row)?;
+        let before = self.statement("select reason from queue_pause where name = $1", [Value::from(name)]);
+        let (transaction, pause) = self
+            .within(async {
+                let transaction = self.begin().await?;
+                let before = all(&transaction, before).await?;
+                let before = before.first().map(|row| row.try_get::<String>("", "reason")).transpose()?;
+                let rows = all(&transaction, statement).await?;
+                let row = rows.first().ok_or_else(|| StoreError::unreadable("pause", "no row came back"))?;
+                let pause = read_pause(row)?;
+                let before = json!({ "paused": before.is_some(), "reason": before });
+                let after = json!({ "paused": true, "reason": reason });
+                self.record_act(&transaction, act("PauseQueue", name, reason, (before, after), now)).await?;
+                Ok((transaction, pause))
+            })
+            .await?;
+        self.commit(transaction).await?;
         if self.kind() == StoreKind::PostgreSql {
             // On SQLite every claim passes through the one writer, and has ended.
             self.within(self.claims_before_now_have_ended()).await?;
@@ -98,8 +114,23 @@ impl Store {
 
     /// Lets a queue be claimed from again. False: it was not paused under this name.
     pub async fn resume_queue(&self, name: &str) -> Result<bool, StoreError> {
-        let statement = self.statement("delete from queue_pause where name = $1", [Value::from(name)]);
-        self.within(async { Ok(execute(&self.inner.writer, statement).await? == 1) }).await
+        let statement =
+            self.statement("delete from queue_pause where name = $1 returning reason", [Value::from(name)]);
+        let (transaction, was_paused) = self
+            .within(async {
+                let transaction = self.begin().await?;
+                let rows = all(&transaction, statement).await?;
+                if let Some(row) = rows.first() {
+                    let reason: String = row.try_get("", "reason")?;
+                    let before = json!({ "paused": true, "reason": reason });
+                    let told = (before, json!({ "paused": false }));
+                    self.record_act(&transaction, act("ResumeQueue", name, "", told, self.now())).await?;
+                }
+                Ok((transaction, !rows.is_empty()))
+            })
+            .await?;
+        self.commit(transaction).await?;
+        Ok(was_paused)
     }
 
     /// Every pause, by name.
@@ -154,6 +185,17 @@ impl Store {
         };
         Ok(views.into_values().map(paused).take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())
     }
+}
+
+fn act(
+    method: &'static str,
+    name: &str,
+    reason: &str,
+    (before, after): (serde_json::Value, serde_json::Value),
+    now: DateTime<Utc>,
+) -> Act {
+    let subject = Subject::Named(name.to_owned());
+    Act { method, subject, reason: reason.to_owned(), before, after, now }
 }
 
 fn read_pause(row: &QueryResult) -> Result<QueuePause, StoreError> {

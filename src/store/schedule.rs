@@ -5,8 +5,11 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::{DatabaseTransaction, QueryResult, Value};
+use serde_json::json;
 use uuid::Uuid;
 
+use super::audit_act::Act;
+use super::audit_list::Subject;
 use super::transaction::{all, execute};
 use super::{Store, StoreError, StoreKind, from_us, to_us};
 use crate::domain::ids::JobRunId;
@@ -103,10 +106,31 @@ impl Store {
             ),
             [Value::from(job), Value::from(reason), Value::from(to_us(now))],
         );
-        let rows = self.within(async { all(&self.inner.writer, statement).await }).await?;
-        let schedule = rows.first().map(read).transpose()?;
-        let pause = schedule.and_then(|schedule| schedule.pause);
-        pause.ok_or_else(|| StoreError::unreadable("schedule", "it is not paused after its pause"))
+        let before = self.statement(&format!("select {COLUMNS} from schedule where job = $1"), [job.into()]);
+        let (transaction, pause) = self
+            .within(async {
+                let transaction = self.begin().await?;
+                let before = all(&transaction, before).await?.first().map(read).transpose()?;
+                let rows = all(&transaction, statement).await?;
+                let schedule = rows.first().map(read).transpose()?;
+                let pause = schedule.and_then(|schedule| schedule.pause);
+                let pause = pause
+                    .ok_or_else(|| StoreError::unreadable("schedule", "it is not paused after its pause"))?;
+                let before = before.and_then(|schedule| schedule.pause).map(|pause| pause.reason);
+                let act = Act {
+                    method: "PauseSchedule",
+                    subject: Subject::Named(job.to_owned()),
+                    reason: reason.to_owned(),
+                    before: json!({ "paused": before.is_some(), "reason": before }),
+                    after: json!({ "paused": true, "reason": reason }),
+                    now,
+                };
+                self.record_act(&transaction, act).await?;
+                Ok((transaction, pause))
+            })
+            .await?;
+        self.commit(transaction).await?;
+        Ok(pause)
     }
 
     /// Takes a timetable up again from now on; what came meanwhile is not caught up with. False where it was not paused.
@@ -117,7 +141,26 @@ impl Store {
              where job = $1 and paused_at_us is not null",
             [Value::from(job), Value::from(to_us(now))],
         );
-        self.within(async { Ok(execute(&self.inner.writer, statement).await? == 1) }).await
+        let (transaction, was_paused) = self
+            .within(async {
+                let transaction = self.begin().await?;
+                let was_paused = execute(&transaction, statement).await? == 1;
+                if was_paused {
+                    let act = Act {
+                        method: "ResumeSchedule",
+                        subject: Subject::Named(job.to_owned()),
+                        reason: String::new(),
+                        before: json!({ "paused": true }),
+                        after: json!({ "paused": false }),
+                        now,
+                    };
+                    self.record_act(&transaction, act).await?;
+                }
+                Ok((transaction, was_paused))
+            })
+            .await?;
+        self.commit(transaction).await?;
+        Ok(was_paused)
     }
 
     /// What became of a job's slots, newest first.

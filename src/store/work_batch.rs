@@ -7,8 +7,11 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{DatabaseTransaction, QueryResult, Value};
+use serde_json::json;
 use uuid::Uuid;
 
+use super::audit_act::Act;
+use super::audit_list::Subject;
 use super::transaction::all;
 use super::work_steer::WorkFilter;
 use super::{Store, StoreError, StoreKind};
@@ -95,6 +98,7 @@ impl Store {
                     batch.changed += self.revive(&transaction, &ids(&slice), reason, now).await?;
                     batch.superseded = self.superseded(&transaction, filter).await?;
                 }
+                self.record_batch(&transaction, "BatchRetryWork", filter, reason, &batch, now).await?;
                 Ok((transaction, batch))
             })
             .await?;
@@ -120,11 +124,43 @@ impl Store {
                     batch.changed = self.cancel(&transaction, &ids(&slice), reason, now).await?;
                 }
                 batch.in_hand = self.in_hand(&transaction, filter).await?;
+                self.record_batch(&transaction, "BatchCancelWork", filter, reason, &batch, now).await?;
                 Ok((transaction, batch))
             })
             .await?;
         self.commit(transaction).await?;
         Ok(Batch { queues: Vec::new(), ..batch.sorted() })
+    }
+
+    /// By which filter how many rows were steered; a slice that found none has done nothing.
+    async fn record_batch(
+        &self,
+        transaction: &DatabaseTransaction,
+        method: &'static str,
+        filter: &WorkFilter,
+        reason: &str,
+        batch: &Batch,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        if batch.changed == 0 {
+            return Ok(());
+        }
+        let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
+        let before = json!({ "filter": {
+            "states": states,
+            "kind": filter.kind,
+            "queue": filter.queue,
+            "subject_id": filter.subject_id.map(|id| id.to_string()),
+        }});
+        let after = json!({
+            "changed": batch.changed,
+            "in_hand": batch.in_hand,
+            "superseded": batch.superseded,
+            "more": batch.more,
+        });
+        let subject = Subject::Named("work".to_owned());
+        let act = Act { method, subject, reason: reason.to_owned(), before, after, now };
+        self.record_act(transaction, act).await
     }
 
     /// The oldest rows that match, locked, and in `batch` where they stand and whether there are more.

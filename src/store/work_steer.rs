@@ -6,10 +6,14 @@
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, Value,
 };
+use serde_json::json;
 use uuid::Uuid;
 
+use super::audit_act::Act;
+use super::audit_list::Subject;
 use super::boleto::HELD_BACK;
 use super::boleto_order::order_key;
 use super::entities::{work, work_archive};
@@ -187,9 +191,14 @@ impl Store {
         let (transaction, changed) = self
             .within(async {
                 let transaction = self.begin().await?;
+                let before = self.state_in(&transaction, id).await?;
                 let mut changed = self.hasten(&transaction, &[id.0], reason, now).await?;
                 if changed == 0 {
                     changed = self.revive(&transaction, &[id.0], reason, now).await?;
+                }
+                if changed > 0 {
+                    let act = act("RetryWork", id, reason, before, WorkState::Available, now);
+                    self.record_act(&transaction, act).await?;
                 }
                 Ok((transaction, changed))
             })
@@ -222,7 +231,12 @@ impl Store {
             .within(async {
                 let transaction = self.begin().await?;
                 transaction.query_one_raw(lock).await?;
+                let before = self.state_in(&transaction, id).await?;
                 let changed = self.cancel(&transaction, &[id.0], reason, now).await?;
+                if changed > 0 {
+                    let act = act("CancelWork", id, reason, before, WorkState::Cancelled, now);
+                    self.record_act(&transaction, act).await?;
+                }
                 Ok((transaction, changed))
             })
             .await?;
@@ -235,6 +249,19 @@ impl Store {
             Some(view) if view.state.has_ended() => Steered::Ended(view.state),
             Some(_) => Steered::Running,
         })
+    }
+
+    async fn state_in(
+        &self,
+        transaction: &DatabaseTransaction,
+        id: WorkId,
+    ) -> Result<Option<String>, StoreError> {
+        let find = self.statement(
+            "select state from work where id = $1 union all select state from work_archive where id = $1",
+            [Value::from(id.0)],
+        );
+        let row = transaction.query_one_raw(find).await?;
+        Ok(row.map(|row| row.try_get("", "state")).transpose()?)
     }
 
     /// Has a boleto that awaits its registration attempted now: hastens its work, or makes it anew where it had ended.
@@ -315,6 +342,24 @@ impl Store {
             [Value::from(to_us(until)), Value::from(limit)],
         );
         self.within(async { execute(&self.inner.writer, statement).await }).await
+    }
+}
+
+fn act(
+    method: &'static str,
+    id: WorkId,
+    reason: &str,
+    before: Option<String>,
+    after: WorkState,
+    now: DateTime<Utc>,
+) -> Act {
+    Act {
+        method,
+        subject: Subject::Id(id.0),
+        reason: reason.to_owned(),
+        before: json!({ "state": before }),
+        after: json!({ "state": after.as_str() }),
+        now,
     }
 }
 

@@ -61,6 +61,10 @@ pub struct Node {
     pub last_exit: Option<Exit>,
     /// A worker's mailbox.
     pub mailbox: Option<MailboxFill>,
+    /// Messages that it has handled in all its incarnations.
+    pub handled: u64,
+    /// For how long it was at them, in all.
+    pub busy: Duration,
     /// For how long it has been handling its present message.
     pub in_flight_for: Option<Duration>,
     /// How long ago it last took up a message or reported progress.
@@ -265,6 +269,7 @@ impl NodeCell {
         let in_flight_for = self.vitals.in_flight_for(now);
         let since_progress = self.vitals.since_progress(now);
         let patience = self.parts.stuck_after;
+        let (handled, busy) = self.vitals.handled();
         let state = self.state();
         Node {
             path: self.path.clone(),
@@ -280,6 +285,8 @@ impl NodeCell {
                 high_water: slot.high_water(),
                 capacity: slot.capacity(),
             }),
+            handled,
+            busy,
             stuck: in_flight_for.is_some() && patience.is_some() && since_progress > patience,
             in_flight_for,
             since_progress,

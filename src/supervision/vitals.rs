@@ -16,6 +16,8 @@ pub(super) struct Vitals {
     epoch: Instant,
     in_flight_since_us: AtomicU64,
     last_progress_us: AtomicU64,
+    handled: AtomicU64,
+    busy_us: AtomicU64,
     paused: AtomicBool,
     resumed: Notify,
 }
@@ -26,6 +28,8 @@ impl Vitals {
             epoch,
             in_flight_since_us: AtomicU64::new(NONE),
             last_progress_us: AtomicU64::new(NONE),
+            handled: AtomicU64::new(0),
+            busy_us: AtomicU64::new(0),
             paused: AtomicBool::new(false),
             resumed: Notify::new(),
         }
@@ -36,6 +40,21 @@ impl Vitals {
         let now_us = self.now_us();
         self.in_flight_since_us.store(now_us, Ordering::Relaxed);
         self.last_progress_us.store(now_us, Ordering::Relaxed);
+    }
+
+    /// The message that was taken up has been handled, however that ended.
+    pub(super) fn done(&self) {
+        let begun_us = self.in_flight_since_us.load(Ordering::Relaxed);
+        let took_us = self.now_us().saturating_sub(begun_us);
+        self.handled.fetch_add(1, Ordering::Relaxed);
+        self.busy_us.fetch_add(took_us, Ordering::Relaxed);
+        self.idle();
+    }
+
+    /// How many messages were handled by all incarnations, and for how long.
+    pub(super) fn handled(&self) -> (u64, Duration) {
+        let busy = Duration::from_micros(self.busy_us.load(Ordering::Relaxed));
+        (self.handled.load(Ordering::Relaxed), busy)
     }
 
     /// No message is being handled.

@@ -148,7 +148,7 @@ impl<A: Actor> ractor::Actor for Worker<A> {
         // The new span knows its parent; holding the sender's any longer would only delay its export.
         drop(sender);
         let outcome = caught(async { actor.handle(message).instrument(span).await }).await;
-        node.vitals.idle();
+        node.vitals.done();
         tenancy.incarnation.places.give_back();
         let exit = match outcome {
             Ok(Ok(())) => return Ok(()),

@@ -17,12 +17,16 @@ pub struct TelemetryConfig {
     pub log_format: LogFormat,
     /// Which spans make up traces, as `tracing_subscriber::filter::Targets` reads it.
     pub trace_filter: String,
-    /// The address of an OTLP collector (gRPC, plain http); without one no span leaves the process.
+    /// The address of an OTLP collector (plain http); without one no span leaves the process.
     pub otlp_endpoint: Option<String>,
+    /// How the collector is spoken to.
+    pub otlp_protocol: OtlpProtocol,
     /// What the service is called in traces.
     pub service_name: String,
     /// The share of traces begun here that is recorded, 0.0 to 1.0; a caller's own decision goes before it.
     pub sample_ratio: f64,
+    /// Whether spans that fail are exported even of traces that are not recorded.
+    pub keep_errors: bool,
     /// Ended spans that wait for export at most; what comes on top is dropped. 1 to 1,000,000.
     pub export_queue_max: usize,
     /// Spans in one export at most: 1 to `export_queue_max`.
@@ -36,6 +40,16 @@ pub struct TelemetryConfig {
     /// How long the last spans may take to leave when the process stops: 10 ms to 5 min.
     #[serde(with = "humantime_serde")]
     pub shutdown_timeout: Duration,
+}
+
+/// How a collector is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OtlpProtocol {
+    /// OTLP over gRPC; collectors listen on 4317.
+    Grpc,
+    /// OTLP over HTTP with protobuf; collectors listen on 4318.
+    Http,
 }
 
 /// How a log line is written.

@@ -7,7 +7,7 @@
 use std::str::FromStr;
 
 use opentelemetry::Context;
-use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+use opentelemetry::trace::{SpanContext, SpanId, Status, TraceContextExt, TraceFlags, TraceId, TraceState};
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -59,6 +59,16 @@ pub fn inject_into_metadata(metadata: &mut MetadataMap) {
             metadata.insert(key, value);
         }
     }
+}
+
+/// Says of the current span that it failed, in words of the program's own: they are exported.
+pub fn note_failure(what: &'static str) {
+    Span::current().set_status(Status::error(what));
+}
+
+/// The trace of the current span, where it is one that is recorded.
+pub fn sampled_trace_id() -> Option<TraceId> {
+    current().filter(SpanContext::is_sampled).map(|context| context.trace_id())
 }
 
 fn current() -> Option<SpanContext> {

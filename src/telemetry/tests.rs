@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+use opentelemetry_sdk::trace::{SimpleSpanProcessor, SpanData, SpanExporter};
 use tonic::metadata::MetadataMap;
 use tracing::{Span, info_span};
 use tracing_subscriber::Registry;
@@ -49,8 +49,10 @@ fn config() -> TelemetryConfig {
         log_format: LogFormat::Text,
         trace_filter: "bursar=info".to_owned(),
         otlp_endpoint: None,
+        otlp_protocol: OtlpProtocol::Grpc,
         service_name: "bursar".to_owned(),
         sample_ratio: 1.0,
+        keep_errors: true,
         export_queue_max: 16,
         export_batch_max: 4,
         export_interval: Duration::from_millis(10),
@@ -192,6 +194,28 @@ fn traces_have_ids_without_a_collector_and_a_callers_decision_stands() {
 }
 
 #[test]
+fn what_fails_is_kept_of_a_trace_that_was_not_chosen() {
+    for (ratio, names) in [(0.0, vec!["failed"]), (1.0, vec!["failed", "went well", "around"])] {
+        let kept = Kept::default();
+        let simple = SimpleSpanProcessor::new(kept.clone());
+        let provider = SdkTracerProvider::builder()
+            .with_sampler(RecordAll(Sampler::TraceIdRatioBased(ratio)))
+            .with_span_processor(ErrorsKept(simple))
+            .build();
+        tracing::subscriber::with_default(subscriber(&provider), || {
+            info_span!("around").in_scope(|| {
+                info_span!("failed").in_scope(|| note_failure("no answer"));
+                info_span!("went well").in_scope(|| ());
+            });
+        });
+        let spans = kept.0.lock().unwrap();
+        let there: Vec<&str> = spans.iter().map(|span| span.name.as_ref()).collect();
+        assert_eq!(there, names);
+        assert!(spans.iter().all(|span| span.span_context.is_sampled()));
+    }
+}
+
+#[test]
 fn outside_any_subscriber_nothing_is_carried_and_nothing_breaks() {
     assert_eq!(traceparent(), None);
     set_parent(&Span::none(), STORED);
@@ -223,6 +247,6 @@ async fn a_collector_that_is_away_does_not_hold_up_the_end() {
     };
     let provider = provider(&config).unwrap();
     tracing::subscriber::with_default(subscriber(&provider), || info_span!("lost").in_scope(|| ()));
-    let guard = TelemetryGuard { provider, shutdown_timeout: config.shutdown_timeout };
+    let guard = TelemetryGuard { provider, meters: None, shutdown_timeout: config.shutdown_timeout };
     tokio::time::timeout(Duration::from_secs(5), guard.shutdown()).await.expect("the deadline holds");
 }

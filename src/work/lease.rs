@@ -58,6 +58,11 @@ impl Lease {
         state.id.filter(|_| state.beat_sent.elapsed() < self.fence_after)
     }
 
+    /// How long ago the last beat was sent that was answered; since the lease was made where there was none.
+    pub fn beat_age(&self) -> Duration {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).beat_sent.elapsed()
+    }
+
     /// Waits until `id` may not act any more.
     pub async fn lost(&self, id: RunnerId) {
         let mut identity = self.identity.subscribe();

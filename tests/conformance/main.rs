@@ -3,6 +3,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/callers.rs"]
+mod callers;
 #[path = "../support/nats.rs"]
 mod nats;
 #[path = "../support/peers.rs"]
@@ -12,9 +14,11 @@ mod prism;
 #[path = "../support/small_house.rs"]
 mod small_house;
 
+mod access_policy;
 mod analyzers;
 mod aspsp_scene;
 mod aspsps;
+mod audit_methods;
 mod bank_scene;
 mod claims_ahead;
 mod claims_held_back;
@@ -33,9 +37,11 @@ mod peer_grpc;
 mod peer_mail;
 mod peer_nats;
 mod peer_otlp;
+mod peer_otlp_http;
 mod peer_sqs;
 mod peer_webhook;
 mod poll_scene;
+mod store_audit;
 mod store_boletos;
 mod store_copy;
 mod store_deliveries;
@@ -43,6 +49,7 @@ mod store_delivery_plans;
 mod store_delivery_steering;
 mod store_document_links;
 mod store_endpoint_steering;
+mod store_examine;
 mod store_ingress;
 mod store_leader;
 mod store_look_ups;
@@ -62,6 +69,7 @@ mod store_plans;
 mod store_queues;
 mod store_reconciliation;
 mod store_timetable;
+mod store_tokens;
 mod store_transfer_lists;
 mod store_transfer_plans;
 mod store_transfer_run_plans;

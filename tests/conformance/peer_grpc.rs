@@ -63,7 +63,7 @@ async fn reflection_tells_every_service_alike_in_both_versions_and_all_are_healt
     let healthy = asks(&house, "health", "").await.approved();
     assert_eq!(told["v1"], told["v1alpha"]);
     let ours = our_services();
-    assert_eq!(ours.len(), 10);
+    assert_eq!(ours.len(), 12);
     for (service, methods) in ours {
         let told: BTreeSet<String> = serde_json::from_value(told["v1"][&service].clone())
             .unwrap_or_else(|_| panic!("{service} is not told"));

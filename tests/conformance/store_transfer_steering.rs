@@ -71,7 +71,10 @@ impl Scene {
     }
 
     async fn records(&self) -> Vec<String> {
-        self.texts("select method || ': ' || reason as text from audit order by id").await
+        self.texts(
+            "select method || ': ' || reason as text from audit where method <> 'RetryWork' order by id",
+        )
+        .await
     }
 
     async fn has_failed(&self, name: &str) -> TransferId {

@@ -47,7 +47,7 @@ impl Deed for Resolved {
     /// The title is a stranger's; ours was refused.
     const EFFECTS: &'static [(EffectKind, usize)] = &[(EffectKind::BankRegistered, 1)];
     const LEFT: &'static [(&'static str, &'static str, i64)] = &[
-        ("decisions in the audit", "select count(*) as n from audit", 1),
+        ("decisions in the audit", "select count(*) as n from audit where method = 'ResolveBoleto'", 1),
         (
             "titles of ours that can be paid",
             "select count(*) as n from boleto where status <> 'cancelled'",

@@ -13,6 +13,10 @@ fn the_program_is_built_with_its_fail_points() {
 
 #[cfg(feature = "failpoints")]
 #[allow(dead_code, reason = "shared with other test binaries, which use the rest")]
+#[path = "../support/callers.rs"]
+mod callers;
+#[cfg(feature = "failpoints")]
+#[allow(dead_code, reason = "shared with other test binaries, which use the rest")]
 #[path = "../support/house/customers.rs"]
 mod customers;
 #[cfg(feature = "failpoints")]
@@ -35,6 +39,8 @@ mod sender;
 
 #[cfg(feature = "failpoints")]
 mod amend_points;
+#[cfg(feature = "failpoints")]
+mod backup;
 #[cfg(feature = "failpoints")]
 mod bank_customers;
 #[cfg(feature = "failpoints")]
@@ -68,6 +74,8 @@ mod feed_outlives;
 #[cfg(feature = "failpoints")]
 mod held_calls;
 #[cfg(feature = "failpoints")]
+mod hostile_http2;
+#[cfg(feature = "failpoints")]
 mod hung_up_callers;
 #[cfg(feature = "failpoints")]
 mod judge;
@@ -94,6 +102,8 @@ mod queue_crash;
 #[cfg(feature = "failpoints")]
 mod random_kills;
 #[cfg(feature = "failpoints")]
+mod raw_http2;
+#[cfg(feature = "failpoints")]
 mod reconcile_points;
 #[cfg(feature = "failpoints")]
 mod recordings;
@@ -111,6 +121,8 @@ mod stage;
 mod stream_crash;
 #[cfg(feature = "failpoints")]
 mod sync_points;
+#[cfg(feature = "failpoints")]
+mod tokens_without_a_database;
 #[cfg(feature = "failpoints")]
 mod transfer_bad_days;
 #[cfg(feature = "failpoints")]

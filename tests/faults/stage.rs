@@ -191,6 +191,11 @@ impl House {
         self.program.line(|line| line.contains("\"house open\"")).await.is_some()
     }
 
+    /// Where it listens.
+    pub fn socket(&self) -> std::net::SocketAddr {
+        self.address.parse().expect("an address with a port")
+    }
+
     /// A connection of a caller's own. Nothing when nobody listens any more.
     pub async fn channel(&self) -> Option<Channel> {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.address)).expect("an address");

@@ -24,7 +24,7 @@ async fn with_a_review(kind: Kind) -> (Opened, Boleto) {
 /// The records about a boleto, oldest first.
 async fn audited(url: &str) -> Vec<(String, String, String)> {
     let connection = Database::connect(url).await.expect("the database of the house");
-    let find = "select reason, before, after from audit order by id";
+    let find = "select reason, before, after from audit where method = 'ResolveBoleto' order by id";
     let statement = Statement::from_string(connection.get_database_backend(), find);
     let rows = connection.query_all_raw(statement).await.expect("an answer");
     connection.close().await.expect("the database lets go");

@@ -32,6 +32,8 @@ async fn the_tree_shows_every_actor_and_those_that_are_not_there() {
         one("api", Running),
         one("web", Running),
         one("web/document_links", Disabled),
+        one("web/metrics", Disabled),
+        one("web/metrics_teller", Disabled),
         one("house", Running),
         one("house/foundation", Running),
         one("house/foundation/store", Running),

@@ -2,6 +2,8 @@
 
 #[path = "../support"]
 mod support {
+    #[allow(dead_code, reason = "shared with other test binaries, which use the rest")]
+    pub mod callers;
     #[expect(dead_code, reason = "stories open houses, not stores")]
     pub mod database;
     pub mod house;
@@ -53,6 +55,7 @@ mod an_operator_holds_queues_back;
 mod an_operator_keeps_bank_accounts;
 mod an_operator_keeps_endpoints;
 mod an_operator_pauses_actors;
+mod an_operator_reads_who_did_what;
 mod an_operator_resizes_the_pool;
 mod an_operator_sees_every_process;
 mod an_operator_steers_actors;
@@ -67,12 +70,15 @@ mod an_owner_who_stumbles_is_told_again;
 mod anybody_reads_any_line;
 mod banks_are_asked_as_specified;
 mod boletos_of_the_service_before_are_registered;
+mod callers_are_told_apart;
+mod callers_come_over_tls;
 mod every_bank_has_its_bad_days;
 mod every_bank_numbers_in_its_own_way;
 mod every_bank_speaks_its_own_protocol;
 mod everything_wrong_is_said_at_once;
 mod health_tells_life_from_readiness;
 mod many_boletos_are_asked_for_at_once;
+mod metrics_are_scraped;
 mod nothing_connects_where_it_may_not;
 mod nothing_is_signed_for_a_host_of_somebody_elses;
 mod pages_bear_bad_clients;

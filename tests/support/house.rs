@@ -23,6 +23,7 @@ use std::time::Duration;
 use bursar::cli::house::OpenHouse;
 use bursar::proto::boleto::v1::BankAccount;
 use bursar::sandbox::{Aspsp, Script, World};
+use bursar::store::Store;
 use bursar::supervision::{Node, Status};
 use sea_orm::{ConnectionTrait, Database, DbErr, QueryResult, Statement};
 use tokio::task::JoinHandle;
@@ -167,6 +168,11 @@ impl Opened {
         Payer::at(self.house.document_links.expect("a house that serves documents"))
     }
 
+    /// The store that it stands on, opened beside it as another process would; on PostgreSQL only.
+    pub async fn store_beside(&self) -> Store {
+        self.surroundings.database.open().await
+    }
+
     /// The database that it stands on.
     pub fn database_url(&self) -> &str {
         &self.surroundings.database.url
@@ -201,6 +207,11 @@ impl Opened {
         let statement = Statement::from_sql_and_values(connection.get_database_backend(), enter, values);
         connection.execute_raw(statement).await.expect("the name is entered");
         connection.close().await.expect("the database lets go");
+    }
+
+    /// Where it serves metrics.
+    pub fn metrics(&self) -> SocketAddr {
+        self.house.metrics.expect("a house that serves metrics")
     }
 
     /// A connection of somebody else's.

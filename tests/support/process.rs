@@ -73,6 +73,20 @@ impl Program {
         self.lines.borrow().iter().find(|line| wanted(line)).cloned()
     }
 
+    /// Begins to watch anew how much memory it takes at most (Linux: `proc_pid_clear_refs(5)`).
+    pub fn watch_memory(&self) {
+        let path = format!("/proc/{}/clear_refs", self.child.id().expect("a program that runs"));
+        std::fs::write(path, "5").expect("a child's memory can be watched");
+    }
+
+    /// The most memory that it has taken since, in KiB.
+    pub fn memory_peak_kib(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id().expect("a program that runs"));
+        let status = std::fs::read_to_string(path).expect("a program that runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("what it has taken");
+        peak.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
     /// Sends a signal by its name, such as `TERM`. A program that has ended gets none: who waits for it learns how it ended.
     pub fn signal(&self, name: &str) {
         let Some(pid) = self.child.id() else { return };

@@ -122,7 +122,7 @@ pub(super) struct Admitted {
 pub(super) enum Heard<T> {
     Said(T),
     /// By another token it may be made once more.
-    Again(Admitted),
+    Again(Box<Admitted>),
 }
 
 /// Makes a call, and once more by a fresh token where that is what it takes.
@@ -136,7 +136,7 @@ macro_rules! ask {
             };
             match $visit.heard(admitted, told).await? {
                 $crate::actors::sync_batcher::calls::Heard::Said(said) => break said,
-                $crate::actors::sync_batcher::calls::Heard::Again(again) => admitted = again,
+                $crate::actors::sync_batcher::calls::Heard::Again(again) => admitted = *again,
             }
         }
     }};
@@ -253,14 +253,8 @@ impl Visit {
                 {
                     // The bank has refused the token and not the question: it is the same access.
                     let turn = self.turn().await?;
-                    return Ok(Heard::Again(Admitted {
-                        turn,
-                        operation,
-                        account,
-                        quota,
-                        access,
-                        is_again: true,
-                    }));
+                    let again = Admitted { turn, operation, account, quota, access, is_again: true };
+                    return Ok(Heard::Again(Box::new(again)));
                 }
                 Err(Trouble::failed(format!("unauthorised: {error}")))
             }

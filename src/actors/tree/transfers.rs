@@ -143,7 +143,7 @@ impl Builder<'_> {
             claimer: self.claimer(prefix, kind::TRANSFER_ANALYSE, transfers.analysis.clone(), policy),
             feeds: served.clone(),
             analyzers: Arc::new(analyzers),
-            recordings: HttpClient::trusted(&recordings)?,
+            recordings: HttpClient::trusted(&recordings)?.named("recordings"),
             mail: mail.clone(),
             mailboxes: KnownQueues::default(),
             begins,

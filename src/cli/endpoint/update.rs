@@ -32,6 +32,9 @@ pub(in crate::cli) struct UpdateArgs {
     /// The same id and request give the same answer; a new UUID when absent
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
+    /// Why; kept for the audit
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
 }
 
 impl UpdateArgs {
@@ -55,6 +58,7 @@ impl UpdateArgs {
             endpoint: Some(endpoint),
             update_mask: Some(FieldMask { paths: paths.collect() }),
             request_id: self.request_id.unwrap_or_else(|| Uuid::now_v7().to_string()),
+            reason: self.reason,
         }
     }
 }

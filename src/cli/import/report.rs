@@ -46,7 +46,9 @@ impl<'a> Report<'a> {
 pub(super) fn of_open(error: &OpenError) -> Failure {
     let code = match error {
         OpenError::UnknownUrl(_) | OpenError::UnreadableUrl(_) => Code::InvalidArgument,
-        OpenError::InUse(_) | OpenError::SchemaTooNew { .. } => Code::FailedPrecondition,
+        OpenError::InUse(_) | OpenError::SchemaTooNew { .. } | OpenError::Forgetful { .. } => {
+            Code::FailedPrecondition
+        }
         OpenError::File { .. } => Code::Unknown,
         OpenError::Store(error) => return of_store(error),
     };

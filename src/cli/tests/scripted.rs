@@ -1,6 +1,7 @@
 //! A service on a real socket whose answers are scripted, and the command line run against it.
 
 pub mod accounts;
+mod audit;
 mod control;
 pub mod decisions;
 pub mod jobs;
@@ -25,6 +26,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::cli::screen::Screen;
 use crate::cli::{Cli, Command, Exit, ask, conclude};
+use crate::proto::access::v1::audit_service_server::AuditServiceServer;
 use crate::proto::boleto::v1 as boleto;
 use crate::proto::boleto::v1::bank_account_service_server::BankAccountServiceServer;
 use crate::proto::boleto::v1::boleto_service_server::{BoletoService, BoletoServiceServer};
@@ -56,6 +58,7 @@ pub async fn house() -> House {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = Server::builder()
+        .add_service(AuditServiceServer::new(Scripted::default()))
         .add_service(BoletoServiceServer::new(Scripted::default()))
         .add_service(BankAccountServiceServer::new(Scripted::default()))
         .add_service(ControlServiceServer::new(Scripted::default()))

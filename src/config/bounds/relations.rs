@@ -25,6 +25,13 @@ pub(super) type Relation = (&'static str, Order, &'static str, &'static str);
 
 const RELATIONS: &[Relation] = &[
     ("api.streams_per_caller_max", AtMost, "api.streams_max", "one caller cannot have more than all have"),
+    (
+        "api.connections_per_address_max",
+        AtMost,
+        "api.connections_max",
+        "one address cannot have more than all have",
+    ),
+    ("access.lifetime", AtMost, "access.lifetime_max", "no token holds longer than that"),
     ("limits.page_size_default", AtMost, "limits.page_size_max", "a page is never larger than that"),
     ("documents.links.lifetime", AtMost, "documents.links.lifetime_max", "no link holds longer than that"),
     (

@@ -44,7 +44,8 @@ impl Line {
     pub(super) fn new(config: &AspspConfig, http: &HttpConfig) -> Result<Self, HttpClientError> {
         let limits = (config.timeout, config.body_max_bytes);
         let line = Self::with(config.identity.clone(), config.plain_http, limits, http)?;
-        Ok(Self { headers: config.headers.clone(), ..line })
+        let http = line.http.named(config.standard.as_str());
+        Ok(Self { headers: config.headers.clone(), http, ..line })
     }
 
     pub(super) fn with(
@@ -53,7 +54,7 @@ impl Line {
         (timeout, body_max_bytes): (Duration, usize),
         http: &HttpConfig,
     ) -> Result<Self, HttpClientError> {
-        let http = HttpClient::trusted(&HttpConfig { body_max_bytes, ..http.clone() })?;
+        let http = HttpClient::trusted(&HttpConfig { body_max_bytes, ..http.clone() })?.named("internal_api");
         let (headers, identified) = (Vec::new(), Mutex::default());
         Ok(Self { http, identity, headers, plain_http, timeout, body_max_bytes, identified })
     }

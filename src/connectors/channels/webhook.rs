@@ -53,7 +53,7 @@ impl Webhook {
         http: &HttpConfig,
     ) -> Result<Self, HttpClientError> {
         let policy = EgressPolicy::new(config.egress.clone());
-        let http = HttpClient::vetted(http, policy.clone())?;
+        let http = HttpClient::vetted(http, policy.clone())?.named("webhook");
         Ok(Self { config, policy, secrets, http })
     }
 

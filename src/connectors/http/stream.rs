@@ -13,6 +13,7 @@ use reqwest::header::HeaderMap;
 use tracing::Instrument;
 
 use super::{Answer, HttpClient, HttpError, Request, classify, trace};
+use crate::metrics::calls::HttpCall;
 
 /// An answer of which the head is known.
 pub struct OpenAnswer {
@@ -29,7 +30,10 @@ impl HttpClient {
     /// See [`HttpError`].
     pub async fn open(&self, request: Request) -> Result<OpenAnswer, HttpError> {
         let span = trace::span(&request);
-        trace::told(self.head(request), |answer| answer.status).instrument(span).await
+        let mut measured = HttpCall::begin(&self.connector, &request.method);
+        let outcome = trace::told(self.head(request), |answer| answer.status).instrument(span).await;
+        measured.end(outcome.as_ref().map(|answer| answer.status).map_err(HttpError::kind));
+        outcome
     }
 
     async fn head(&self, mut request: Request) -> Result<OpenAnswer, HttpError> {

@@ -9,6 +9,7 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{HttpError, Request};
+use crate::telemetry;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -32,9 +33,16 @@ pub(super) async fn told<T>(
     let outcome = call.await;
     match &outcome {
         Ok(answer) => {
-            Span::current().record("http.response.status_code", status(answer).as_u16());
+            let status = status(answer);
+            Span::current().record("http.response.status_code", status.as_u16());
+            if status.is_client_error() || status.is_server_error() {
+                telemetry::note_failure("answered with an error");
+            }
         }
-        Err(error) => tracing::debug!(%error, "http request failed"),
+        Err(error) => {
+            telemetry::note_failure(error.kind());
+            tracing::debug!(%error, "http request failed");
+        }
     }
     outcome
 }

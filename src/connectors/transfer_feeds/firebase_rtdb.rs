@@ -59,6 +59,7 @@ impl FirebaseRtdb {
         };
         let http = HttpConfig { timeout: config.timeout, ..http.clone() };
         let http = HttpClient::trusted(&http).map_err(|error| misconfigured(error.to_string()))?;
+        let http = http.named("firebase_rtdb");
         let config = Arc::new(config);
         let client = Arc::new(Client::new(Arc::clone(&config), database, http));
         Ok(Self { client, config })

@@ -1,14 +1,19 @@
-//! Pausing actors and having them go on.
+//! Steering actors: restarting, stopping and starting them, pausing them and having them go on.
 //!
-//! **Fails** for what has no messages to leave lying, and for what may not: a foundation that is paused beats no lease, and
+//! No transaction spans an actor's restart, so that each is written down before it is done, and is not done where that fails: an
+//! operator whose database is away ends the process instead. **Fails** for what has no messages to leave lying, and for what may not: a foundation that is paused beats no lease, and
 //! a minute later the process would be held for dead.
 
+use serde_json::json;
 use tracing::info;
 
 use crate::grpc::convert::tree as convert;
 use crate::grpc::gate::Gate;
+use crate::grpc::request;
 use crate::grpc::status::ApiError;
 use crate::proto::control::v1 as proto;
+use crate::store::audit_act::Act;
+use crate::store::audit_list::Subject;
 use crate::supervision::{ControlError, Status};
 
 /// What keeps the process alive in the eyes of others.
@@ -16,8 +21,47 @@ const FOUNDATION: &str = "house/foundation";
 /// The branches that the foundation is part of, and the server, which hears of its own end by a message.
 const NEVER_PAUSED: [&str; 4] = ["root", "api", "house", FOUNDATION];
 
+/// Has the actor, or all actors of a branch, begin anew.
+pub(super) async fn restart(gate: &Gate, path: &str) -> Result<Option<proto::Node>, ApiError> {
+    write_down(gate, "RestartActor", path).await?;
+    gate.tree()?.restart(path).await?;
+    info!(actor = path, "restarted by an operator");
+    node(gate, path)
+}
+
+/// Has it end, and not begin anew by itself.
+pub(super) async fn stop(gate: &Gate, path: &str) -> Result<Option<proto::Node>, ApiError> {
+    write_down(gate, "StopActor", path).await?;
+    gate.tree()?.stop(path).await?;
+    info!(actor = path, "stopped by an operator");
+    node(gate, path)
+}
+
+/// Has one that was stopped begin again.
+pub(super) async fn start(gate: &Gate, path: &str) -> Result<Option<proto::Node>, ApiError> {
+    write_down(gate, "StartActor", path).await?;
+    gate.tree()?.start_child(path).await?;
+    info!(actor = path, "started by an operator");
+    node(gate, path)
+}
+
+/// What is about to be done to an actor. One that there is not is the tree's to refuse.
+async fn write_down(gate: &Gate, method: &'static str, path: &str) -> Result<(), ApiError> {
+    let snapshot = gate.tree()?.snapshot();
+    let Some(before) = snapshot.find(path) else { return Ok(()) };
+    let act = Act {
+        method,
+        subject: Subject::Named(path.to_owned()),
+        reason: String::new(),
+        before: json!({ "status": before.status.as_str(), "restarts": before.restarts }),
+        after: json!({ "asked": method }),
+        now: request::now(),
+    };
+    Ok(gate.house()?.store.audit_act(act).await?)
+}
+
 /// Has the actor, or all actors of a branch, leave messages lying.
-pub(super) fn pause(gate: &Gate, path: &str) -> Result<Option<proto::Node>, ApiError> {
+pub(super) async fn pause(gate: &Gate, path: &str) -> Result<Option<proto::Node>, ApiError> {
     let tree = gate.tree()?;
     if let Some(node) = tree.snapshot().find(path)
         && node.status == Status::Disabled
@@ -29,13 +73,15 @@ pub(super) fn pause(gate: &Gate, path: &str) -> Result<Option<proto::Node>, ApiE
     if NEVER_PAUSED.contains(&path) || (below && tree.snapshot().find(path).is_some()) {
         return Err(ApiError::NotPausable);
     }
+    write_down(gate, "PauseActor", path).await?;
     tree.pause(path)?;
     info!(actor = path, "paused by an operator");
     node(gate, path)
 }
 
 /// Has it take its messages up again.
-pub(super) fn resume(gate: &Gate, path: &str) -> Result<Option<proto::Node>, ApiError> {
+pub(super) async fn resume(gate: &Gate, path: &str) -> Result<Option<proto::Node>, ApiError> {
+    write_down(gate, "ResumeActor", path).await?;
     gate.tree()?.resume(path)?;
     info!(actor = path, "resumed by an operator");
     node(gate, path)

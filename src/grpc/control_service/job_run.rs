@@ -15,6 +15,7 @@ use tonic::Status;
 use tracing::info;
 
 use super::{checked, reason};
+use crate::caller;
 use crate::domain::ids::{JobRunId, WorkId};
 use crate::domain::violation::Violation;
 use crate::grpc::boleto_service::split_page;
@@ -104,7 +105,7 @@ pub(super) async fn watch(
         find(gate.house()?, id).await?;
     }
     let (sender, receiver) = mpsc::channel(BUFFERED);
-    tokio::spawn(follow(gate.clone(), id, sender));
+    caller::spawn(follow(gate.clone(), id, sender));
     let stream = ReceiverStream::new(receiver).map(move |message| {
         // The permit lives as long as the stream does.
         let _ = &permit;

@@ -5,13 +5,17 @@
 
 use std::ops::RangeInclusive;
 
+use serde_json::json;
 use tracing::info;
 
 use super::checked;
 use crate::domain::violation::Violation;
 use crate::grpc::gate::Gate;
+use crate::grpc::request;
 use crate::grpc::status::ApiError;
 use crate::proto::control::v1 as proto;
+use crate::store::audit_act::Act;
+use crate::store::audit_list::Subject;
 use crate::supervision::{ControlError, Status};
 
 /// The one pool there is, and where it stands in the tree.
@@ -22,7 +26,7 @@ const SLOTS_MAX: i32 = 10_000;
 const SLOTS: RangeInclusive<i32> = 1..=SLOTS_MAX;
 
 /// Has the pool work on more or fewer things at a time.
-pub(super) fn resize(
+pub(super) async fn resize(
     gate: &Gate,
     request: &proto::ResizePoolRequest,
 ) -> Result<proto::ResizePoolResponse, ApiError> {
@@ -41,6 +45,15 @@ pub(super) fn resize(
         let why = node.disabled_because.clone().unwrap_or_default();
         return Err(ControlError::Disabled(why).into());
     }
+    let act = Act {
+        method: "ResizePool",
+        subject: Subject::Named(POOL.to_owned()),
+        reason: String::new(),
+        before: json!({ "slots": house.transfers.analysis.total_max() }),
+        after: json!({ "slots": request.slots }),
+        now: request::now(),
+    };
+    house.store.audit_act(act).await?;
     let resized = house.transfers.analysis.resize(usize::try_from(request.slots).unwrap_or(1));
     info!(pool = POOL, slots = request.slots, "pool resized by an operator");
     Ok(proto::ResizePoolResponse {

@@ -99,7 +99,7 @@ pub(super) async fn trigger(
 ) -> Result<proto::TriggerJobResponse, ApiError> {
     let mut violations = Vec::new();
     let request_id = std::mem::take(&mut request.request_id);
-    let key = request::key(&gate.tenant(), "TriggerJob", &request_id, &request, &mut violations);
+    let key = request::key(&gate.tenant()?, "TriggerJob", &request_id, &request, &mut violations);
     let reason = reason(request.reason, "begun by an operator", &mut violations);
     checked(violations)?;
     let house = gate.house_for_change()?;
@@ -129,7 +129,7 @@ pub(super) async fn backfill(
 ) -> Result<proto::BackfillJobResponse, ApiError> {
     let mut violations = Vec::new();
     let request_id = std::mem::take(&mut request.request_id);
-    let key = request::key(&gate.tenant(), "BackfillJob", &request_id, &request, &mut violations);
+    let key = request::key(&gate.tenant()?, "BackfillJob", &request_id, &request, &mut violations);
     let reason = reason(request.reason, "backfilled by an operator", &mut violations);
     let house = if request.dry_run { gate.house()? } else { gate.house_for_change()? };
     let (entry, now) = (find_done(house, &request.job)?, house.store.now());

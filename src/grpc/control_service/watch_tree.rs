@@ -13,6 +13,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
 
+use crate::caller;
 use crate::grpc::convert::tree as convert;
 use crate::grpc::gate::Gate;
 use crate::grpc::status::ApiError;
@@ -34,7 +35,7 @@ const SERVER: &str = "api";
 
 pub(super) fn watch(gate: &Gate, permit: StreamPermit) -> Result<Snapshots, ApiError> {
     let (sender, receiver) = mpsc::channel(BUFFERED);
-    tokio::spawn(follow(gate.tree()?.clone(), sender));
+    caller::spawn(follow(gate.tree()?.clone(), sender));
     let stream = ReceiverStream::new(receiver).map(move |message| {
         // The permit lives as long as the stream does.
         let _ = &permit;

@@ -56,7 +56,7 @@ pub(super) async fn list(
     if let Some(id) = endpoint {
         super::endpoints::find(gate, id).await?;
     }
-    let page = house.store.deliveries(&gate.tenant(), filter, before, size).await?;
+    let page = house.store.deliveries(&gate.tenant()?, filter, before, size).await?;
     Ok(proto::ListDeliveriesResponse {
         deliveries: page.deliveries.iter().map(convert::to_proto).collect(),
         next_page_token: page.next.map_or_else(String::new, |last| page_token::issue(&filter, last)),
@@ -77,7 +77,7 @@ pub(super) async fn attempts(
     };
     let filter = (endpoint, subject);
     let before = page_token::read(&filter, &request.page_token)?;
-    let tenant = gate.tenant();
+    let tenant = gate.tenant()?;
     if house.store.delivery(&tenant, endpoint, subject).await?.is_none() {
         return Err(ApiError::NotFound("DELIVERY"));
     }
@@ -94,10 +94,10 @@ pub(super) async fn resend(
     let house = gate.house_for_change()?;
     let mut violations = Vec::new();
     let request_id = std::mem::take(&mut request.request_id);
-    let key = request::key(&gate.tenant(), RESEND, &request_id, &request, &mut violations);
+    let key = request::key(&gate.tenant()?, RESEND, &request_id, &request, &mut violations);
     let event: Option<EventId> = request::optional_id("event_id", &request.event_id, &mut violations);
     let subject: Option<Uuid> = required_id("subject_id", &request.subject_id, &mut violations);
-    let hand = hand(gate, house, &request.endpoint_id, request.reason, key, &mut violations);
+    let hand = hand(gate, house, &request.endpoint_id, request.reason, key, &mut violations)?;
     let (Some(hand), Some(subject)) = (hand, subject) else { return Err(ApiError::Invalid(violations)) };
     if !violations.is_empty() {
         return Err(ApiError::Invalid(violations));
@@ -117,12 +117,12 @@ pub(super) async fn recover(
     let house = gate.house_for_change()?;
     let mut violations = Vec::new();
     let request_id = std::mem::take(&mut request.request_id);
-    let key = request::key(&gate.tenant(), RECOVER, &request_id, &request, &mut violations);
+    let key = request::key(&gate.tenant()?, RECOVER, &request_id, &request, &mut violations);
     let since: Option<DateTime<Utc>> = request.since.as_ref().and_then(moment);
     if since.is_none() {
         violations.push(Violation::new("since", "required: a time"));
     }
-    let hand = hand(gate, house, &request.endpoint_id, request.reason, key, &mut violations);
+    let hand = hand(gate, house, &request.endpoint_id, request.reason, key, &mut violations)?;
     let (Some(hand), Some(since), true) = (hand, since, violations.is_empty()) else {
         return Err(ApiError::Invalid(violations));
     };
@@ -139,9 +139,9 @@ pub(super) async fn cancel(
     let house = gate.house_for_change()?;
     let mut violations = Vec::new();
     let request_id = std::mem::take(&mut request.request_id);
-    let key = request::key(&gate.tenant(), CANCEL, &request_id, &request, &mut violations);
+    let key = request::key(&gate.tenant()?, CANCEL, &request_id, &request, &mut violations);
     let subject: Option<Uuid> = required_id("subject_id", &request.subject_id, &mut violations);
-    let hand = hand(gate, house, &request.endpoint_id, request.reason, key, &mut violations);
+    let hand = hand(gate, house, &request.endpoint_id, request.reason, key, &mut violations)?;
     let (Some(hand), Some(subject), true) = (hand, subject, violations.is_empty()) else {
         return Err(ApiError::Invalid(violations));
     };
@@ -159,10 +159,10 @@ pub(super) fn hand(
     reason: String,
     key: Option<RequestKey>,
     violations: &mut Vec<Violation>,
-) -> Option<ByHand> {
+) -> Result<Option<ByHand>, ApiError> {
     let endpoint_id = required_id("endpoint_id", endpoint_id, violations);
     let reason = request::reason(reason, violations);
-    endpoint_id.map(|id| super::by_hand(gate, house, id, reason, key))
+    endpoint_id.map(|id| super::by_hand(gate, house, id, reason, key)).transpose()
 }
 
 fn state(number: i32, violations: &mut Vec<Violation>) -> Option<DeliveryState> {
@@ -200,6 +200,6 @@ async fn found(
     id: EndpointId,
     subject: Uuid,
 ) -> Result<proto::Delivery, ApiError> {
-    let delivery = house.store.delivery(&gate.tenant(), id, subject).await?;
+    let delivery = house.store.delivery(&gate.tenant()?, id, subject).await?;
     delivery.as_ref().map(convert::to_proto).ok_or(ApiError::NotFound("DELIVERY"))
 }

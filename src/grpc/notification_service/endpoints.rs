@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{required_id, secrets};
 use crate::connectors::channels::{Channel as _, Destination};
 use crate::domain::event::{self, EVENT_TYPES_MAX, EventFilter};
-use crate::domain::ids::EndpointId;
+use crate::domain::ids::{EndpointId, TenantId};
 use crate::domain::violation::Violation;
 use crate::grpc::boleto_service::split_page;
 use crate::grpc::convert::endpoint as convert;
@@ -25,6 +25,7 @@ use crate::proto::notification::v1::endpoint::Destination as ProtoDestination;
 use crate::store::endpoint::StoredEndpoint;
 use crate::store::endpoint_steer::{EndpointChange, EndpointSteered};
 
+const REASON_CHARS_MAX: usize = 255;
 const LIST: &str = "ListEndpoints";
 const UPDATE: &str = "UpdateEndpoint";
 /// How often an update begins anew because somebody else changed the endpoint meanwhile.
@@ -47,14 +48,14 @@ pub(super) async fn create(
     }
     let event_types = checked_event_types(given.event_types, &mut violations);
     let filters = checked_filters(given.filters, &event_types, &mut violations);
-    let destination = checked_destination(gate, house, given.destination, None, &mut violations);
+    let destination = checked_destination(&gate.tenant()?, house, given.destination, None, &mut violations);
     let lacks_secret =
         destination.as_ref().is_some_and(|(it, _)| secrets::is_lacking(house, it, &mut violations));
     let Some((destination, target)) = destination.filter(|_| violations.is_empty()) else {
         return Err(ApiError::Invalid(violations));
     };
     let channel = destination.kind().as_str();
-    let made = StoredEndpoint::new(gate.tenant(), channel, written(&destination)?, target, request::now());
+    let made = StoredEndpoint::new(gate.tenant()?, channel, written(&destination)?, target, request::now());
     let endpoint = StoredEndpoint { event_types, filters, ..made };
     let (endpoint, secret) = match destination {
         Destination::Webhook { url, .. } if lacks_secret => {
@@ -68,7 +69,8 @@ pub(super) async fn create(
 /// One of the caller's own.
 pub(super) async fn find(gate: &Gate, id: EndpointId) -> Result<StoredEndpoint, ApiError> {
     let found = gate.house()?.store.endpoint(id).await?;
-    found.filter(|endpoint| endpoint.tenant_id == gate.tenant()).ok_or(ApiError::NotFound("ENDPOINT"))
+    let tenant = gate.tenant()?;
+    found.filter(|endpoint| endpoint.tenant_id == tenant).ok_or(ApiError::NotFound("ENDPOINT"))
 }
 
 pub(super) async fn list(
@@ -77,7 +79,7 @@ pub(super) async fn list(
 ) -> Result<proto::ListEndpointsResponse, ApiError> {
     let size = gate.page_size(request.page_size)?;
     let before = page_token::read(&LIST, &request.page_token)?.map(EndpointId);
-    let found = gate.house()?.store.endpoints(&gate.tenant(), before, size + 1).await?;
+    let found = gate.house()?.store.endpoints(&gate.tenant()?, before, size + 1).await?;
     let (page, next) = split_page(&found, size, |endpoint| endpoint.id.0, &LIST);
     let endpoints = page.iter().map(convert::to_proto).collect();
     Ok(proto::ListEndpointsResponse { endpoints, next_page_token: next })
@@ -106,7 +108,8 @@ async fn try_to_update(
     let house = gate.house_for_change()?;
     let mut violations = Vec::new();
     let request_id = std::mem::take(&mut request.request_id);
-    let key = request::key(&gate.tenant(), UPDATE, &request_id, &request, &mut violations);
+    let key = request::key(&gate.tenant()?, UPDATE, &request_id, &request, &mut violations);
+    let reason = request::optional_text("reason", request.reason, REASON_CHARS_MAX, &mut violations);
     let given = request.endpoint.unwrap_or_default();
     let mask = request.update_mask.unwrap_or_default().paths;
     let names = |path: &str| mask.is_empty() || mask.iter().any(|known| known == path);
@@ -128,7 +131,7 @@ async fn try_to_update(
     if names("destination") {
         let stands = Destination::read(known.id, &known.destination).ok();
         let destination =
-            checked_destination(gate, house, given.destination, stands.as_ref(), &mut violations);
+            checked_destination(&gate.tenant()?, house, given.destination, stands.as_ref(), &mut violations);
         if let Some((destination, target)) = destination {
             if destination.kind().as_str() != known.channel {
                 let rule = format!("the kind cannot change: this endpoint is {}", known.channel);
@@ -159,7 +162,7 @@ async fn try_to_update(
     if !violations.is_empty() {
         return Err(ApiError::Invalid(violations));
     }
-    let hand = super::by_hand(gate, house, id, String::new(), key);
+    let hand = super::by_hand(gate, house, id, reason.unwrap_or_default(), key)?;
     let steered = house.store.update_endpoint(&hand, &change).await?;
     if steered == EndpointSteered::Done {
         tracing::info!(endpoint_id = %id, "endpoint changed by hand");
@@ -197,7 +200,7 @@ pub(super) fn written(destination: &Destination) -> Result<String, ApiError> {
 
 /// Where to, and what makes it one; with every rule that it breaks. `stands` is what is there already.
 fn checked_destination(
-    gate: &Gate,
+    tenant: &TenantId,
     house: &House,
     given: Option<ProtoDestination>,
     stands: Option<&Destination>,
@@ -208,7 +211,7 @@ fn checked_destination(
         && let Some(channel) = house.channels.get(&destination.kind())
     {
         let prefix = format!("endpoint.{}", destination.kind().as_str());
-        for v in channel.check(&gate.tenant(), destination) {
+        for v in channel.check(tenant, destination) {
             let field = format!("{prefix}.{}", v.field);
             // A secret that may not be named was said already, and is not also missing.
             if !violations.iter().any(|known| known.field.starts_with(&field)) {

@@ -49,7 +49,7 @@ pub(super) async fn keep_with_a_new_one(
     let (made, shown) = make(house, &endpoint, now)?;
     let destination = Destination::Webhook { url: url.clone(), secrets: vec![made] };
     let endpoint = StoredEndpoint { destination: super::endpoints::written(&destination)?, ..endpoint };
-    let found = house.store.ensure_endpoint(&endpoint).await?;
+    let found = house.store.enter_endpoint(&endpoint).await?;
     if found.id == endpoint.id {
         return Ok((found, shown.expose_secret().to_owned()));
     }
@@ -78,7 +78,7 @@ pub(super) async fn rotate(
     let mut outcome = EndpointSteered::NotFound;
     for _ in 0..TRIES_MAX {
         let endpoint = super::endpoints::find(gate, id).await?;
-        let hand = super::by_hand(gate, house, id, reason.clone(), None);
+        let hand = super::by_hand(gate, house, id, reason.clone(), None)?;
         let Ok(Destination::Webhook { url, secrets }) = Destination::read(id, &endpoint.destination) else {
             return Err(ApiError::field("id", "is no webhook: nothing is signed for it"));
         };

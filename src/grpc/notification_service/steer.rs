@@ -2,7 +2,8 @@
 //!
 //! **Owns** nothing. **Fails** with every violation at once; asking for what is so already is no failure. **Limits**: a test is
 //! one attempt, `notification.attempt_timeout` long at most. It takes none of the endpoint's places and asks no breaker, nor
-//! tells it anything: it is how a person finds out about an endpoint that is held back or disabled. No row tells of it.
+//! tells it anything: it is how a person finds out about an endpoint that is held back or disabled. No row tells of it but the
+//! audit's, which is written before anything is sent.
 
 use serde_json::json;
 use tracing::info;
@@ -18,6 +19,8 @@ use crate::grpc::request;
 use crate::grpc::status::ApiError;
 use crate::messages::{House, notice};
 use crate::proto::notification::v1 as proto;
+use crate::store::audit_act::Act;
+use crate::store::audit_list::Subject;
 use crate::store::delivery::{DueDelivery, DueEvent, EventContent};
 use crate::store::endpoint::StoredEndpoint;
 use crate::store::endpoint_steer::EndpointSteered;
@@ -34,11 +37,11 @@ pub(super) async fn disable(
     let house = gate.house_for_change()?;
     let mut violations = Vec::new();
     let request_id = std::mem::take(&mut request.request_id);
-    let key = request::key(&gate.tenant(), DISABLE, &request_id, &request, &mut violations);
+    let key = request::key(&gate.tenant()?, DISABLE, &request_id, &request, &mut violations);
     let id: Option<EndpointId> = required_id("id", &request.id, &mut violations);
     let reason = request::reason(request.reason, &mut violations);
     let Some(id) = id.filter(|_| violations.is_empty()) else { return Err(ApiError::Invalid(violations)) };
-    let hand = super::by_hand(gate, house, id, reason, key);
+    let hand = super::by_hand(gate, house, id, reason, key)?;
     let steered = house.store.disable_endpoint_by_hand(&hand).await?;
     if steered == EndpointSteered::Done {
         // Whoever else is told of it is told now.
@@ -57,11 +60,11 @@ pub(super) async fn enable(
     let house = gate.house_for_change()?;
     let mut violations = Vec::new();
     let request_id = std::mem::take(&mut request.request_id);
-    let key = request::key(&gate.tenant(), ENABLE, &request_id, &request, &mut violations);
+    let key = request::key(&gate.tenant()?, ENABLE, &request_id, &request, &mut violations);
     let id: Option<EndpointId> = required_id("id", &request.id, &mut violations);
     let reason = request::reason(request.reason, &mut violations);
     let Some(id) = id.filter(|_| violations.is_empty()) else { return Err(ApiError::Invalid(violations)) };
-    let hand = super::by_hand(gate, house, id, reason, key);
+    let hand = super::by_hand(gate, house, id, reason, key)?;
     let steered = house.store.enable_endpoint(&hand).await?;
     if steered == EndpointSteered::Done {
         info!(endpoint_id = %id, "endpoint enabled by hand");
@@ -78,6 +81,15 @@ pub(super) async fn test(
     let house = gate.house_for_change()?;
     let id: EndpointId = request::id("id", &request.id)?;
     let endpoint = super::endpoints::find(gate, id).await?;
+    let act = Act {
+        method: "TestEndpoint",
+        subject: Subject::Id(id.0),
+        reason: String::new(),
+        before: json!({ "version": endpoint.version, "disabled": endpoint.disabled.is_some() }),
+        after: json!({ "asked": "one attempt" }),
+        now: request::now(),
+    };
+    house.store.audit_act(act).await?;
     let due = test_delivery(&endpoint);
     let event = &due.events[0];
     let started_at = request::now();

@@ -35,7 +35,7 @@ pub(super) async fn list(
     let of = user_of_filter(gate, &request.user_external_id).await?.map(|user| user.id);
     let filter = ("accounts", of);
     let after = page_token::read(&filter, &request.page_token)?.map(AccountId);
-    let found = gate.house()?.store.accounts(&gate.tenant(), of, after, one_more(size)).await?;
+    let found = gate.house()?.store.accounts(&gate.tenant()?, of, after, one_more(size)).await?;
     let (page, next_page_token) = split_page(&found, size, |account| account.id.0, &filter);
     let fresh = freshness_of(gate, page).await?;
     let accounts =
@@ -48,7 +48,7 @@ pub(super) async fn get(
     request: proto::GetAccountRequest,
 ) -> Result<proto::GetAccountResponse, ApiError> {
     let reading = read(gate, "GetAccount", ("id", &request.id), request.reason, Vec::new()).await?;
-    let balances = gate.house()?.store.balances(&gate.tenant(), reading.account.id).await?;
+    let balances = gate.house()?.store.balances(&gate.tenant()?, reading.account.id).await?;
     Ok(proto::GetAccountResponse {
         account: Some(convert::account_in_full(&reading.account, reading.freshness)),
         balances: balances.iter().map(convert::balance).collect(),
@@ -61,7 +61,7 @@ pub(super) async fn balances(
 ) -> Result<proto::ListBalancesResponse, ApiError> {
     let named = ("account_id", request.account_id.as_str());
     let reading = read(gate, "ListBalances", named, request.reason, Vec::new()).await?;
-    let balances = gate.house()?.store.balances(&gate.tenant(), reading.account.id).await?;
+    let balances = gate.house()?.store.balances(&gate.tenant()?, reading.account.id).await?;
     Ok(proto::ListBalancesResponse {
         balances: balances.iter().map(convert::balance).collect(),
         freshness: Some(reading.freshness),
@@ -81,7 +81,7 @@ pub(super) async fn enable(
     };
     let switch = AccountSwitch {
         id: Uuid::now_v7(),
-        tenant_id: gate.tenant(),
+        tenant_id: gate.tenant()?,
         account_id,
         enabled: request.enabled,
         reason,
@@ -115,7 +115,7 @@ pub(super) async fn read(
     let account = found(gate, account_id).await?;
     let read = AccountRead {
         id: Uuid::now_v7(),
-        tenant_id: gate.tenant(),
+        tenant_id: gate.tenant()?,
         account_id,
         method,
         reason: reason.unwrap_or_default(),
@@ -128,7 +128,7 @@ pub(super) async fn read(
 }
 
 async fn found(gate: &Gate, id: AccountId) -> Result<Account, ApiError> {
-    let found = gate.house()?.store.account(&gate.tenant(), id).await?;
+    let found = gate.house()?.store.account(&gate.tenant()?, id).await?;
     found.ok_or(ApiError::NotFound("ACCOUNT"))
 }
 

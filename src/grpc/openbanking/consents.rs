@@ -36,7 +36,7 @@ pub(super) async fn list(
     let of = user_of_filter(gate, &request.user_external_id).await?.map(|user| user.id);
     let filter = ("consents", of);
     let after = page_token::read(&filter, &request.page_token)?.map(ConsentId);
-    let found = gate.house()?.store.consents(&gate.tenant(), of, after, one_more(size)).await?;
+    let found = gate.house()?.store.consents(&gate.tenant()?, of, after, one_more(size)).await?;
     let (page, next_page_token) = split_page(&found, size, |consent| consent.id.0, &filter);
     let consents = page.iter().map(convert::consent).collect();
     Ok(proto::ListConsentsResponse { consents, next_page_token })
@@ -49,7 +49,7 @@ pub(super) async fn revoke(
     let house = gate.house_for_change()?;
     let mut violations = Vec::new();
     let request_id = std::mem::take(&mut request.request_id);
-    let key = request::key(&gate.tenant(), "RevokeConsent", &request_id, &request, &mut violations);
+    let key = request::key(&gate.tenant()?, "RevokeConsent", &request_id, &request, &mut violations);
     let id = required_id("id", &request.id, &mut violations);
     let reason = request::reason(request.reason, &mut violations);
     let Some(consent_id) = id.filter(|_| violations.is_empty()) else {
@@ -57,7 +57,7 @@ pub(super) async fn revoke(
     };
     let wish = ConsentRevocation {
         id: Uuid::now_v7(),
-        tenant_id: gate.tenant(),
+        tenant_id: gate.tenant()?,
         consent_id,
         request: key,
         reason,
@@ -81,6 +81,6 @@ pub(super) async fn revoke(
 
 /// A tenant's consent, or that there is none.
 async fn found(gate: &Gate, id: ConsentId) -> Result<Consent, ApiError> {
-    let found = gate.house()?.store.consent(&gate.tenant(), id).await?;
+    let found = gate.house()?.store.consent(&gate.tenant()?, id).await?;
     found.ok_or(ApiError::NotFound("CONSENT"))
 }

@@ -71,7 +71,7 @@ pub(super) async fn import(
 ) -> Result<proto::ImportConsentsResponse, ApiError> {
     let house = gate.house_for_change()?;
     checked_size("consents", request.consents.len())?;
-    let (tenant, now) = (gate.tenant(), request::now());
+    let (tenant, now) = (gate.tenant()?, request::now());
     let mut violations = Vec::new();
     let mut given = Vec::with_capacity(request.consents.len());
     let mut names = HashSet::new();

@@ -40,7 +40,7 @@ pub(super) async fn get(
             let external_id = name("external_id", request.external_id, &mut violations);
             checked(violations)?;
             let named = [(aspsp, external_id)];
-            let found = gate.house()?.store.payments_named_at(&gate.tenant(), &named).await?;
+            let found = gate.house()?.store.payments_named_at(&gate.tenant()?, &named).await?;
             found.into_values().next().ok_or(ApiError::NotFound("PAYMENT"))?
         }
         _ => return Err(ApiError::field("id", "must be empty with aspsp and external_id")),
@@ -69,7 +69,7 @@ pub(super) async fn list(
     let filter = PaymentFilter { state, aspsp, user_id };
     let binding = ("payments", parent, &filter);
     let after = page_token::read(&binding, &request.page_token)?.map(PaymentId);
-    let (store, tenant, limit) = (&gate.house()?.store, gate.tenant(), one_more(size));
+    let (store, tenant, limit) = (&gate.house()?.store, gate.tenant()?, one_more(size));
     let found = match parent {
         Some(parent) => store.payment_children(&tenant, parent, after, limit).await?,
         None => store.tracked_payments(&tenant, &filter, after, limit).await?,
@@ -85,7 +85,7 @@ pub(super) async fn resolve(
     let house = gate.house_for_change()?;
     let mut violations = Vec::new();
     let request_id = std::mem::take(&mut request.request_id);
-    let key = request::key(&gate.tenant(), "ResolvePayment", &request_id, &request, &mut violations);
+    let key = request::key(&gate.tenant()?, "ResolvePayment", &request_id, &request, &mut violations);
     let id = required_id("id", &request.id, &mut violations);
     if request.version < 0 {
         violations.push(Violation::new("version", "must not be negative"));
@@ -100,7 +100,7 @@ pub(super) async fn resolve(
     };
     let decision = PaymentDecision {
         id: Uuid::now_v7(),
-        tenant_id: gate.tenant(),
+        tenant_id: gate.tenant()?,
         payment_id,
         version: request.version,
         request: key,
@@ -130,6 +130,6 @@ pub(super) async fn resolve(
 
 /// A tenant's payment, or that there is none.
 pub(super) async fn found(gate: &Gate, id: PaymentId) -> Result<Payment, ApiError> {
-    let found = gate.house()?.store.tracked_payment(&gate.tenant(), id).await?;
+    let found = gate.house()?.store.tracked_payment(&gate.tenant()?, id).await?;
     found.ok_or(ApiError::NotFound("PAYMENT"))
 }

@@ -59,7 +59,7 @@ pub(super) async fn track(
 ) -> Result<proto::TrackPaymentsResponse, ApiError> {
     let house = gate.house_for_change()?;
     checked_size("payments", request.payments.len())?;
-    let (tenant, now) = (gate.tenant(), request::now());
+    let (tenant, now) = (gate.tenant()?, request::now());
     let mut violations = Vec::new();
     let standards = |name: &str| house.aspsps.find(name).map(|desk| desk.standard());
     let mut given = Vec::with_capacity(request.payments.len());

@@ -15,7 +15,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
 
-use crate::domain::ids::PaymentId;
+use crate::caller;
+use crate::domain::ids::{PaymentId, TenantId};
 use crate::domain::openbanking::payment::PaymentState;
 use crate::domain::violation::Violation;
 use crate::grpc::convert::openbanking as convert;
@@ -39,12 +40,12 @@ pub(super) async fn watch(
     permit: StreamPermit,
 ) -> Result<Changes, ApiError> {
     let ids = ids(&request.ids)?;
-    let found = gate.house()?.store.payments_of_ids(&gate.tenant(), &ids).await?;
+    let found = gate.house()?.store.payments_of_ids(&gate.tenant()?, &ids).await?;
     if found.len() < ids.len() {
         return Err(ApiError::NotFound("PAYMENT"));
     }
     let (sender, receiver) = mpsc::channel(BUFFERED);
-    tokio::spawn(follow(gate.clone(), ids, sender));
+    caller::spawn(follow(gate.clone(), gate.tenant()?, ids, sender));
     let stream = ReceiverStream::new(receiver).map(move |message| {
         // The permit lives as long as the stream does.
         let _ = &permit;
@@ -78,6 +79,7 @@ fn ids(texts: &[String]) -> Result<Vec<PaymentId>, ApiError> {
 
 async fn follow(
     gate: Gate,
+    tenant: TenantId,
     mut ids: Vec<PaymentId>,
     sender: mpsc::Sender<Result<proto::WatchPaymentsResponse, Status>>,
 ) {
@@ -86,7 +88,7 @@ async fn follow(
     let mut told: HashMap<PaymentId, i64> = HashMap::new();
     loop {
         changes.mark_unchanged();
-        let found = match house.store.payments_of_ids(&gate.tenant(), &ids).await {
+        let found = match house.store.payments_of_ids(&tenant, &ids).await {
             Ok(found) => found,
             Err(error) => {
                 let _ = sender.send(Err(ApiError::from(error).into())).await;

@@ -101,7 +101,7 @@ impl Plan<'_> {
     async fn go_through(&mut self, gate: &Gate, users_max: u64) -> Result<bool, ApiError> {
         let idle = TimeDelta::from_std(self.house.sync_terms.idle_min).unwrap_or(TimeDelta::MAX);
         let until = self.begin.checked_sub_signed(idle).unwrap_or(DateTime::<Utc>::MIN_UTC);
-        let (store, tenant) = (&self.house.store, gate.tenant());
+        let (store, tenant) = (&self.house.store, gate.tenant()?);
         let (page_size, mut after) = (i64::try_from(GROUP).unwrap_or(i64::MAX), None);
         loop {
             let page = store

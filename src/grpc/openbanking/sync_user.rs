@@ -26,7 +26,7 @@ pub(super) async fn sync(
     let house = gate.house_for_change()?;
     let mut violations = Vec::new();
     let request_id = std::mem::take(&mut request.request_id);
-    let key = request::key(&gate.tenant(), "SyncUser", &request_id, &request, &mut violations);
+    let key = request::key(&gate.tenant()?, "SyncUser", &request_id, &request, &mut violations);
     let external_id = name("external_id", request.external_id, &mut violations);
     let reason = request::reason(request.reason, &mut violations);
     checked(violations)?;

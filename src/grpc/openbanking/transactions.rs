@@ -15,7 +15,8 @@ use uuid::Uuid;
 
 use super::accounts::{Reading, read};
 use super::one_more;
-use crate::domain::ids::AccountId;
+use crate::caller;
+use crate::domain::ids::{AccountId, TenantId};
 use crate::domain::violation::Violation;
 use crate::grpc::convert::openbanking as convert;
 use crate::grpc::gate::Gate;
@@ -59,7 +60,7 @@ pub(super) async fn list(
     let Reading { account, freshness } =
         read(gate, "ListTransactions", named, request.reason.clone(), violations).await?;
     let store = &gate.house()?.store;
-    let found = store.transactions(&gate.tenant(), account.id, days, after, one_more(size)).await?;
+    let found = store.transactions(&gate.tenant()?, account.id, days, after, one_more(size)).await?;
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     let page = &found[..found.len().min(size)];
     let next_page_token = match page.last().filter(|_| found.len() > size) {
@@ -80,7 +81,7 @@ pub(super) async fn stream(
     let named = ("account_id", request.account_id.as_str());
     let reading = read(gate, "StreamTransactions", named, request.reason, violations).await?;
     let (sender, receiver) = mpsc::channel(BUFFERED);
-    tokio::spawn(tell(gate.clone(), reading.account.id, days, sender));
+    caller::spawn(tell(gate.clone(), gate.tenant()?, reading.account.id, days, sender));
     let stream = ReceiverStream::new(receiver).map(move |message| {
         // The permit lives as long as the stream does.
         let _ = &permit;
@@ -91,6 +92,7 @@ pub(super) async fn stream(
 
 async fn tell(
     gate: Gate,
+    tenant: TenantId,
     id: AccountId,
     days: (NaiveDate, NaiveDate),
     sender: mpsc::Sender<Result<proto::StreamTransactionsResponse, Status>>,
@@ -98,7 +100,7 @@ async fn tell(
     let Ok(house) = gate.house() else { return };
     let mut after = None;
     loop {
-        let found = match house.store.transactions(&gate.tenant(), id, days, after, SLICE).await {
+        let found = match house.store.transactions(&tenant, id, days, after, SLICE).await {
             Ok(found) => found,
             Err(error) => {
                 let _ = sender.send(Err(ApiError::from(error).into())).await;
@@ -126,7 +128,7 @@ pub(super) async fn pending(
     let named = ("account_id", request.account_id.as_str());
     let Reading { account, freshness } =
         read(gate, "ListPendingTransactions", named, request.reason, Vec::new()).await?;
-    let found = gate.house()?.store.pending_transactions(&gate.tenant(), account.id).await?;
+    let found = gate.house()?.store.pending_transactions(&gate.tenant()?, account.id).await?;
     let transactions = found.iter().map(convert::pending).collect();
     Ok(proto::ListPendingTransactionsResponse { transactions, freshness: Some(freshness) })
 }

@@ -27,7 +27,7 @@ pub(super) async fn put(
 ) -> Result<proto::PutUsersResponse, ApiError> {
     let house = gate.house_for_change()?;
     checked_size("users", request.users.len())?;
-    let (tenant, now) = (gate.tenant(), request::now());
+    let (tenant, now) = (gate.tenant()?, request::now());
     let (mut violations, mut endpoints) = (Vec::new(), Vec::new());
     let mut drafts = Vec::with_capacity(request.users.len());
     let mut names = HashSet::new();
@@ -85,7 +85,7 @@ pub(super) async fn list(
     let size = gate.page_size(request.page_size)?;
     let filter = "users";
     let after = page_token::read(&filter, &request.page_token)?.map(PsuUserId);
-    let found = gate.house()?.store.psu_users(&gate.tenant(), after, one_more(size)).await?;
+    let found = gate.house()?.store.psu_users(&gate.tenant()?, after, one_more(size)).await?;
     let (page, next_page_token) = split_page(&found, size, |user| user.id.0, &filter);
     Ok(proto::ListUsersResponse { users: page.iter().map(convert::user).collect(), next_page_token })
 }
@@ -97,7 +97,7 @@ pub(super) async fn update(
     let house = gate.house_for_change()?;
     let mut violations = Vec::new();
     let request_id = std::mem::take(&mut request.request_id);
-    let key = request::key(&gate.tenant(), "UpdateUser", &request_id, &request, &mut violations);
+    let key = request::key(&gate.tenant()?, "UpdateUser", &request_id, &request, &mut violations);
     let external_id = name("external_id", request.external_id, &mut violations);
     if request.update_offline.is_none() && request.active.is_none() {
         violations.push(Violation::new("update_offline", "required, unless active is given"));
@@ -107,7 +107,7 @@ pub(super) async fn update(
     user(gate, &external_id).await?;
     let change = UserChange {
         id: Uuid::now_v7(),
-        tenant_id: gate.tenant(),
+        tenant_id: gate.tenant()?,
         external_id,
         update_offline: request.update_offline,
         active: request.active,
@@ -135,13 +135,13 @@ pub(super) async fn erase(
     let house = gate.house_for_change()?;
     let mut violations = Vec::new();
     let request_id = std::mem::take(&mut request.request_id);
-    let key = request::key(&gate.tenant(), "EraseUser", &request_id, &request, &mut violations);
+    let key = request::key(&gate.tenant()?, "EraseUser", &request_id, &request, &mut violations);
     let external_id = name("external_id", request.external_id, &mut violations);
     let reason = request::reason(request.reason, &mut violations);
     checked(violations)?;
     let erasure = UserErasure {
         id: Uuid::now_v7(),
-        tenant_id: gate.tenant(),
+        tenant_id: gate.tenant()?,
         external_id,
         request: key,
         reason,

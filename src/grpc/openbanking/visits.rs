@@ -26,7 +26,7 @@ pub(super) async fn sessions(
         violations.push(Violation::new("run_id", "must be empty with consent_id"));
     }
     checked(violations)?;
-    let (store, tenant, limit) = (&gate.house()?.store, gate.tenant(), one_more(size));
+    let (store, tenant, limit) = (&gate.house()?.store, gate.tenant()?, one_more(size));
     let filter = ("sessions", consent, run);
     let after = page_token::read(&filter, &request.page_token)?.map(ApiSessionId);
     let found = match run {
@@ -56,7 +56,7 @@ pub(super) async fn calls(
     let Some(of) = of else { return Err(ApiError::Invalid(violations)) };
     let filter = ("calls", of);
     let after = page_token::read(&filter, &request.page_token)?;
-    let found = gate.house()?.store.api_calls_page(&gate.tenant(), of, after, one_more(size)).await?;
+    let found = gate.house()?.store.api_calls_page(&gate.tenant()?, of, after, one_more(size)).await?;
     let (page, next_page_token) = split_page(&found, size, |call| call.id, &filter);
     Ok(proto::ListCallsResponse { calls: page.iter().map(convert::call).collect(), next_page_token })
 }

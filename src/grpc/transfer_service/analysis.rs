@@ -49,7 +49,7 @@ pub(super) async fn get(
     request: proto::GetAnalysisRequest,
 ) -> Result<proto::GetAnalysisResponse, ApiError> {
     let asked = Asked::read(request)?;
-    let (house, tenant) = (gate.house()?, gate.tenant());
+    let (house, tenant) = (gate.house()?, gate.tenant()?);
     let seen = found(gate, asked.id).await?;
     let runs = house.store.transfer_runs(&tenant, asked.id).await?;
     let run = match asked.run {
@@ -140,7 +140,7 @@ async fn raw(
     let ids: Vec<Uuid> = about.keys().copied().collect();
     let (mut found, mut bytes) = (Vec::with_capacity(ids.len()), 0);
     for some in ids.chunks(RAW_AT_ONCE) {
-        for kept in house.store.raw_answers(&gate.tenant(), some).await? {
+        for kept in house.store.raw_answers(&gate.tenant()?, some).await? {
             bytes += kept.body.len();
             if bytes > RAW_BYTES_MAX {
                 return Err(too_long(asked.form));

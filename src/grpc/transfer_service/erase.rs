@@ -25,7 +25,7 @@ pub(super) async fn erase(
     let house = gate.house_for_change()?;
     let mut violations = Vec::new();
     let request_id = std::mem::take(&mut request.request_id);
-    let key = request::key(&gate.tenant(), METHOD, &request_id, &request, &mut violations);
+    let key = request::key(&gate.tenant()?, METHOD, &request_id, &request, &mut violations);
     let id = required_id(&request.id, &mut violations);
     let reason = request::reason(request.reason, &mut violations);
     let Some(transfer_id) = id.filter(|_| violations.is_empty()) else {
@@ -33,7 +33,7 @@ pub(super) async fn erase(
     };
     let decision = TransferDecision {
         id: Uuid::now_v7(),
-        tenant_id: gate.tenant(),
+        tenant_id: gate.tenant()?,
         transfer_id,
         request: key,
         reason,

@@ -8,7 +8,7 @@ use crate::grpc::status::ApiError;
 use crate::proto::transfer::v1 as proto;
 
 pub(super) async fn list(gate: &Gate) -> Result<proto::ListFeedsResponse, ApiError> {
-    let (house, tenant) = (gate.house()?, gate.tenant());
+    let (house, tenant) = (gate.house()?, gate.tenant()?);
     let mut feeds = Vec::new();
     for feed in house.transfers.feeds.values().filter(|feed| feed.tenant == tenant) {
         // Before what is open is counted: whatever it says to have been taken in is among that.

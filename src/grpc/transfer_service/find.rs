@@ -87,7 +87,7 @@ pub(super) async fn known(
     house: &House,
     named: &Named,
 ) -> Result<Option<TransferSeen>, ApiError> {
-    Ok(house.store.transfer_by_key(&gate.tenant(), &named.feed_name, &named.key).await?)
+    Ok(house.store.transfer_by_key(&gate.tenant()?, &named.feed_name, &named.key).await?)
 }
 
 /// That there is no such transfer, or not even such a feed.
@@ -111,7 +111,7 @@ async fn told(
     house: &House,
     seen: &TransferSeen,
 ) -> Result<proto::FindTransferResponse, ApiError> {
-    let (tenant, id) = (gate.tenant(), seen.transfer.id);
+    let (tenant, id) = (gate.tenant()?, seen.transfer.id);
     let runs = house.store.transfer_runs(&tenant, id).await?;
     let answers = match seen.transfer.run {
         0 => Vec::new(),

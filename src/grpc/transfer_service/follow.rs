@@ -17,6 +17,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
 
 use super::convert;
+use crate::caller;
 use crate::domain::ids::{TenantId, TransferId};
 use crate::grpc::convert::timestamp;
 use crate::grpc::gate::Gate;
@@ -38,16 +39,21 @@ const APART: Duration = Duration::from_millis(50);
 const BUFFERED: usize = 16;
 
 /// Follows a transfer from behind a version on.
-pub(super) fn follow(gate: &Gate, id: TransferId, version: i64, permit: StreamPermit) -> Steps {
+pub(super) fn follow(
+    gate: &Gate,
+    id: TransferId,
+    version: i64,
+    permit: StreamPermit,
+) -> Result<Steps, ApiError> {
     let (sender, receiver) = mpsc::channel(BUFFERED);
-    let follower = Follower { tenant: gate.tenant(), id, version, answers: BTreeMap::new(), waited: None };
-    tokio::spawn(tell(gate.clone(), follower, sender));
+    let follower = Follower { tenant: gate.tenant()?, id, version, answers: BTreeMap::new(), waited: None };
+    caller::spawn(tell(gate.clone(), follower, sender));
     let stream = ReceiverStream::new(receiver).map(move |message| {
         // The permit lives as long as the stream does.
         let _ = &permit;
         message
     });
-    Box::pin(stream)
+    Ok(Box::pin(stream))
 }
 
 /// The one step of a transfer that has ended.

@@ -30,7 +30,7 @@ pub(super) async fn list(
     }
     let after = page_token::read(&filter, &request.page_token)?.map(TransferId);
     let limit = i64::try_from(size + 1).unwrap_or(i64::MAX);
-    let found = gate.house()?.store.transfers(&gate.tenant(), &filter, after, limit).await?;
+    let found = gate.house()?.store.transfers(&gate.tenant()?, &filter, after, limit).await?;
     let (page, next_page_token) = split_page(&found, size, |seen| seen.transfer.id.0, &filter);
     let transfers = page.iter().map(convert::to_proto).collect();
     Ok(proto::ListTransfersResponse { transfers, next_page_token })

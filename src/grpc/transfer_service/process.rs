@@ -42,7 +42,7 @@ pub(super) async fn process(
             // Nothing of it has been told to anybody: all its changes are.
             Offered::New { id, .. } | Offered::QueuedAfterAll { id } => {
                 audit_read(gate, house, id, METHOD, String::new()).await?;
-                return Ok(follow::follow(gate, id, 0, permit));
+                return follow::follow(gate, id, 0, permit);
             }
             // The feed has told of it by itself meanwhile.
             Offered::Known { id, .. } => found(gate, id).await?,
@@ -95,11 +95,11 @@ async fn take_up(
     audit_read(gate, house, transfer.id, METHOD, String::new()).await?;
     hasten(gate, house, transfer.id).await?;
     // The change that led to where it stands is the first that is told.
-    Ok(follow::follow(gate, transfer.id, transfer.version - 1, permit))
+    follow::follow(gate, transfer.id, transfer.version - 1, permit)
 }
 
 async fn hasten(gate: &Gate, house: &House, id: TransferId) -> Result<(), ApiError> {
-    if house.store.hasten_transfer(&gate.tenant(), id, PRIORITY, request::now()).await? {
+    if house.store.hasten_transfer(&gate.tenant()?, id, PRIORITY, request::now()).await? {
         for queue in QUEUES {
             there_is_work(house, queue);
         }

@@ -39,7 +39,7 @@ pub(super) async fn reprocess(
     let house = gate.house_for_change()?;
     let mut violations = Vec::new();
     let request_id = std::mem::take(&mut request.request_id);
-    let key = request::key(&gate.tenant(), METHOD, &request_id, &request, &mut violations);
+    let key = request::key(&gate.tenant()?, METHOD, &request_id, &request, &mut violations);
     let reason = request::reason(request.reason, &mut violations);
     let limit = limit(request.limit, &mut violations);
     let which = match request.which {
@@ -60,9 +60,10 @@ pub(super) async fn reprocess(
     let Some(which) = which.filter(|_| violations.is_empty()) else {
         return Err(ApiError::Invalid(violations));
     };
+    let tenant_id = gate.tenant()?;
     let decision = |transfer_id, request| TransferDecision {
         id: Uuid::now_v7(),
-        tenant_id: gate.tenant(),
+        tenant_id: tenant_id.clone(),
         transfer_id,
         request,
         reason,

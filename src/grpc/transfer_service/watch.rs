@@ -31,7 +31,7 @@ pub(super) async fn changes(
     };
     let store = &gate.house()?.store;
     found(gate, id).await?;
-    let changes = store.transfer_changes_of(&gate.tenant(), id).await?;
+    let changes = store.transfer_changes_of(&gate.tenant()?, id).await?;
     let changes =
         changes.iter().map(|change| convert::change(change, cursor_text(store.store_id(), change.cursor)));
     Ok(proto::ListTransferChangesResponse { changes: changes.collect() })

@@ -108,22 +108,7 @@ impl Store {
             ],
         );
         execute(transaction, update).await?;
-        let told = |state: PaymentState, version: i64| {
-            serde_json::json!({"state": state.as_str(), "version": version}).to_string()
-        };
-        let deed = Deed {
-            id: decision.id,
-            tenant_id: &decision.tenant_id,
-            method: "ResolvePayment",
-            subject_id: before.id.0,
-            reason: &decision.reason,
-            before: told(before.state, before.version),
-            after: told(decision.state, before.version + 1),
-            traceparent: decision.traceparent.as_deref(),
-            now: decision.now,
-        };
-        self.record_deed(transaction, deed).await?;
-        let version = before.version + 1;
+        let (was, version) = ((before.state, before.version), before.version + 1);
         let after = Payment {
             state: decision.state,
             reason: Some(decision.reason.clone()),
@@ -141,6 +126,21 @@ impl Store {
         let parents = self.end_parents(transaction, &[], &news).await?;
         news.extend(parents);
         self.tell_of_payments(transaction, news).await?;
+        let told = |state: PaymentState, version: i64| {
+            serde_json::json!({"state": state.as_str(), "version": version}).to_string()
+        };
+        let deed = Deed {
+            id: decision.id,
+            tenant_id: &decision.tenant_id,
+            method: "ResolvePayment",
+            subject_id: decision.payment_id.0,
+            reason: &decision.reason,
+            before: told(was.0, was.1),
+            after: told(decision.state, version),
+            traceparent: decision.traceparent.as_deref(),
+            now: decision.now,
+        };
+        self.record_deed(transaction, deed).await?;
         Ok(PaymentResolved::Done)
     }
 }

@@ -80,6 +80,11 @@ impl Operator {
         self.opens_without_credentials(account).await
     }
 
+    /// An account under the world's credentials.
+    pub fn with_credentials(&self, account: BankAccount) -> BankAccount {
+        BankAccount { credentials: self.credentials.clone().into(), ..account }
+    }
+
     /// Makes a bank account as it is given.
     pub async fn opens_without_credentials(&self, account: BankAccount) -> Result<BankAccount, Status> {
         let request =

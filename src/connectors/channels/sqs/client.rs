@@ -44,7 +44,7 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(config: SqsConfig, http: &HttpConfig) -> Result<Self, HttpClientError> {
-        let context = credentials::context(HttpClient::trusted(http)?);
+        let context = credentials::context(HttpClient::trusted(http)?.named("sqs"));
         Self::with_context(config, http, context)
     }
 
@@ -59,6 +59,7 @@ impl Client {
             Some(_) => HttpClient::trusted(http)?,
             None => HttpClient::vetted(http, policy.clone())?,
         };
+        let outward = outward.named("sqs");
         let provider = credentials::Provider::new(config.credentials.clone());
         // Which region it signs for is said anew for each region; the credentials are shared by all.
         let signer = Signer::new(context, provider, RequestSigner::new("sqs", "us-east-1"));

@@ -1,0 +1,28 @@
+//! Metrics as an operator configures them: off unless somebody wants them, and on loopback unless somebody says otherwise.
+
+use super::*;
+
+#[test]
+fn metrics_are_served_where_somebody_says_so_and_to_this_machine_alone() {
+    assert_eq!(Config::default().metrics.listen, None);
+    let listening = Sources::default().with("metrics.listen", "127.0.0.1:9464");
+    let config = Config::load(&listening).unwrap();
+    assert_eq!(config.metrics.listen.map(|address| address.port()), Some(9464));
+    let reachable = Sources::default().with("metrics.listen", "0.0.0.0:9464");
+    let text = refused(&reachable);
+    assert!(text.starts_with("metrics.listen (all sources together): must be a loopback address"), "{text}");
+    assert!(Config::load(&reachable.with("api.bind_beyond_loopback", "true")).is_ok());
+    assert!(
+        refused(&Sources::default().with("metrics.listen", "here"))
+            .starts_with("metrics.listen (command line)")
+    );
+}
+
+#[test]
+fn metrics_for_a_collector_need_a_collector() {
+    let told = Sources::default().with("metrics.otlp", "true");
+    let text = refused(&told);
+    assert_eq!(text, "telemetry.otlp_endpoint (all sources together): must be set if metrics.otlp is true");
+    let config = Config::load(&told.with("telemetry.otlp_endpoint", "http://127.0.0.1:4318")).unwrap();
+    assert!(config.metrics.otlp);
+}

@@ -1,0 +1,120 @@
+//! Every call, measured from its first byte to the end of its answer, refused ones included.
+//!
+//! It stands around all other layers, so that what they refuse is counted too; the trace of a call, of which only the layers
+//! within know, is told to it by [`note_trace`], which stands right around the services.
+//!
+//! **Owns** nothing; a call that is dropped before its answer has ended counts as cancelled. **Fails** never.
+//! **Limits**: methods are those of the protocol; every other path is one and the same.
+
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use bytes::Bytes;
+use http::HeaderMap;
+use hyper::body::{Frame, SizeHint};
+use opentelemetry::trace::TraceId;
+use tonic::Code;
+
+use crate::metrics::calls::RpcCall;
+use crate::metrics::methods;
+use crate::telemetry;
+
+const STATUS: &str = "grpc-status";
+
+/// Where the trace of a call is put once it is known.
+#[derive(Clone, Default)]
+struct NotedTrace(Arc<OnceLock<TraceId>>);
+
+/// Measures one call.
+pub async fn measured(mut request: Request, next: Next) -> Response {
+    let trace = NotedTrace::default();
+    let mut call = RpcCall::begin(methods::of_path(request.uri().path()));
+    request.extensions_mut().insert(trace.clone());
+    let response = next.run(request).await;
+    // An error is told in the head; whatever else a call comes to stands behind its last message.
+    if let Some(code) = code_in(response.headers()) {
+        call.end(code, trace.0.get().copied());
+        return response;
+    }
+    response.map(|body| Body::new(Measured { body, call, trace }))
+}
+
+/// Tells whoever measures which trace the call is part of.
+pub async fn note_trace(request: Request, next: Next) -> Response {
+    if let Some(trace) = request.extensions().get::<NotedTrace>()
+        && let Some(id) = telemetry::sampled_trace_id()
+    {
+        // Nobody else writes into it.
+        let _ = trace.0.set(id);
+    }
+    let response = next.run(request).await;
+    if let Some(what) = code_in(response.headers()).and_then(failure) {
+        telemetry::note_failure(what);
+    }
+    response
+}
+
+/// What a code is called that is the server's failure and not the caller's (OpenTelemetry's conventions for spans of gRPC).
+fn failure(code: i64) -> Option<&'static str> {
+    match i32::try_from(code).map_or(Code::Unknown, Code::from_i32) {
+        Code::Unknown => Some("UNKNOWN"),
+        Code::DeadlineExceeded => Some("DEADLINE_EXCEEDED"),
+        Code::Unimplemented => Some("UNIMPLEMENTED"),
+        Code::Internal => Some("INTERNAL"),
+        Code::Unavailable => Some("UNAVAILABLE"),
+        Code::DataLoss => Some("DATA_LOSS"),
+        _ => None,
+    }
+}
+
+/// The body of an answer whose end is still to come.
+struct Measured {
+    body: Body,
+    call: RpcCall,
+    trace: NotedTrace,
+}
+
+impl Measured {
+    fn end(&mut self, code: i64) {
+        self.call.end(code, self.trace.0.get().copied());
+    }
+}
+
+impl hyper::body::Body for Measured {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = ready!(Pin::new(&mut self.body).poll_frame(context));
+        match &polled {
+            Some(Ok(frame)) => {
+                if let Some(trailers) = frame.trailers_ref() {
+                    self.end(code_in(trailers).unwrap_or(Code::Unknown as i64));
+                }
+            }
+            // An answer without a status is none.
+            Some(Err(_)) | None => self.end(Code::Unknown as i64),
+        }
+        Poll::Ready(polled)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+fn code_in(headers: &HeaderMap) -> Option<i64> {
+    headers.get(STATUS)?.to_str().ok()?.parse().ok()
+}
