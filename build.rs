@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::{env, error, fs};
 
-const FILES: [&str; 26] = [
+const FILES: [&str; 27] = [
     "bursar/access/v1/access.proto",
     "bursar/access/v1/audit.proto",
     "bursar/access/v1/audit_service.proto",
     "bursar/access/v1/policy.proto",
     "bursar/access/v1/token_service.proto",
     "bursar/boleto/v1/boleto.proto",
+    "bursar/boleto/v1/boleto_erasure.proto",
     "bursar/boleto/v1/boleto_service.proto",
     "bursar/boleto/v1/bank_account.proto",
     "bursar/boleto/v1/bank_account_service.proto",

@@ -9,10 +9,13 @@
 //! **Limits**: `[access]`: tokens known at a time, failures of an address a minute; look-ups at a time ([`LOOK_UPS_MAX`]).
 
 pub mod config;
+pub mod descriptor;
 mod failures;
 mod known;
 pub mod mint;
+pub mod personal;
 pub mod policy;
+mod wire;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The command line: arguments in, one command run, an exit code out.
 //!
 //! What it shows and does goes over the same gRPC as for everybody else; only `serve`, `sandbox` and `bench` open
-//! a house of their own, `store` and `import` open databases without one, and `config` reads a configuration without opening anything.
+//! a house of their own, `store` and `import` open databases without one, and `config` reads a configuration without opening anything, but for a reload.
 //!
 //! **Owns** nothing. **Fails** with one of the codes of [`Exit`], after saying on stderr why.
 //! **Limits**: an answer is waited for as long as `--timeout` says; a file that is read holds at most 1 MiB.
@@ -46,6 +46,7 @@ mod store;
 mod table;
 mod tls;
 mod token;
+mod top;
 mod trace;
 mod transfer;
 mod work;
@@ -136,6 +137,8 @@ enum Command {
 enum ClientCommand {
     /// Show the tree of supervisors and actors, and the processes on the store
     Ps(ps::PsArgs),
+    /// Watch the tree, queues, breakers, timetable and failing work in a terminal, live
+    Top(top::TopArgs),
     /// Issue, find, follow and read boletos
     #[command(subcommand)]
     Boleto(boleto::BoletoCommand),
@@ -186,7 +189,7 @@ enum ClientCommand {
     /// Move a closed store into another database
     #[command(subcommand)]
     Store(store::StoreCommand),
-    /// Check, show or begin a configuration without opening anything
+    /// Check, show or begin a configuration without opening anything, or have the service read its own again
     #[command(subcommand)]
     Config(config::ConfigCommand),
     /// Copy the embedded store beside an open house, and read the copy back
@@ -222,15 +225,19 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 async fn ask(global: &Global, command: ClientCommand, screen: &mut Screen) -> Result<(), Failure> {
     // Configurations and closed stores are dealt with here and now; everything else is asked of the service.
     let command = match command {
-        ClientCommand::Config(command) => return config::run(command, screen).await,
         ClientCommand::Backup(args) => return backup::run(args, screen).await,
         ClientCommand::Doctor(args) => return doctor::run(args, screen).await,
         ClientCommand::Completions(args) => return manual::completions(args, screen),
         ClientCommand::Man(args) => return manual::man(args, screen),
         ClientCommand::Store(command) => return store::run(command, global, screen).await,
         ClientCommand::Import(command) => return import::run(command, global, screen).await,
+        ClientCommand::Top(args) => return top::run(args, global, screen).await,
         ClientCommand::Audit(command) => match audit::without_service(command, global, screen).await? {
             Some(command) => ClientCommand::Audit(command),
+            None => return Ok(()),
+        },
+        ClientCommand::Config(command) => match config::without_service(command, screen).await? {
+            Some(command) => ClientCommand::Config(command),
             None => return Ok(()),
         },
         ClientCommand::Token(command) => match token::without_service(command, global, screen).await? {
@@ -259,13 +266,14 @@ async fn ask(global: &Global, command: ClientCommand, screen: &mut Screen) -> Re
         ClientCommand::Audit(command) => audit::run(command, &connection, screen).await,
         ClientCommand::Info => info::run(&connection, screen).await,
         ClientCommand::Health(args) => health::run(args, &connection, screen).await,
-        ClientCommand::Config(_)
-        | ClientCommand::Backup(_)
+        ClientCommand::Config(command) => config::run(command, &connection, screen).await,
+        ClientCommand::Backup(_)
         | ClientCommand::Doctor(_)
         | ClientCommand::Completions(_)
         | ClientCommand::Man(_)
         | ClientCommand::Import(_)
-        | ClientCommand::Store(_) => {
+        | ClientCommand::Store(_)
+        | ClientCommand::Top(_) => {
             unreachable!("dealt with above")
         }
     }

@@ -13,6 +13,7 @@ mod in_effect;
 mod legacy_scheduler;
 mod origin;
 mod redact;
+pub mod reload;
 mod schema;
 mod source;
 mod together;
@@ -41,8 +42,10 @@ use crate::metrics::MetricsConfig;
 use crate::store::StoreConfig;
 use crate::telemetry::TelemetryConfig;
 use crate::web::config::DocumentsConfig;
+use crate::web::dashboard::config::DashboardConfig;
 use crate::work::breaker::BreakerConfig;
 use crate::work::config::WorkConfig;
+use crate::work::retention::RetentionConfig;
 
 pub use self::error::{ConfigErrors, Problem};
 pub use self::in_effect::{CertificateSource, Outside};
@@ -81,8 +84,19 @@ pub struct Config {
     pub transfers: TransfersConfig,
     pub openbanking: OpenBankingConfig,
     pub timetable: TimetableConfig,
+    pub retention: RetentionConfig,
     pub telemetry: TelemetryConfig,
     pub metrics: MetricsConfig,
+    pub dashboard: DashboardConfig,
+}
+
+/// What the sources come to.
+#[derive(Clone)]
+pub struct Loaded {
+    pub config: Config,
+    pub origins: Origins,
+    /// Every key with its value as the sources have it.
+    merged: Table,
 }
 
 impl Config {
@@ -99,6 +113,14 @@ impl Config {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_with_origins(sources: &Sources) -> Result<(Self, Origins), ConfigErrors> {
+        Self::load_whole(sources).map(|loaded| (loaded.config, loaded.origins))
+    }
+
+    /// Reads all sources, and keeps beside what they come to all that a reload asks for.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_whole(sources: &Sources) -> Result<Loaded, ConfigErrors> {
         let schema = Schema::of_defaults();
         let (mut problems, mut origins) = (Vec::new(), Origins::default());
         let mut merged = schema.defaults().clone();
@@ -130,12 +152,13 @@ impl Config {
             let mut faults = config.transfers.faults(&config.analyzers);
             faults.extend(config.openbanking.faults());
             faults.extend(config.timetable.faults());
+            faults.extend(config.retention.faults());
             faults.retain(|(key, _)| !problems.iter().any(|problem| problem.key() == Some(key)));
             let faults = faults.into_iter().map(|(key, fault)| Problem::bad(key, error::TOGETHER, fault));
             problems.extend(faults);
         }
         match extracted {
-            Ok(config) if problems.is_empty() => Ok((config, origins)),
+            Ok(config) if problems.is_empty() => Ok(Loaded { config, origins, merged }),
             Ok(_) => Err(ConfigErrors::new(problems)),
             Err(error) => {
                 problems.push(Problem::bad(

@@ -10,6 +10,7 @@ pub mod analyzers;
 pub mod answer;
 pub mod aspsps;
 pub mod banks;
+pub mod certificate;
 pub mod channels;
 pub mod egress;
 pub mod http;

@@ -21,6 +21,7 @@ pub mod notice;
 pub mod notifier;
 pub mod queue_consumer;
 pub mod reconciler;
+pub mod reload;
 pub mod sync_terms;
 pub mod transfers;
 
@@ -38,4 +39,5 @@ pub use self::known_queues::KnownQueues;
 pub use self::notifier::NotifierMessage;
 pub use self::queue_consumer::QueueConsumerMessage;
 pub use self::reconciler::ReconcilerMessage;
+pub use self::reload::Reload;
 pub use self::transfers::Transfers;

@@ -16,6 +16,7 @@ pub mod audit_list;
 pub mod backup;
 pub mod bank_account;
 pub mod boleto;
+pub mod boleto_erase;
 pub mod boleto_list;
 pub mod boleto_order;
 pub mod boleto_order_settle;
@@ -228,5 +229,7 @@ fn from_us(us: i64) -> Result<DateTime<Utc>, StoreError> {
     Utc.timestamp_micros(us).single().ok_or_else(|| StoreError::unreadable("time", us))
 }
 
+#[cfg(test)]
+mod one_back_tests;
 #[cfg(test)]
 mod schema_tests;

@@ -12,7 +12,10 @@ mod context;
 mod errors;
 mod execution;
 mod export;
+mod ratio;
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -24,19 +27,22 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider};
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::filter::FilterExt as _;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{self, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 pub use self::config::{LogFormat, OtlpProtocol, TelemetryConfig};
-pub(crate) use self::config::{log_filter, trace_filter};
+pub(crate) use self::config::{discreet, log_filter, trace_filter};
 pub use self::context::{
     add_link, inject_into_metadata, note_failure, sampled_trace_id, set_parent, set_parent_from_metadata,
     traceparent,
 };
 
 use self::errors::{ErrorsKept, RecordAll};
+use self::ratio::Ratio;
 use crate::metrics::{MetricsConfig, otlp};
 
 /// Why telemetry could not be set up; a matter for whoever starts the process.
@@ -58,18 +64,31 @@ pub enum TelemetryError {
 
 /// Keeps telemetry going; to be shut down last of all.
 #[must_use = "spans that wait for export are lost without a shutdown"]
-#[derive(Debug)]
 pub struct TelemetryGuard {
+    follower: Arc<dyn Fn(&TelemetryConfig) + Send + Sync>,
     provider: SdkTracerProvider,
     /// Where metrics are exported.
     meters: Option<SdkMeterProvider>,
     shutdown_timeout: Duration,
 }
 
+impl fmt::Debug for TelemetryGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TelemetryGuard").finish_non_exhaustive()
+    }
+}
+
 impl TelemetryGuard {
+    /// Takes over what may change while the process lives: which events are logged, which spans make up traces, and which share of
+    /// the traces is recorded. It may be kept beyond the guard.
+    pub fn follower(&self) -> impl Fn(&TelemetryConfig) + Send + Sync + use<> {
+        let follower = self.follower.clone();
+        move |config| follower(config)
+    }
+
     /// Exports what is waiting and ends tracing, within `telemetry.shutdown_timeout`.
     pub async fn shutdown(self) {
-        let Self { provider, meters, shutdown_timeout } = self;
+        let Self { provider, meters, shutdown_timeout, follower: _ } = self;
         // The providers wait by blocking their thread, and the exporters need the runtime's threads meanwhile.
         let metrics = tokio::task::spawn_blocking(move || meters.map_or(Ok(()), |meters| meters.shutdown()));
         let spans = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(shutdown_timeout));
@@ -88,17 +107,32 @@ impl TelemetryGuard {
 /// # Errors
 /// A filter or an endpoint that is none, or a second call.
 pub fn init(config: &TelemetryConfig, metrics: &MetricsConfig) -> Result<TelemetryGuard, TelemetryError> {
+    init_to(config, metrics, std::io::stderr)
+}
+
+/// The same with lines that go elsewhere than to standard error.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_to(
+    config: &TelemetryConfig,
+    metrics: &MetricsConfig,
+    writer: impl for<'line> MakeWriter<'line> + Send + Sync + 'static,
+) -> Result<TelemetryGuard, TelemetryError> {
     let log_filter = log_filter(&config.log_level).ok_or(TelemetryError::Filter("log_level"))?;
     let trace_filter = trace_filter(&config.trace_filter).ok_or(TelemetryError::Filter("trace_filter"))?;
-    let provider = provider(config)?;
+    let ratio = Ratio::new(config.sample_ratio);
+    let provider = provider(config, ratio.clone())?;
     let meters = meters(config, metrics)?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let lines = match config.log_format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().map_event_format(execution::WithExecution).boxed(),
     };
+    let (log_filter, logged) = reload::Layer::new(log_filter);
+    let (trace_filter, traced) = reload::Layer::new(trace_filter);
     tracing_subscriber::registry()
-        .with(lines.with_filter(log_filter))
+        .with(lines.with_filter(log_filter.and(discreet())))
         .with(span_layer(&provider, trace_filter))
         .try_init()
         .map_err(|_| TelemetryError::AlreadySet)?;
@@ -107,7 +141,16 @@ pub fn init(config: &TelemetryConfig, metrics: &MetricsConfig) -> Result<Telemet
     if let Some(meters) = &meters {
         otlp::begin(meters.meter("bursar"));
     }
-    Ok(TelemetryGuard { provider, meters, shutdown_timeout: config.shutdown_timeout })
+    let follower = Arc::new(move |config: &TelemetryConfig| {
+        // Filters that cannot be read were refused with their configuration, and the subscriber lives as long as the process.
+        let logged = self::log_filter(&config.log_level).map(|filter| logged.reload(filter));
+        let traced = self::trace_filter(&config.trace_filter).map(|filter| traced.reload(filter));
+        if !matches!((logged, traced), (Some(Ok(())), Some(Ok(())))) {
+            tracing::warn!("filters of logs and traces not taken over");
+        }
+        ratio.set(config.sample_ratio);
+    });
+    Ok(TelemetryGuard { follower, provider, meters, shutdown_timeout: config.shutdown_timeout })
 }
 
 /// Who tells the collector what is measured, where it is to be told.
@@ -130,8 +173,8 @@ fn resource(config: &TelemetryConfig) -> Resource {
 }
 
 /// The provider of spans, with an exporter if there is somewhere to export to.
-fn provider(config: &TelemetryConfig) -> Result<SdkTracerProvider, TelemetryError> {
-    let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.sample_ratio)));
+fn provider(config: &TelemetryConfig, ratio: Ratio) -> Result<SdkTracerProvider, TelemetryError> {
+    let sampler = Sampler::ParentBased(Box::new(ratio));
     let builder = SdkTracerProvider::builder().with_resource(resource(config));
     let Some(endpoint) = &config.otlp_endpoint else { return Ok(builder.with_sampler(sampler).build()) };
     let exporter = export::spans(config, endpoint)?;
@@ -150,9 +193,10 @@ fn provider(config: &TelemetryConfig) -> Result<SdkTracerProvider, TelemetryErro
 
 /// The layer that turns our spans into OpenTelemetry's. Spans of libraries are left out by `filter`, the exporter's own
 /// above all: each export would otherwise make more to export.
-fn span_layer<S>(provider: &SdkTracerProvider, filter: Targets) -> impl Layer<S> + use<S>
+fn span_layer<S, F>(provider: &SdkTracerProvider, filter: F) -> impl Layer<S> + use<S, F>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
+    F: layer::Filter<S> + 'static,
 {
     // Places in the source, thread names and idle times cost more than they tell: a span has its name and its fields.
     tracing_opentelemetry::layer()
@@ -163,7 +207,7 @@ where
         .with_tracked_inactivity(false)
         // Who asks for the context asks the span, which has it without its being put aside and back at every poll.
         .with_context_activation(false)
-        .with_filter(filter)
+        .with_filter(filter.and(discreet()))
 }
 
 #[cfg(test)]

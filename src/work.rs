@@ -21,9 +21,11 @@ pub mod hints;
 pub mod lane;
 pub mod leader;
 pub mod lease;
+pub mod pace;
 pub mod places;
 pub mod rate;
 pub mod reaper;
+pub mod retention;
 pub mod tenants;
 pub mod ticker;
 

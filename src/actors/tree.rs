@@ -19,6 +19,7 @@
 
 mod aspsps;
 mod banks;
+mod bounds;
 mod jobs;
 mod transfers;
 
@@ -28,6 +29,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
 
+use self::bounds::Bounds;
 use self::transfers::TransferParts;
 use super::notifier::{self, Notifier};
 use super::queue_consumer::{self, QueueConsumer};
@@ -42,8 +44,9 @@ use crate::domain::business_days::Calendar;
 use crate::domain::work::{RetryPolicy, kind};
 use crate::messages::house::Readiness;
 use crate::messages::jobs::JobEntry;
+use crate::messages::reload::Follower;
 use crate::messages::{
-    Backlogs, BankAccounts, House, Jobs, KnownQueues, LinkTerms, notifier as notifier_messages,
+    Backlogs, BankAccounts, House, Jobs, KnownQueues, LinkTerms, Reload, notifier as notifier_messages,
     queue_consumer as consumer_messages,
 };
 use crate::store::boleto::{BoletoDraft, Created};
@@ -58,7 +61,7 @@ use crate::work::leader::{Leader, Offices};
 use crate::work::lease::{LeaseKeeper, Load};
 use crate::work::reaper::Reaper;
 use crate::work::tenants::Tenants;
-use crate::work::{ClaimGuard, Claimer, Held, Hints, Lane, Lease, Limits, Places, Returns};
+use crate::work::{ClaimGuard, Claimer, Held, Hints, Lane, Lease, Places, Returns};
 
 /// What every part of the house is made from.
 struct Builder<'a> {
@@ -72,6 +75,8 @@ struct Builder<'a> {
     accounts: BankAccounts,
     tenants: Tenants,
     all_places: RefCell<Vec<Places>>,
+    /// Who takes something over from a reload.
+    followers: RefCell<Vec<Follower>>,
     changes: watch::Sender<u64>,
     secrets: SecretPolicy,
     /// Groups of one verb side by side: one where there is one writer.
@@ -96,6 +101,7 @@ pub fn build(
     config: &Config,
     store: Store,
     readiness: Readiness,
+    reload: &Reload,
     jobs_beside: Vec<JobEntry>,
 ) -> Result<(Arc<House>, ChildSpec), BuildError> {
     let lanes = match store.kind() {
@@ -113,6 +119,7 @@ pub fn build(
         accounts: BankAccounts::new(store.clone()),
         tenants: Tenants::new(config.work.tenants),
         all_places: RefCell::default(),
+        followers: RefCell::default(),
         changes: watch::channel(0).0,
         secrets: SecretPolicy::new(config.secrets.clone()),
         store,
@@ -128,13 +135,16 @@ pub fn build(
     let open_banking = builder.open_banking()?;
     let jobs = builder.jobs(jobs_beside, &open_banking)?;
     let job_runners = builder.job_runners(&jobs);
+    let backlogs = Backlogs::new(builder.store.clone(), config.registration.backlog_max);
+    reload.set_followers("house", builder.followers(&backlogs, &jobs));
     let house = House {
         store: builder.store.clone(),
         lease: builder.lease.clone(),
         hints: builder.hints.clone(),
         accounts: builder.accounts.clone(),
         queues: KnownQueues::default(),
-        backlogs: Backlogs::new(builder.store.clone(), config.registration.backlog_max),
+        backlogs,
+        reload: reload.clone(),
         creations: Lane::open("create_boletos", lanes, config.work.group_max, move |drafts| {
             let (store, returns) = (creating.clone(), returns.clone());
             async move {
@@ -152,6 +162,7 @@ pub fn build(
         sync_terms: builder.sync_terms(),
         payment_changes: open_banking.payment_changes,
         places: builder.all_places.take(),
+        pace: builder.held.pace().clone(),
         channels,
         readiness: readiness.clone(),
         changes: builder.changes.clone(),
@@ -160,6 +171,7 @@ pub fn build(
         delivery_attempts_max: i64::from(config.notification.attempts_max),
         delivery_attempt_timeout: config.notification.attempt_timeout,
         reconciles: config.reconciliation.enabled,
+        retention: config.retention.clone(),
         links: link_terms(config),
         calendar: Calendar::with_extra(config.calendar.extra_holidays.iter().copied()),
     };
@@ -212,6 +224,7 @@ impl Builder<'_> {
                     raw_answers_kept: self.config.transfers.analysis.raw_answers_kept,
                     of_open_banking: self.config.openbanking.retention.of_each(),
                     runs_kept: self.config.timetable.runs_kept,
+                    persons: self.config.retention.clone(),
                 },
             )));
         self.bounded(spec, OnMeltdown::Escalate)
@@ -259,12 +272,16 @@ impl Builder<'_> {
             wait: config.wait,
             visibility: config.visibility,
         });
-        let in_flight_max = config.in_flight_max as usize;
-        let limit = QueueLimit { in_flight_max: config.in_flight_max, rate_per_minute: 0 };
         let prefix = consumer_messages::QUEUE_PREFIX;
-        let parked = self.places(limit, in_flight_max, prefix);
+        // What is received and deleted is bounded by the same number, which waits for a restart.
+        let bounds = |config: &Config| {
+            let in_flight_max = config.ingress.boletos_to_register.in_flight_max;
+            let per_queue = QueueLimit { in_flight_max, rate_per_minute: 0 };
+            Bounds { per_queue, total_max: in_flight_max as usize }
+        };
+        let parked = self.places(prefix, bounds);
         let freed = Arc::new(Notify::new());
-        let places = self.places_freeing(limit, in_flight_max, prefix, freed.clone());
+        let places = self.counted(self.places_at(self.site(prefix, freed.clone()), bounds));
         let policy = registration_policy(self.config);
         let means = queue_consumer::Means {
             claimer: self.claimer(prefix.to_owned(), kind::INGRESS_BOLETO, parked, policy),
@@ -303,11 +320,14 @@ impl Builder<'_> {
                 continue;
             }
             let prefix = notifier_messages::queue_prefix(kind.as_str());
-            let limit = QueueLimit {
-                in_flight_max: config.per_endpoint_max,
-                rate_per_minute: config.per_endpoint_rate_per_minute,
-            };
-            let places = self.places(limit, config.in_flight_max as usize, &prefix);
+            let places = self.places(&prefix, |config| {
+                let config = &config.notification;
+                let per_queue = QueueLimit {
+                    in_flight_max: config.per_endpoint_max,
+                    rate_per_minute: config.per_endpoint_rate_per_minute,
+                };
+                Bounds { per_queue, total_max: config.in_flight_max as usize }
+            });
             let means = notifier::Means {
                 claimer: self.claimer(prefix, kind::NOTIFICATION_DELIVER, places, policy),
                 channel,
@@ -320,36 +340,6 @@ impl Builder<'_> {
             specs.push(self.patient(Notifier::spec(kind.as_str(), means)));
         }
         Ok((channels, specs))
-    }
-
-    /// The places of a worker over the queues that begin with `prefix`; the house counts them.
-    fn places(&self, per_queue: QueueLimit, total_max: usize, prefix: &str) -> Places {
-        self.places_freeing(per_queue, total_max, prefix, self.hints.listen(prefix))
-    }
-
-    fn places_freeing(
-        &self,
-        per_queue: QueueLimit,
-        total_max: usize,
-        prefix: &str,
-        freed: Arc<Notify>,
-    ) -> Places {
-        let limits = self.limits(per_queue, total_max, prefix);
-        self.counted(Places::new(limits, self.tenants.clone(), freed))
-    }
-
-    fn limits(&self, per_queue: QueueLimit, total_max: usize, prefix: &str) -> Limits {
-        let own = self.config.work.queues.iter().filter(|(name, _)| name.starts_with(prefix));
-        Limits {
-            queues: own.map(|(name, limit)| (name.clone(), *limit)).collect(),
-            ..Limits::uniform(per_queue, total_max, self.config.breaker.clone())
-        }
-    }
-
-    fn counted(&self, places: Places) -> Places {
-        self.all_places.borrow_mut().push(places.clone());
-        places.count_in(&self.load.places);
-        places
     }
 
     fn claimer(

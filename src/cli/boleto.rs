@@ -5,6 +5,7 @@ mod batch;
 mod cancel;
 mod create;
 mod differences;
+mod erase;
 mod export;
 mod get;
 mod history;
@@ -59,6 +60,8 @@ pub(super) enum BoletoCommand {
     Amend(Box<amend::AmendArgs>),
     /// Take one off file (baixa)
     Cancel(order::OrderArgs),
+    /// Take away who was to pay one that has ended, for good
+    Erase(erase::EraseArgs),
     /// End a review by a person's decision
     Resolve(resolve::ResolveArgs),
     /// Ask banks now what was paid and taken off file, and show in what they and we disagree
@@ -94,6 +97,7 @@ pub(super) async fn run(
         BoletoCommand::Register { id } => register::run(id, connection, screen).await,
         BoletoCommand::Amend(args) => amend::run(*args, connection, screen).await,
         BoletoCommand::Cancel(args) => cancel::run(args, connection, screen).await,
+        BoletoCommand::Erase(args) => erase::run(args, connection, screen).await,
         BoletoCommand::Resolve(args) => resolve::run(args, connection, screen).await,
         BoletoCommand::Reconcile(args) => reconcile::run(args, connection, screen).await,
         BoletoCommand::Differences(args) => differences::run(args, connection, screen).await,

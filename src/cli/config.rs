@@ -1,7 +1,9 @@
-//! `bursar config`: checks, shows or begins a configuration, without a service and without opening anything.
+//! `bursar config`: checks, shows or begins a configuration, without a service and without opening anything; and has a running
+//! service read its own again.
 
 mod init;
 pub(super) mod probe;
+mod reload;
 
 use chrono::{SecondsFormat, Utc};
 use clap::{Args, Subcommand};
@@ -9,6 +11,7 @@ use serde_json::{Value, json};
 use tonic::Code;
 
 use super::args::SettingsArgs;
+use super::connection::Connection;
 use super::failure::{Failure, Violation};
 use super::screen::Screen;
 use super::table::plain;
@@ -27,6 +30,8 @@ pub(super) enum ConfigCommand {
     Show(SettingsArgs),
     /// Write a first configuration, with a comment for every line; asks for what no flag says
     Init(init::InitArgs),
+    /// Have the running service read its own again and take over what it can while it is open
+    Reload(reload::ReloadArgs),
 }
 
 #[derive(Args)]
@@ -38,48 +43,70 @@ pub(super) struct CheckArgs {
     probe: bool,
 }
 
-pub(super) async fn run(command: ConfigCommand, screen: &mut Screen) -> Result<(), Failure> {
+/// Does what needs no service; hands back what does.
+pub(super) async fn without_service(
+    command: ConfigCommand,
+    screen: &mut Screen,
+) -> Result<Option<ConfigCommand>, Failure> {
     match command {
-        ConfigCommand::Init(args) => init::run(args, screen),
-        ConfigCommand::Check(args) => {
-            let sources = args.settings.sources();
-            let config = Config::load(&sources).map_err(refused)?;
-            let mut warnings = config::warnings(&sources.env);
-            let outlook = config.timetable.outlook(Utc::now(), FIRES_SHOWN);
-            warnings.extend(overlaps(&outlook));
-            let budgets = config.openbanking.budgets(&config.timetable, Utc::now());
-            warnings.extend(budgets.iter().filter(|budget| budget.is_broken()).map(broken));
-            warnings.extend(without_key(&config));
-            let mut document = json!({
-                "valid": true,
-                "warnings": warnings,
-                "timetable": {
-                    "users_per_period": outlook.users_per_period,
-                    "jobs": outlook.jobs.iter().map(job).collect::<Vec<_>>(),
-                },
-                "quotas": budgets.iter().map(quota).collect::<Vec<_>>(),
-            });
-            if !args.probe {
-                return screen.show(&document, checked);
-            }
-            let probed = probe::probe(&config).await;
-            document["probed"] = json!(probed);
-            screen.show(&document, |document| format!("{}\n{}", checked(document), probe::text(&probed)))?;
-            match probe::all_reached(&probed) {
-                true => Ok(()),
-                false => Err(Failure::found(Code::Unavailable, "not everything was reached")),
-            }
-        }
-        ConfigCommand::Show(args) => {
-            let (config, origins) = Config::load_with_origins(&args.sources()).map_err(refused)?;
-            let unreadable = "the configuration cannot be read back from its own text";
-            let table: toml::Table = toml::from_str(&config.to_toml_redacted())
-                .map_err(|_| Failure::found(Code::Internal, unreadable))?;
-            let mut document = json!(table);
-            document["origins"] = json!(origins.of_all(table));
-            screen.show(&document, |_| config.to_toml_with_origins(&origins))
-        }
+        command @ ConfigCommand::Reload(_) => return Ok(Some(command)),
+        ConfigCommand::Init(args) => init::run(args, screen)?,
+        ConfigCommand::Check(args) => check(args, screen).await?,
+        ConfigCommand::Show(args) => show(&args, screen)?,
     }
+    Ok(None)
+}
+
+/// Does what needs one.
+pub(super) async fn run(
+    command: ConfigCommand,
+    connection: &Connection,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    match command {
+        ConfigCommand::Reload(args) => reload::run(&args, connection, screen).await,
+        command => without_service(command, screen).await.map(drop),
+    }
+}
+
+async fn check(args: CheckArgs, screen: &mut Screen) -> Result<(), Failure> {
+    let sources = args.settings.sources();
+    let config = Config::load(&sources).map_err(refused)?;
+    let mut warnings = config::warnings(&sources.env);
+    let outlook = config.timetable.outlook(Utc::now(), FIRES_SHOWN);
+    warnings.extend(overlaps(&outlook));
+    let budgets = config.openbanking.budgets(&config.timetable, Utc::now());
+    warnings.extend(budgets.iter().filter(|budget| budget.is_broken()).map(broken));
+    warnings.extend(without_key(&config));
+    let mut document = json!({
+        "valid": true,
+        "warnings": warnings,
+        "timetable": {
+            "users_per_period": outlook.users_per_period,
+            "jobs": outlook.jobs.iter().map(job).collect::<Vec<_>>(),
+        },
+        "quotas": budgets.iter().map(quota).collect::<Vec<_>>(),
+    });
+    if !args.probe {
+        return screen.show(&document, checked);
+    }
+    let probed = probe::probe(&config).await;
+    document["probed"] = json!(probed);
+    screen.show(&document, |document| format!("{}\n{}", checked(document), probe::text(&probed)))?;
+    match probe::all_reached(&probed) {
+        true => Ok(()),
+        false => Err(Failure::found(Code::Unavailable, "not everything was reached")),
+    }
+}
+
+fn show(args: &SettingsArgs, screen: &mut Screen) -> Result<(), Failure> {
+    let (config, origins) = Config::load_with_origins(&args.sources()).map_err(refused)?;
+    let unreadable = "the configuration cannot be read back from its own text";
+    let table: toml::Table =
+        toml::from_str(&config.to_toml_redacted()).map_err(|_| Failure::found(Code::Internal, unreadable))?;
+    let mut document = json!(table);
+    document["origins"] = json!(origins.of_all(table));
+    screen.show(&document, |_| config.to_toml_with_origins(&origins))
 }
 
 /// What falls together.

@@ -56,10 +56,28 @@ impl Address {
         self.0.scheme_str() == Some("https")
     }
 
+    /// What to look at where no connection comes about.
+    fn remedy(&self) -> &'static str {
+        match self.is_secure() {
+            true => {
+                "is the service running there, with TLS? --ca-file names the authority that has signed its certificate"
+            }
+            false => {
+                "is the service running there, and without TLS? --address or BURSAR_ADDRESS says where it is looked for"
+            }
+        }
+    }
+
     /// Where, without the credentials that somebody may have put into it.
     fn shown(&self) -> String {
         let host = self.0.host().unwrap_or_default();
         self.0.port_u16().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown())
     }
 }
 
@@ -99,11 +117,11 @@ impl Connection {
             Ok(Ok(channel)) => Ok(Self { channel, credentials, patience }),
             Ok(Err(error)) => {
                 let message = format!("no connection to {}: {}", address.shown(), root_cause(&error));
-                Err(Failure::found(Code::Unavailable, message))
+                Err(Failure::found(Code::Unavailable, message).with_remedy(address.remedy()))
             }
             Err(_) => {
                 let message = format!("no connection to {} within {patience:?}", address.shown());
-                Err(Failure::found(Code::DeadlineExceeded, message))
+                Err(Failure::found(Code::DeadlineExceeded, message).with_remedy(address.remedy()))
             }
         }
     }

@@ -12,7 +12,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::{Code, Request, Status};
 
-use super::failure::Failure;
+use super::failure::{Failure, why};
 use crate::domain::token::ApiToken;
 
 /// A token, where no file is named.
@@ -30,7 +30,7 @@ impl Credentials {
             Some(path) => {
                 let source = path.display().to_string();
                 let unreadable = |error: std::io::Error| {
-                    Failure::found(Code::InvalidArgument, format!("{source}: {}", error.kind()))
+                    Failure::found(Code::InvalidArgument, format!("{source}: {}", why(&error)))
                 };
                 let mut text = String::new();
                 let file = File::open(path).map_err(unreadable)?;

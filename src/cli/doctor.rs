@@ -96,8 +96,12 @@ pub(super) async fn run(args: DoctorArgs, screen: &mut Screen) -> Result<(), Fai
     }
     let now = Utc::now();
     let store = store_of(&config);
-    findings.extend(database::findings(&config, examine(&store, now).await, now));
+    let examined = examine(&store, now).await;
+    let of_banks = examined.as_ref().ok().and_then(Option::as_ref);
+    let of_banks = of_banks.map(|examined| certificates::of_banks(&examined.bank_certificates, &config, now));
+    findings.extend(database::findings(&config, examined, now));
     findings.extend(certificates::findings(&config, now));
+    findings.extend(of_banks.unwrap_or_default());
     findings.extend(secrets(&config));
     let has = |level: Level| findings.iter().any(|finding| finding.level == level);
     let (is_wrong, is_soon) = (has(Level::Wrong), has(Level::Soon));

@@ -47,6 +47,8 @@ pub(super) struct Report {
     pub request_id: Option<String>,
     /// The exit code, where what went wrong has one of its own.
     pub exit: Option<Exit>,
+    /// What a person does about it, where the code alone does not say so.
+    pub remedy: &'static str,
 }
 
 /// One rule that the input breaks.
@@ -72,6 +74,7 @@ impl Failure {
             retry_after: None,
             request_id: None,
             exit: None,
+            remedy: "",
         }))
     }
 
@@ -87,6 +90,14 @@ impl Failure {
     /// The service answered without the message that its answer is about.
     pub fn empty_answer() -> Self {
         Self::found(Code::Internal, "the service answered without content")
+    }
+
+    /// Adds what a person does about it.
+    pub fn with_remedy(mut self, remedy: &'static str) -> Self {
+        if let Self::Told(report) = &mut self {
+            report.remedy = remedy;
+        }
+        self
     }
 
     /// Adds under which id the request may be repeated.
@@ -136,6 +147,7 @@ impl From<Status> for Failure {
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
             request_id: None,
             exit: None,
+            remedy: "",
         }))
     }
 }
@@ -147,6 +159,15 @@ impl From<io::Error> for Failure {
             io::ErrorKind::BrokenPipe => Self::OutputClosed,
             _ => Self::Output(error),
         }
+    }
+}
+
+/// Why a file cannot be read or written, in words of its reader's; the system's own are of entities.
+pub(super) fn why(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "you may not read or write it".to_owned(),
+        kind => kind.to_string(),
     }
 }
 
@@ -176,11 +197,19 @@ impl fmt::Display for Report {
             Some(reason) => write!(f, " ({}, {reason})", code_name(self.code))?,
             None => write!(f, " ({})", code_name(self.code))?,
         }
-        for Violation { field, description } in &self.violations {
+        let said_already = |violation: &Violation| {
+            self.violations.len() == 1
+                && self.message == format!("{}: {}", violation.field, violation.description)
+        };
+        let violations = self.violations.iter().filter(|violation| !said_already(violation));
+        for Violation { field, description } in violations {
             match field.is_empty() {
                 true => write!(f, "\n  {description}")?,
                 false => write!(f, "\n  {field}: {description}")?,
             }
+        }
+        if !self.remedy.is_empty() {
+            write!(f, "\n{}", self.remedy)?;
         }
         match self.code {
             Code::Unauthenticated => f.write_str(SHOW_A_TOKEN)?,

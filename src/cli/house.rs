@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::access::Access;
 #[cfg(feature = "failpoints")]
@@ -19,6 +19,7 @@ use crate::actors::tree;
 use crate::config::Config;
 use crate::grpc::api::Api;
 use crate::grpc::gate::Gate;
+use crate::messages::Reload;
 use crate::messages::house::Readiness;
 use crate::messages::jobs::JobEntry;
 use crate::store::connect::{OpenError, default_url};
@@ -26,12 +27,14 @@ use crate::store::{Store, StoreConfig};
 use crate::supervision::{
     Backoff, ChildSpec, ControlError, Ended, OnMeltdown, ShutdownReport, Strategy, SupervisorSpec, Tree,
 };
-use crate::web::document_links;
 use crate::web::door::Door;
 use crate::web::scrape::{self, Sampler, Teller};
+use crate::web::{dashboard, document_links};
 
 /// Between two tries to open a store that is away.
 const STORE_WAIT: Duration = Duration::from_secs(1);
+/// For how long a reload by signal waits for its own record.
+const RECORD_MAX: Duration = Duration::from_secs(2);
 /// What closing takes besides the draining of the workers.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -43,11 +46,14 @@ pub struct OpenHouse {
     pub document_links: Option<SocketAddr>,
     /// Where it serves metrics, if it does.
     pub metrics: Option<SocketAddr>,
+    /// Where it shows its dashboard, if it does.
+    pub dashboard: Option<SocketAddr>,
     /// Its tree.
     pub tree: Tree,
     /// Whether it takes requests, and who wishes it to end.
     pub readiness: Readiness,
     store: Store,
+    reload: Reload,
     drain_timeout: Duration,
 }
 
@@ -63,11 +69,23 @@ pub struct Closed {
 /// # Errors
 /// A port that is taken, a store that can never be opened as configured, or an HTTP client that cannot be made.
 pub async fn open(config: &Config) -> anyhow::Result<OpenHouse> {
+    open_with(config, jobs_beside()).await
+}
+
+/// Opens a house whose configuration can be read again while it is open.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_reloadable(config: &Config, reload: &Reload) -> anyhow::Result<OpenHouse> {
+    open_whole(config, reload, jobs_beside()).await
+}
+
+fn jobs_beside() -> Vec<JobEntry> {
     #[cfg(feature = "failpoints")]
     let beside = timetable::rehearsal::of_environment();
     #[cfg(not(feature = "failpoints"))]
     let beside = Vec::new();
-    open_with(config, beside).await
+    beside
 }
 
 /// Opens a house that does these jobs beside those of its configuration.
@@ -75,18 +93,37 @@ pub async fn open(config: &Config) -> anyhow::Result<OpenHouse> {
 /// # Errors
 /// As [`open`].
 pub async fn open_with(config: &Config, jobs_beside: Vec<JobEntry>) -> anyhow::Result<OpenHouse> {
+    open_whole(config, &Reload::default(), jobs_beside).await
+}
+
+async fn open_whole(
+    config: &Config,
+    reload: &Reload,
+    jobs_beside: Vec<JobEntry>,
+) -> anyhow::Result<OpenHouse> {
     crate::connectors::http::install_crypto_provider();
     let readiness = Readiness::default();
-    let gate = Gate::new(readiness.clone(), config.limits.clone(), config.registration.inline_deadline);
+    let gate = Gate::new(readiness.clone(), config.limits, config.registration.inline_deadline);
+    let following = gate.clone();
+    reload.set_followers("gate", vec![Box::new(move |config| following.set_limits(config.limits))]);
     let access = Access::new(&config.access);
     let (door, (links_bound, links)) = (Door::default(), watch::channel(None));
     let (metrics_bound, metrics) = watch::channel(None);
+    let (dashboard_bound, dashboard) = watch::channel(None);
     let (bound, address) = watch::channel(None);
+    let (serving, served) = watch::channel(None);
+    let sampler = Sampler::new(&config.metrics, config.certificates(), &door);
+    let pages = [
+        document_links::spec(&config.documents.links, &door, links_bound),
+        scrape::spec(&config.metrics, &sampler, metrics_bound),
+        Teller::spec(&config.metrics, &sampler),
+        dashboard::spec(&config.dashboard, access.is_open(), served, dashboard_bound),
+    ];
     let supervision = &config.supervision;
     let root = SupervisorSpec::new("root", Strategy::OneForOne)
         .intensity(supervision.restarts_max, supervision.restarts_within)
-        .child(Api::spec(&config.api, &access, &gate, bound))
-        .child(ChildSpec::supervisor(web(config, &door, links_bound, metrics_bound)));
+        .child(Api::spec(&config.api, &access, &gate, bound, serving))
+        .child(ChildSpec::supervisor(web(config, pages)));
     let tree = Tree::start(root).await.context("cannot start the server")?;
     gate.set_tree(tree.clone());
     door.show_tree(tree.clone());
@@ -94,7 +131,8 @@ pub async fn open_with(config: &Config, jobs_beside: Vec<JobEntry>) -> anyhow::R
 
     let store = open_store(config).await?;
     loop {
-        let (house, spec) = tree::build(config, store.clone(), readiness.clone(), jobs_beside.clone())?;
+        let (house, spec) =
+            tree::build(config, store.clone(), readiness.clone(), reload, jobs_beside.clone())?;
         match tree.add("root", spec).await {
             Ok(_) => {
                 door.open(house.clone());
@@ -110,40 +148,31 @@ pub async fn open_with(config: &Config, jobs_beside: Vec<JobEntry>) -> anyhow::R
         }
     }
     info!(%address, "house open");
-    let (document_links, metrics) = (*links.borrow(), *metrics.borrow());
+    let (document_links, metrics, dashboard) = (*links.borrow(), *metrics.borrow(), *dashboard.borrow());
     Ok(OpenHouse {
         address,
         document_links,
         metrics,
+        dashboard,
         tree,
         readiness,
         store,
+        reload: reload.clone(),
         drain_timeout: config.work.drain_timeout,
     })
 }
 
 /// Pages for people. One that keeps crashing is parked: neither gRPC nor the house depends on it.
-fn web(
-    config: &Config,
-    door: &Door,
-    links_bound: watch::Sender<Option<SocketAddr>>,
-    metrics_bound: watch::Sender<Option<SocketAddr>>,
-) -> SupervisorSpec {
+fn web(config: &Config, pages: impl IntoIterator<Item = ChildSpec>) -> SupervisorSpec {
     let supervision = &config.supervision;
     let retry =
         Backoff { base: supervision.park_retry_base, cap: supervision.park_retry_cap, ..Backoff::default() };
     let backoff =
         Backoff { base: supervision.backoff_base, cap: supervision.backoff_cap, ..Backoff::default() };
-    let links = document_links::spec(&config.documents.links, door, links_bound);
-    let sampler = Sampler::new(&config.metrics, door);
-    let metrics = scrape::spec(&config.metrics, &sampler, metrics_bound);
-    let teller = Teller::spec(&config.metrics, &sampler);
-    SupervisorSpec::new("web", Strategy::OneForOne)
+    let web = SupervisorSpec::new("web", Strategy::OneForOne)
         .intensity(supervision.restarts_max, supervision.restarts_within)
-        .on_meltdown(OnMeltdown::Park { retry })
-        .child(links.mailbox(supervision.mailbox).backoff(backoff))
-        .child(metrics.mailbox(supervision.mailbox).backoff(backoff))
-        .child(teller.mailbox(supervision.mailbox).backoff(backoff))
+        .on_meltdown(OnMeltdown::Park { retry });
+    pages.into_iter().fold(web, |web, page| web.child(page.mailbox(supervision.mailbox).backoff(backoff)))
 }
 
 async fn open_store(config: &Config) -> anyhow::Result<Store> {
@@ -173,10 +202,34 @@ impl OpenHouse {
         }
     }
 
+    /// Has the configuration read again and taken over, as far as that can be done while the house is open. What is wrong with it
+    /// is logged, and changes nothing; a record that the store does not take in time is logged, and keeps nothing back: whoever
+    /// sends a signal has nobody to wait for.
+    pub async fn reload(&self) {
+        let pending = match self.reload.begin().await {
+            Ok(pending) => pending,
+            Err(errors) => {
+                error!(%errors, "configuration refused; the one in effect stays");
+                return;
+            }
+        };
+        if let Some(act) = pending.act(self.store.now()) {
+            match tokio::time::timeout(RECORD_MAX, self.store.audit_act(act)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => warn!(%error, "reload is not in the audit"),
+                Err(_) => warn!("reload is not in the audit: the store did not answer in time"),
+            }
+        }
+        pending.apply();
+    }
+
     /// Refuses changes, finishes what is in hand, and closes everything in order.
     pub async fn close(self) -> Closed {
         self.readiness.start_draining();
         let report = self.tree.shutdown(self.drain_timeout + CLOSING_PATIENCE).await;
+        // Those who follow reloads have the house in hand, and with it the store; the house has the way to them.
+        self.reload.set_followers("gate", Vec::new());
+        self.reload.set_followers("house", Vec::new());
         if let Err(error) = self.store.close().await {
             warn!(%error, "store not closed in good order");
         }

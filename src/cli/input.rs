@@ -19,7 +19,7 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 use tonic::Code;
 
-use super::failure::{Failure, Violation};
+use super::failure::{Failure, Violation, why};
 
 const INPUT_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -30,13 +30,10 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, wrapper: Option<&str>) -> R
     let refused = |why: String| Failure::found(Code::InvalidArgument, format!("{}: {why}", path.display()));
     let source: Box<dyn Read> = match path == Path::new("-") {
         true => Box::new(stdin().lock()),
-        false => Box::new(File::open(path).map_err(|error| refused(error.kind().to_string()))?),
+        false => Box::new(File::open(path).map_err(|error| refused(why(&error)))?),
     };
     let mut text = String::new();
-    source
-        .take(INPUT_BYTES_MAX + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| refused(error.kind().to_string()))?;
+    source.take(INPUT_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| refused(why(&error)))?;
     if text.len() as u64 > INPUT_BYTES_MAX {
         return Err(refused("longer than 1 MiB".to_owned()));
     }

@@ -25,6 +25,7 @@ use super::exit::Exit;
 use super::house;
 use super::serve::{Signals, until_the_end};
 use crate::config::{Config, Sources};
+use crate::messages::Reload;
 use crate::sandbox::Addresses;
 use crate::telemetry;
 
@@ -39,16 +40,19 @@ pub async fn run(args: SandboxArgs) -> anyhow::Result<ExitCode> {
     let secrets = Secrets::prepare(&data_dir)?;
     let mut signals = Signals::catch()?;
     let mut outside = Outside::open(&data_dir, args.json).await?;
-    let config = match Config::load(&settings(&args, &data_dir, &outside.addresses, &secrets)) {
-        Ok(config) => config,
+    let sources = settings(&args, &data_dir, &outside.addresses, &secrets);
+    let loaded = match Config::load_whole(&sources) {
+        Ok(loaded) => loaded,
         Err(errors) => {
             eprintln!("{errors}");
             return Ok(Exit::InvalidInput.into());
         }
     };
+    let config = loaded.config.clone();
+    let reload = Reload::of(sources, loaded);
     let telemetry = telemetry::init(&config.telemetry, &config.metrics).context("cannot start telemetry")?;
     let opened = tokio::select! {
-        opened = house::open(&config) => opened?,
+        opened = house::open_reloadable(&config, &reload) => opened?,
         () = signals.next() => return Ok(Exit::Success.into()),
     };
     let demo = demo::Demo::new(opened.address, &outside.addresses, &secrets);
@@ -59,6 +63,7 @@ pub async fn run(args: SandboxArgs) -> anyhow::Result<ExitCode> {
             "bank_account_id": account,
             "ledger": outside::ledger_path(&data_dir),
             "metrics": opened.metrics.map(|address| format!("http://{address}/metrics")),
+            "dashboard": opened.dashboard.map(|address| format!("http://{address}/")),
             "outside": &outside.addresses,
         });
         println!("{document}");
@@ -75,10 +80,8 @@ pub async fn run(args: SandboxArgs) -> anyhow::Result<ExitCode> {
         }
     }
     if !args.json {
-        print!("{}", demo.greeting(&outside::ledger_path(&data_dir), transfer_key.as_deref()));
-        if let Some(address) = opened.metrics {
-            println!("Metrics for Prometheus: http://{address}/metrics");
-        }
+        let ledger = outside::ledger_path(&data_dir);
+        print!("{}", demo.greeting(&opened, &ledger, transfer_key.as_deref()));
     }
     let exit = until_the_end(opened, &mut signals).await;
     outside.close().await;
@@ -95,8 +98,10 @@ pub async fn run_world(args: WorldArgs) -> anyhow::Result<ExitCode> {
     Ok(Exit::Success.into())
 }
 
-/// How far above the house's own port its pages are.
+/// How far above the house's own port its pages for payers are.
 const PAGES_ABOVE: u16 = 80;
+/// How far above it its dashboard is.
+const DASHBOARD_ABOVE: u16 = 5;
 
 /// The settings of a house whose outside is the world: its addresses instead of the real ones, and loopback allowed.
 fn settings(
@@ -108,10 +113,17 @@ fn settings(
     let loopback = r#"["127.0.0.1"]"#;
     // A list of TOML is written as one of JSON.
     let folders = json!([outside::secrets_folder(data_dir), outside::tls_folder(outside)]).to_string();
+    let dashboard_port = match args.listen.port() {
+        0 => 0,
+        port => port.saturating_add(DASHBOARD_ABOVE),
+    };
+    let dashboard = SocketAddr::new(args.listen.ip(), dashboard_port);
     let mut sources = Sources::of_process(None)
         .with("data_dir", data_dir.display().to_string())
         .with("api.listen", args.listen.to_string())
         .with("metrics.listen", "127.0.0.1:0")
+        .with("dashboard.enabled", "true")
+        .with("dashboard.listen", dashboard.to_string())
         .with("banks.development.enabled", "true")
         .with("secrets.folders", folders)
         .with("secrets.key", secrets.keeper_key.to_string())

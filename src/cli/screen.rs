@@ -46,6 +46,11 @@ impl Screen {
         self.colour
     }
 
+    /// Whether what is written can be drawn over.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
     /// Whether documents are wanted instead of text.
     pub fn is_json(&self) -> bool {
         self.json

@@ -60,6 +60,14 @@ impl Cell {
     pub fn tinted(text: impl AsRef<str>, tint: Option<Tint>) -> Self {
         Self { tint, ..Self::new(text) }
     }
+
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub fn tint(&self) -> Option<Tint> {
+        self.tint
+    }
 }
 
 /// A table with a row for each document; a sentence when there is none.

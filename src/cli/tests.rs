@@ -8,6 +8,7 @@ mod notifications;
 mod openbanking;
 mod reconciliation;
 mod scripted;
+mod top;
 mod transfers;
 
 use clap::CommandFactory;
@@ -161,7 +162,7 @@ async fn one_piece_of_work_is_shown_with_its_attempts() {
 #[tokio::test]
 async fn an_actor_is_named_by_its_whole_path() {
     let house = house().await;
-    let restarted = house.shows(&["actor", "restart", "root.house.notifiers", "--json"]).await;
+    let restarted = house.shows(&["actor", "restart", "house/notifiers", "--json"]).await;
     assert_eq!(restarted.exit, Exit::Success);
     assert_eq!(json_of(&restarted.out)["node"]["restarts"], 1);
     assert_eq!(house.shows(&["actor", "restart", "notifiers"]).await.exit, Exit::NotFound);

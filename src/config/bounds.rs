@@ -239,6 +239,7 @@ const RULES: &[(&str, Rule)] = &[
     ("channels.nats.reconnect_cap", Span(MS, HOUR)),
     ("channels.nats.message_max_bytes", Count(KIB, 64 * MIB)),
     ("channels.nats.subjects.prefixes", Texts),
+    ("retention.tenant.boleto_years", Count(0, 100)),
     ("telemetry.log_level", LogFilter),
     ("telemetry.trace_filter", TraceFilter),
     ("telemetry.otlp_endpoint", PlainHttp),
@@ -253,6 +254,17 @@ const RULES: &[(&str, Rule)] = &[
     ("metrics.export_interval", Span(SECOND, 10 * MINUTE)),
     ("metrics.sample_every", Span(SECOND, 10 * MINUTE)),
     ("metrics.sample_timeout", Span(10 * MS, MINUTE)),
+    ("dashboard.listen", Socket),
+    ("dashboard.base_url", PublicUrl),
+    ("dashboard.refresh_every", Span(100 * MS, MINUTE)),
+    ("dashboard.session_idle", Span(MINUTE, 7 * DAY)),
+    ("dashboard.session_lifetime", Span(MINUTE, 30 * DAY)),
+    ("dashboard.sessions_max", Count(1, 65_536)),
+    ("dashboard.connections_max", Count(1, 65_536)),
+    ("dashboard.connections_per_address_max", Count(1, 65_536)),
+    ("dashboard.header_timeout", Span(10 * MS, 5 * MINUTE)),
+    ("dashboard.header_bytes_max", Count(8 * KIB, MIB)),
+    ("dashboard.connection_timeout", Span(100 * MS, HOUR)),
 ];
 
 /// The rule of a key, where its type alone does not say enough.
@@ -373,6 +385,12 @@ impl fmt::Display for Rule {
             TraceFilter => f.write_str("levels of tracing by module, such as bursar=info"),
         }
     }
+}
+
+/// Keys that are bound to one another, in pairs.
+#[cfg(test)]
+pub(super) fn related() -> impl Iterator<Item = (&'static str, &'static str)> {
+    relations::stated().map(|(key, _, other, _)| (*key, *other))
 }
 
 /// The keys that have a rule or a relation, for the test that holds them against the defaults.

@@ -9,7 +9,8 @@ use super::{Config, schema};
 /// Tables that give their values to entries and are none themselves.
 const PATTERNS: [&str; 2] = ["openbanking.aspsp.", "transfers.feed."];
 /// Where links are said to lead, and what banks are told, which nobody here goes to.
-const NOT_REACHED: [&str; 3] = ["documents.links.base_url", "link_base", "redirect_uri"];
+const NOT_REACHED: [&str; 4] =
+    ["documents.links.base_url", "dashboard.base_url", "link_base", "redirect_uri"];
 /// What is reached by an address with its scheme.
 const SCHEMES: [(&str, u16); 6] =
     [("https", 443), ("http", 80), ("nats", 4222), ("tls", 4222), ("ws", 80), ("wss", 443)];
@@ -107,7 +108,7 @@ impl Config {
         found.and_then(|(_, value)| value.as_integer())
     }
 
-    fn as_table(&self) -> Table {
+    pub(super) fn as_table(&self) -> Table {
         let mut own = self.clone();
         // TOML is UTF-8; a path that somebody set from elsewhere need not be.
         own.data_dir = own.data_dir.to_string_lossy().into_owned().into();

@@ -71,21 +71,24 @@ const UNSET_IF_EMPTY: &[&[&str]] = &[
     &["openbanking", "internal_api", "identity", "private_key"],
     &["telemetry", "otlp_endpoint"],
     &["metrics", "listen"],
+    &["dashboard", "base_url"],
 ];
 /// A table whose keys are names of the operator's own, and the table whose keys each of its entries has.
 type ByName = (&'static [&'static str], &'static [&'static str]);
-const BY_NAME: [ByName; 6] = [
+const BY_NAME: [ByName; 7] = [
     (&["access", "certificates"], &["access", "certificate"]),
     (&["channels", "nats", "tenants"], &["channels", "nats", "subjects"]),
     (&["channels", "sqs", "tenants"], &["channels", "sqs", "queues"]),
     (&["openbanking", "aspsps"], &["openbanking", "aspsp"]),
+    (&["retention", "tenants"], &["retention", "tenant"]),
     (&["transfers", "feeds"], &["transfers", "feed"]),
     (&["work", "queues"], &["work", "tenants"]),
 ];
 /// Those whose entries have the values of that table as well, wherever they do not say their own.
-const INHERITING: [ByName; 3] = [
+const INHERITING: [ByName; 4] = [
     (&["access", "certificates"], &["access", "certificate"]),
     (&["openbanking", "aspsps"], &["openbanking", "aspsp"]),
+    (&["retention", "tenants"], &["retention", "tenant"]),
     (&["transfers", "feeds"], &["transfers", "feed"]),
 ];
 /// Keys less alike than this are not offered as what was meant.
@@ -341,7 +344,7 @@ fn is_unset_if_empty(path: &[String]) -> bool {
 }
 
 /// Where a key is described: that of an entry with a name of the operator's own, in the table that shows its keys.
-fn canonical(path: &[String]) -> Vec<String> {
+pub(super) fn canonical(path: &[String]) -> Vec<String> {
     let described =
         BY_NAME.iter().find_map(|(table, entry)| match path.strip_prefix(to_owned(table).as_slice()) {
             Some([_, rest @ ..]) => Some([to_owned(entry).as_slice(), rest].concat()),

@@ -16,12 +16,16 @@ pub(super) fn check_reach(merged: &Table, problems: &mut Vec<Problem>) {
     let is_allowed = find(merged, "api.bind_beyond_loopback").and_then(Value::as_bool) != Some(false);
     // Whoever listens may be reached by anybody: what is said must be hidden on its way, and it must be known who says it.
     let is_guarded = !text("api.tls.certificate").is_empty() && text("access.mode") == "tokens";
+    // What people send by a browser is hidden by a proxy in front, which `base_url` tells of.
+    let is_fronted = text("dashboard.base_url").starts_with("https://") && text("access.mode") == "tokens";
     let alone = "must be a loopback address unless api.bind_beyond_loopback is true";
+    let fronted = "must be a loopback address unless dashboard.base_url is an https address and access.mode is tokens, or api.bind_beyond_loopback is true";
     let guarded = "must be a loopback address unless api.tls is set and access.mode is tokens, or api.bind_beyond_loopback is true";
     for (key, is_guarded, reason) in [
         ("api.listen", is_guarded, guarded),
         ("documents.links.address", false, alone),
         ("metrics.listen", false, alone),
+        ("dashboard.listen", is_fronted, fronted),
     ] {
         let listen = text(key).parse::<SocketAddr>().ok();
         if listen.is_some_and(|listen| !listen.ip().is_loopback()) && !is_allowed && !is_guarded {

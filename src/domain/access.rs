@@ -94,6 +94,9 @@ impl FromStr for Scope {
     }
 }
 
+/// Takes `pii.read` away from whoever holds it. Behind the bits of all scopes.
+const MASKED: u16 = 1 << 15;
+
 /// Some scopes; what they imply is answered for, not listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Scopes(u16);
@@ -104,8 +107,16 @@ impl Scopes {
         Scope::ALL.into_iter().collect()
     }
 
+    /// The same without personal data in clear, whatever else they hold: not even by [`Scope::Admin`].
+    pub fn masked(self) -> Self {
+        Self(self.0 | MASKED)
+    }
+
     /// Whether a caller with these may do what needs `scope`.
     pub fn allow(self, scope: Scope) -> bool {
+        if scope == Scope::PiiRead && self.0 & MASKED != 0 {
+            return false;
+        }
         self.iter().any(|held| held == Scope::Admin || held == scope || held.implied() == Some(scope))
     }
 
@@ -120,7 +131,7 @@ impl Scopes {
     }
 
     pub fn is_empty(self) -> bool {
-        self.0 == 0
+        self.0 & !MASKED == 0
     }
 }
 
@@ -166,6 +177,16 @@ mod tests {
         assert!(admin.cover(Scopes::all()));
         assert!(Scope::ALL.into_iter().all(|scope| !Scopes::default().allow(scope)));
         assert!(Scopes::default().is_empty());
+    }
+
+    #[test]
+    fn whoever_wants_masks_gets_them_and_gives_no_clear_reading_away() {
+        let admin: Scopes = [Scope::Admin].into_iter().collect();
+        let masked = admin.masked();
+        let denied: Vec<Scope> = Scope::ALL.into_iter().filter(|scope| !masked.allow(*scope)).collect();
+        assert_eq!(denied, [Scope::PiiRead]);
+        assert!(!masked.cover([Scope::PiiRead].into_iter().collect()) && masked.to_string() == "admin");
+        assert!(Scopes::default().masked().is_empty());
     }
 
     #[test]

@@ -97,6 +97,11 @@ pub struct BankResponse {
 }
 
 impl Boleto {
+    /// Whether nothing is left of who was to pay it.
+    pub fn is_erased(&self) -> bool {
+        self.payer.is_erased()
+    }
+
     /// Whether anybody may pay it now: the bank has it on file, its codes are known, nobody has ended it, and what is
     /// written down as paid, before its registration perhaps, leaves something to pay.
     pub fn payable(&self) -> bool {

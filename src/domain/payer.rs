@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
+use super::mask::{MASKED, is_masked};
 use super::tax_id::TaxId;
 use super::violation::Violation;
 
@@ -19,6 +20,13 @@ pub struct Payer {
     pub tax_id: TaxId,
     pub address: Address,
 }
+
+/// Nobody, as a payer of whom nothing is left is kept: a text that reads like any other payer's. The tax id is one that no person has.
+/// It must never change, for it is looked for word for word.
+pub const ERASED: &str = r#"{"name":"erased","tax_id":"00000000191","address":{"street":"erased","number":"0","district":"erased","city":"erased","state":"DF","postal_code":"70000000"}}"#;
+
+/// The name under which nobody pays.
+const NOBODY: (&str, &str) = ("erased", "00000000191");
 
 /// A Brazilian postal address.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +55,11 @@ const STATES: [&str; 27] = [
 ];
 
 impl Payer {
+    /// Whether nothing is left of who it was.
+    pub fn is_erased(&self) -> bool {
+        (self.name.as_str(), self.tax_id.as_str()) == NOBODY
+    }
+
     /// Every rule that the payer breaks, with paths from `payer.` on. A tax id is right by construction.
     pub fn violations(&self) -> Vec<Violation> {
         let mut found = name_violations(&self.name);
@@ -96,6 +109,8 @@ fn text(found: &mut Vec<Violation>, prefix: &str, field: &str, value: &str, leng
         found.push(Violation::new(format!("{prefix}.{field}"), rule));
     } else if value.chars().any(char::is_control) {
         found.push(Violation::new(format!("{prefix}.{field}"), "no control characters"));
+    } else if is_masked(value) {
+        found.push(Violation::new(format!("{prefix}.{field}"), MASKED));
     }
 }
 
@@ -168,6 +183,14 @@ mod tests {
     }
 
     #[test]
+    fn nobody_writes_back_what_was_masked() {
+        let mut seen = payer();
+        seen.name = "C*** A***".to_owned();
+        seen.address.street = "***".to_owned();
+        assert_eq!(fields(&seen), ["payer.name", "payer.address.street"]);
+    }
+
+    #[test]
     fn a_postal_code_is_eight_digits() {
         for text in ["", "4551010", "04551-010", "0455101a", "０4551010", "045510100"] {
             let mut wrong = payer();
@@ -180,5 +203,12 @@ mod tests {
     fn debug_shows_nothing_of_a_person() {
         assert_eq!(format!("{:?}", payer()), "Payer(masked)");
         assert_eq!(format!("{:?}", payer().address), "Address(masked)");
+    }
+
+    #[test]
+    fn nobody_reads_like_any_other_payer_and_is_told_from_them() {
+        let nobody: Payer = serde_json::from_str(ERASED).unwrap();
+        assert!(nobody.is_erased() && nobody.violations().is_empty());
+        assert_eq!(serde_json::to_string(&nobody).unwrap(), ERASED);
     }
 }

@@ -98,20 +98,23 @@ pub struct Api {
     access: JoinHandle<()>,
     /// Looks for renewed certificates.
     tls: Option<JoinHandle<()>>,
+    /// What is served, for whoever asks for it within the process.
+    served: watch::Sender<Option<Routes>>,
 }
 
 impl Api {
-    /// The server as a child of the root. `bound` is told the address that it listens on.
+    /// The server as a child of the root. `bound` is told the address that it listens on, `served` what it serves while it does.
     pub fn spec(
         config: &ApiConfig,
         access: &Access,
         gate: &Gate,
         bound: watch::Sender<Option<SocketAddr>>,
+        served: watch::Sender<Option<Routes>>,
     ) -> ChildSpec {
         let (config, access, gate) = (config.clone(), access.clone(), gate.clone());
         let (_, spec) = ChildSpec::worker("api", move |context: Context<ApiMessage>| {
             let (config, access) = (config.clone(), access.clone());
-            let (gate, bound) = (gate.clone(), bound.clone());
+            let (gate, bound, served) = (gate.clone(), bound.clone(), served.clone());
             async move {
                 // A port that was free at first stays the port over every restart.
                 let wanted = bound.borrow().unwrap_or(config.listen);
@@ -133,7 +136,7 @@ impl Api {
                     .http2_max_header_list_size(config.metadata_bytes_max)
                     .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING_MAX))
                     .http2_max_local_error_reset_streams(Some(RESETS_OF_OURS_MAX))
-                    .add_routes(routes)
+                    .add_routes(routes.clone())
                     .serve_with_incoming_shutdown(incoming, async {
                         // A sender that was dropped closes as well.
                         let _ = closed.await;
@@ -152,7 +155,8 @@ impl Api {
                 let tls = tls.map(|tls| tokio::spawn(tls.follow()));
                 info!(%address, "listening");
                 bound.send_replace(Some(address));
-                Ok(Self { close: Some(close), serving, health, access, tls })
+                served.send_replace(Some(routes));
+                Ok(Self { close: Some(close), serving, health, access, tls, served })
             }
         });
         spec.shutdown(Shutdown::Timeout(CLOSING_PATIENCE * 2))
@@ -294,6 +298,8 @@ impl Actor for Api {
 
 impl Drop for Api {
     fn drop(&mut self) {
+        // Without the task that looks for revocations nobody is to be let in, from within either.
+        self.served.send_replace(None);
         self.serving.abort();
         self.health.abort();
         self.access.abort();

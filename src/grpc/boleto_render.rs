@@ -32,10 +32,16 @@ pub(super) async fn render(
     let (Some(id), Some(format)) = (id, format) else { return Err(ApiError::Invalid(violations)) };
     let boleto = super::boleto_service::find(gate, id).await?;
     let content = gate.house()?.draw(&boleto, format).await.map_err(|error| match error {
+        DrawError::Erased => ApiError::BoletoErased,
         DrawError::NoAccount => ApiError::NotFound("BANK_ACCOUNT"),
         DrawError::Store(error) => ApiError::Store(error),
         DrawError::Broken(why) => ApiError::Internal(why),
     })?;
     let content_type = format.content_type().to_owned();
-    Ok(proto::RenderBoletoResponse { content_type, content, version: boleto.version })
+    Ok(proto::RenderBoletoResponse {
+        content_type,
+        content,
+        version: boleto.version,
+        id: boleto.id.to_string(),
+    })
 }

@@ -16,8 +16,8 @@ use super::request;
 use super::status::ApiError;
 use super::streams::Streams;
 use super::{
-    boleto_amend, boleto_batch, boleto_cancel, boleto_history, boleto_order, boleto_payment, boleto_quote,
-    boleto_render, boleto_resolve, document_link,
+    boleto_amend, boleto_batch, boleto_cancel, boleto_erase, boleto_history, boleto_order, boleto_payment,
+    boleto_quote, boleto_render, boleto_resolve, document_link,
 };
 use crate::domain::boleto::Boleto;
 use crate::domain::boleto::parse::parse;
@@ -146,6 +146,13 @@ impl BoletoService for Boletos {
         request: Request<proto::CancelBoletoRequest>,
     ) -> Result<Response<proto::CancelBoletoResponse>, Status> {
         Ok(Response::new(boleto_cancel::cancel(&self.gate, request.into_inner()).await?))
+    }
+
+    async fn erase_boleto(
+        &self,
+        request: Request<proto::EraseBoletoRequest>,
+    ) -> Result<Response<proto::EraseBoletoResponse>, Status> {
+        Ok(Response::new(boleto_erase::erase(&self.gate, request.into_inner()).await?))
     }
 
     async fn record_payment(

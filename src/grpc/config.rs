@@ -80,7 +80,7 @@ pub struct CalendarConfig {
 }
 
 /// `[limits]`: of what one answer may hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsConfig {
     /// Rows of a page when the caller names no size: 1 to `page_size_max`.

@@ -9,6 +9,7 @@ mod job_run;
 mod pool;
 mod process;
 mod queue;
+mod reload;
 mod schedule;
 mod watch_tree;
 mod work;
@@ -237,6 +238,13 @@ impl ControlService for Control {
     ) -> Answer<Self::WatchJobRunsStream> {
         let permit = self.streams.open(request.remote_addr())?;
         answer(job_run::watch(&self.gate, request.into_inner(), permit).await)
+    }
+
+    async fn reload_config(
+        &self,
+        request: Request<proto::ReloadConfigRequest>,
+    ) -> Answer<proto::ReloadConfigResponse> {
+        answer(reload::reload(&self.gate, &request.into_inner()).await)
     }
 
     async fn drain(&self, _request: Request<proto::DrainRequest>) -> Answer<proto::DrainResponse> {

@@ -3,7 +3,7 @@
 //! **Owns** the handles once they are there. **Fails** with `UNAVAILABLE` until then, while draining, and while the store
 //! is away for calls that would change something.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::config::LimitsConfig;
@@ -25,7 +25,8 @@ struct Inner {
     house: OnceLock<Arc<House>>,
     tree: OnceLock<Tree>,
     readiness: Readiness,
-    limits: LimitsConfig,
+    /// A reload may change them.
+    limits: RwLock<LimitsConfig>,
     inline_deadline: Duration,
     started: Instant,
 }
@@ -37,7 +38,7 @@ impl Gate {
             house: OnceLock::new(),
             tree: OnceLock::new(),
             readiness,
-            limits,
+            limits: RwLock::new(limits),
             inline_deadline,
             started: Instant::now(),
         };
@@ -94,8 +95,13 @@ impl Gate {
         &self.inner.readiness
     }
 
-    pub(super) fn limits(&self) -> &LimitsConfig {
-        &self.inner.limits
+    /// Answers by these from here on.
+    pub fn set_limits(&self, limits: LimitsConfig) {
+        *self.inner.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
+    }
+
+    pub(super) fn limits(&self) -> LimitsConfig {
+        *self.inner.limits.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn inline_deadline(&self) -> Duration {

@@ -3,7 +3,7 @@
 //!
 //! Health is told to everybody. Everything else is for callers that are known; each method of ours asks for the scope that the
 //! protocol declares for it, and what has none is closed. A call runs within its caller. A stream ends when its caller may stay no
-//! longer.
+//! longer. What an answer tells of persons passes [`super::personal`].
 //!
 //! **Fails** a call before a byte of its message is read, with the reasons of [`super::status`].
 //! **Limits**: `api.requests_in_flight_max`, and for the control service, which must answer when nothing else does,
@@ -32,11 +32,15 @@ use tracing::{Instrument as _, info_span};
 
 use super::config::ApiConfig;
 use super::gate::Gate;
+use super::personal::PersonalAnswer;
 use super::status::{ApiError, protocol_details};
 use crate::access::policy::{Policy, Rule};
 use crate::access::{Access, Admitted, Presented, Refusal};
-use crate::caller;
+use crate::caller::{self, Caller};
+use crate::domain::access::Scope;
 use crate::domain::ids::TenantId;
+use crate::metrics::methods;
+use crate::proto::access::v1::Reading;
 use crate::store::Store;
 
 /// How the paths of our own methods begin.
@@ -119,14 +123,18 @@ impl Entrance {
     /// Lets a caller in who may do this, and runs what they ask for.
     async fn run(&self, request: Request, next: Next) -> Response {
         let rule = self.policy.rule(request.uri().path());
-        let (admitted, store) = match self.admit(request.uri().path(), presented(&request), rule).await {
+        let wants_masks = request.headers().contains_key(caller::MASKED);
+        let entering = self.admit(request.uri().path(), presented(&request), rule, wants_masks);
+        let (admitted, store) = match entering.await {
             Ok(admitted) => admitted,
             Err(error) => return Status::from(error).into_http(),
         };
         if rule.is_none() && request.uri().path().starts_with(OURS) {
             return Status::unimplemented("there is no such method").into_http();
         }
-        let response = caller::within(admitted.caller.clone(), next.run(request)).await;
+        let caller = admitted.caller.clone();
+        let response =
+            caller::within(caller.clone(), self.answer(request, next, rule, &caller, store.as_ref())).await;
         let Some(store) = store.filter(|_| rule.is_none_or(|rule| rule.answers_with_stream)) else {
             return response;
         };
@@ -135,14 +143,38 @@ impl Entrance {
         response.map(|body| Body::new(Watched { body: Some(body), refused }))
     }
 
+    /// What the service answers, with what is said of persons masked, or written down where its reader is known.
+    async fn answer(
+        &self,
+        request: Request,
+        next: Next,
+        rule: Option<Rule>,
+        caller: &Caller,
+        store: Option<&Store>,
+    ) -> Response {
+        let Some((rule, shape)) = rule.and_then(|rule| Some((rule, rule.personal?))) else {
+            return next.run(request).await;
+        };
+        let method = methods::of_path(request.uri().path()).name;
+        let response = next.run(request).await;
+        let answer =
+            PersonalAnswer { policy: &self.policy, shape, method, streams: rule.answers_with_stream };
+        match store {
+            _ if !caller.may(Scope::PiiRead) => answer.masked(response),
+            Some(store) if rule.reading == Reading::Unspecified => answer.written_down(store, response).await,
+            _ => response,
+        }
+    }
+
     /// Who asks, if they may do what this is; and the store that knows, where somebody has to be looked at again.
     async fn admit(
         &self,
         path: &str,
         presented: Presented<'_>,
         rule: Option<Rule>,
+        wants_masks: bool,
     ) -> Result<(Admitted, Option<Store>), ApiError> {
-        let (admitted, store) = match self.access.everybody() {
+        let (mut admitted, store) = match self.access.everybody() {
             Some(everybody) => (everybody, None),
             None => {
                 let store = self.gate.house()?.store.clone();
@@ -150,10 +182,15 @@ impl Entrance {
             }
         };
         let Some(rule) = rule else { return Ok((admitted, store)) };
+        if wants_masks {
+            admitted.caller = Arc::new(admitted.caller.masked());
+        }
         let caller = &admitted.caller;
         let scope = rule.scope.ok_or(ApiError::MethodClosed)?;
-        if !caller.may(scope) {
-            return Err(ApiError::ScopeMissing(scope));
+        if let Some(missing) =
+            [Some(scope), rule.also].into_iter().flatten().find(|scope| !caller.may(*scope))
+        {
+            return Err(ApiError::ScopeMissing(missing));
         }
         // What control is about is nobody's rows alone.
         if path.starts_with(CONTROL) && caller.tenant_id != TenantId::default() {

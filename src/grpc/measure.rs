@@ -1,6 +1,6 @@
 //! Every call, measured from its first byte to the end of its answer, refused ones included.
 //!
-//! It stands around all other layers, so that what they refuse is counted too; the trace of a call, of which only the layers
+//! It stands around all other layers, so that what they refuse is counted too; the span of a call, of which only the layers
 //! within know, is told to it by [`note_trace`], which stands right around the services.
 //!
 //! **Owns** nothing; a call that is dropped before its answer has ended counts as cancelled. **Fails** never.
@@ -19,6 +19,7 @@ use http::HeaderMap;
 use hyper::body::{Frame, SizeHint};
 use opentelemetry::trace::TraceId;
 use tonic::Code;
+use tracing::Span;
 
 use crate::metrics::calls::RpcCall;
 use crate::metrics::methods;
@@ -26,31 +27,35 @@ use crate::telemetry;
 
 const STATUS: &str = "grpc-status";
 
-/// Where the trace of a call is put once it is known.
+/// Where the span of a call is put, and its trace if that is recorded, once they are known.
 #[derive(Clone, Default)]
-struct NotedTrace(Arc<OnceLock<TraceId>>);
+struct Noted(Arc<OnceLock<(Span, Option<TraceId>)>>);
+
+impl Noted {
+    fn trace(&self) -> Option<TraceId> {
+        self.0.get().and_then(|(_, trace)| *trace)
+    }
+}
 
 /// Measures one call.
 pub async fn measured(mut request: Request, next: Next) -> Response {
-    let trace = NotedTrace::default();
+    let noted = Noted::default();
     let mut call = RpcCall::begin(methods::of_path(request.uri().path()));
-    request.extensions_mut().insert(trace.clone());
+    request.extensions_mut().insert(noted.clone());
     let response = next.run(request).await;
     // An error is told in the head; whatever else a call comes to stands behind its last message.
     if let Some(code) = code_in(response.headers()) {
-        call.end(code, trace.0.get().copied());
+        call.end(code, noted.trace());
         return response;
     }
-    response.map(|body| Body::new(Measured { body, call, trace }))
+    response.map(|body| Body::new(Measured { body, call, noted, is_ended: false }))
 }
 
-/// Tells whoever measures which trace the call is part of.
+/// Tells whoever measures which span the call has. The span lasts as long as the answer, a stream's until its end.
 pub async fn note_trace(request: Request, next: Next) -> Response {
-    if let Some(trace) = request.extensions().get::<NotedTrace>()
-        && let Some(id) = telemetry::sampled_trace_id()
-    {
+    if let Some(noted) = request.extensions().get::<Noted>() {
         // Nobody else writes into it.
-        let _ = trace.0.set(id);
+        let _ = noted.0.set((Span::current(), telemetry::sampled_trace_id()));
     }
     let response = next.run(request).await;
     if let Some(what) = code_in(response.headers()).and_then(failure) {
@@ -76,12 +81,22 @@ fn failure(code: i64) -> Option<&'static str> {
 struct Measured {
     body: Body,
     call: RpcCall,
-    trace: NotedTrace,
+    noted: Noted,
+    is_ended: bool,
 }
 
 impl Measured {
+    /// Has ended with this code. What comes later does not count.
     fn end(&mut self, code: i64) {
-        self.call.end(code, self.trace.0.get().copied());
+        if std::mem::replace(&mut self.is_ended, true) {
+            return;
+        }
+        self.call.end(code, self.noted.trace());
+        if let Some(what) = failure(code)
+            && let Some((span, _)) = self.noted.0.get()
+        {
+            span.in_scope(|| telemetry::note_failure(what));
+        }
     }
 }
 

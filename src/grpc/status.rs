@@ -26,6 +26,9 @@
 //! | `TRANSFER_UNDER_WAY` | FAILED_PRECONDITION | follow it, or wait for its end |
 //! | `TRANSFER_ENDED` | FAILED_PRECONDITION | have it analysed once more by `ReprocessTransfer`, or follow it to see its end |
 //! | `TRANSFER_ERASED` | FAILED_PRECONDITION | nothing: nothing of it is left |
+//! | `BOLETO_ERASED` | FAILED_PRECONDITION | nothing: nothing of its payer is left |
+//! | `BOLETO_STILL_OPEN` | FAILED_PRECONDITION | cancel it first, or wait for its end |
+//! | `KEPT_BY_LAW` | FAILED_PRECONDITION | ask again after the day that the words name, or have the operator look at `retention` |
 //! | `FEED_REFUSED` | FAILED_PRECONDITION | have the operator look at the feed's key, rules and settings, as the words say |
 //! | `CONSENT_ENDED` | FAILED_PRECONDITION | nothing: it has ended; another consent takes its place |
 //! | `PAYMENT_NOT_OPEN` | FAILED_PRECONDITION | look at it: it has ended, or its bank can still be asked |
@@ -49,6 +52,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use tracing::error;
@@ -107,6 +111,11 @@ pub enum ApiError {
     TransferUnderWay(TransferState),
     TransferEnded(TransferState),
     TransferErased,
+    BoletoErased,
+    /// It has not ended, and may still be paid.
+    BoletoStillOpen(BoletoStatus),
+    /// The last day on which a law may want it.
+    KeptUntil(NaiveDate),
     Feed(FeedError),
     /// Another run of the job lives.
     JobRuns(JobRunId),
@@ -287,6 +296,19 @@ impl From<ApiError> for Status {
             }
             ApiError::TransferErased => {
                 status(Code::FailedPrecondition, "TRANSFER_ERASED", "the transfer was erased")
+            }
+            ApiError::BoletoErased => {
+                status(Code::FailedPrecondition, "BOLETO_ERASED", "the boleto's payer was erased")
+            }
+            ApiError::BoletoStillOpen(from) => {
+                let words = format!("the boleto is {}, and is erased once it has ended", from.as_str());
+                status(Code::FailedPrecondition, "BOLETO_STILL_OPEN", words)
+            }
+            ApiError::KeptUntil(until) => {
+                let words = format!(
+                    "the boleto is kept until {until}, as the law wants accounts kept (retention.tenants)"
+                );
+                status(Code::FailedPrecondition, "KEPT_BY_LAW", words)
             }
             ApiError::Feed(error @ (FeedError::Unavailable { .. } | FeedError::OutcomeUnknown { .. })) => {
                 wait(Code::Unavailable, "FEED_UNAVAILABLE", error.to_string())

@@ -33,6 +33,8 @@ pub struct Tls {
 struct Inner {
     sources: Sources,
     reload_interval: Duration,
+    /// What the first rules were made of: a file that is replaced before it is looked at again is a change like any other.
+    begun_with: Read,
     current: RwLock<Arc<ServerConfig>>,
 }
 
@@ -44,7 +46,7 @@ struct Sources {
 }
 
 /// What stood there. It is compared and never shown.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Read {
     certificate: String,
     private_key: String,
@@ -65,8 +67,9 @@ impl Tls {
             private_key: private_key.clone(),
             client_ca: config.client_ca.clone(),
         };
-        let current = RwLock::new(Arc::new(sources.rules(&sources.read()?)?));
-        let inner = Inner { sources, reload_interval: config.reload_interval, current };
+        let begun_with = sources.read()?;
+        let current = RwLock::new(Arc::new(sources.rules(&begun_with)?));
+        let inner = Inner { sources, reload_interval: config.reload_interval, begun_with, current };
         Ok(Some(Self { inner: Arc::new(inner) }))
     }
 
@@ -77,16 +80,16 @@ impl Tls {
 
     /// Looks at the files for ever.
     pub async fn follow(self) {
-        let mut seen: Option<Result<Read, String>> = None;
+        let mut seen = Ok(self.inner.begun_with.clone());
         loop {
             let inner = self.inner.clone();
             // A file may stand on a slow disk.
             let read = tokio::task::spawn_blocking(move || inner.sources.read()).await;
             let Ok(read) = read else { return };
-            if seen.as_ref().is_some_and(|seen| *seen != read) {
+            if seen != read {
                 self.take_over(&read);
             }
-            seen = Some(read);
+            seen = read;
             tokio::time::sleep(self.inner.reload_interval).await;
         }
     }

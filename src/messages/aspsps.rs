@@ -53,9 +53,7 @@ pub struct DeskParts {
     pub name: String,
     pub standard: Standard,
     pub connector: AspspConnector,
-    /// What the bank can bear of this process.
-    pub limit: QueueLimit,
-    /// Its places, of which no other desk has any.
+    /// What the bank can bear of this process; no other desk has any of these.
     pub places: Places,
     /// Signalled when one of them becomes free that somebody waits for.
     pub freed: Arc<Notify>,
@@ -149,7 +147,7 @@ impl AspspDesk {
 
     /// What it can bear of this process.
     pub fn limit(&self) -> QueueLimit {
-        self.desk.parts.limit
+        self.desk.parts.places.limit_of(&self.desk.queue)
     }
 
     /// How it counts accesses.

@@ -5,6 +5,7 @@
 //! **Fails** as the store does. **Limits**: `registration.backlog_max`; 10,000 queues at hand, then it begins anew.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ const QUEUES_MAX: usize = 10_000;
 pub struct Backlogs {
     store: Store,
     /// 0: no bound.
-    max: u32,
+    max: Arc<AtomicU32>,
     known: Arc<Mutex<HashMap<String, Known>>>,
 }
 
@@ -35,26 +36,32 @@ struct Known {
 impl Backlogs {
     /// Nothing counted yet.
     pub fn new(store: Store, max: u32) -> Self {
-        Self { store, max, known: Arc::default() }
+        Self { store, max: Arc::new(AtomicU32::new(max)), known: Arc::default() }
+    }
+
+    /// Bounds every queue by another number from here on.
+    pub fn set_max(&self, max: u32) {
+        self.max.store(max, Ordering::Relaxed);
     }
 
     /// Whether one more may wait in `queue`; if so, it is counted.
     pub async fn has_room(&self, queue: &str) -> Result<bool, StoreError> {
-        if self.max == 0 {
+        let max = self.max.load(Ordering::Relaxed);
+        if max == 0 {
             return Ok(true);
         }
-        if let Some(has_room) = self.by_the_last_count(queue) {
+        if let Some(has_room) = self.by_the_last_count(queue, max) {
             return Ok(has_room);
         }
-        let waiting = self.store.count_waiting(queue, self.max).await?;
+        let waiting = self.store.count_waiting(queue, max).await?;
         let mut known = self.lock();
         let entry = known.entry(queue.to_owned()).or_insert_with(Known::nothing);
         entry.waiting = waiting.saturating_add(entry.let_in);
-        Ok(entry.take(self.max))
+        Ok(entry.take(max))
     }
 
     /// Nothing when it is time to count. Whoever is told so counts; the others go by the last count meanwhile.
-    fn by_the_last_count(&self, queue: &str) -> Option<bool> {
+    fn by_the_last_count(&self, queue: &str, max: u32) -> Option<bool> {
         let mut known = self.lock();
         let Some(entry) = known.get_mut(queue) else {
             if known.len() >= QUEUES_MAX {
@@ -67,7 +74,7 @@ impl Backlogs {
             (entry.counted, entry.let_in) = (Instant::now(), 0);
             return None;
         }
-        Some(entry.take(self.max))
+        Some(entry.take(max))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Known>> {

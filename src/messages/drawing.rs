@@ -12,6 +12,9 @@ use crate::store::StoreError;
 /// Why a boleto was not drawn.
 #[derive(Debug, thiserror::Error)]
 pub enum DrawError {
+    /// Nothing is left of its payer, so that it would be nobody's.
+    #[error("the boleto's payer was erased")]
+    Erased,
     /// Its bank account is not there.
     #[error("the boleto's bank account is not there")]
     NoAccount,
@@ -29,6 +32,9 @@ impl House {
     /// # Errors
     /// [`DrawError`].
     pub async fn draw(&self, boleto: &Boleto, format: Format) -> Result<Vec<u8>, DrawError> {
+        if boleto.is_erased() {
+            return Err(DrawError::Erased);
+        }
         let key = AccountKey::Id(boleto.bank_account_id);
         let account = self.accounts.find(&boleto.tenant_id, &key).await?.ok_or(DrawError::NoAccount)?;
         let document = documents::of_boleto(boleto, &account);

@@ -16,6 +16,7 @@ use super::boleto_registrar::BoletoRegistrarMessage;
 use super::document_links::LinkTerms;
 use super::jobs::Jobs;
 use super::known_queues::KnownQueues;
+use super::reload::Reload;
 use super::sync_terms::SyncTerms;
 use super::transfers::Transfers;
 use crate::connectors::banks::BankConnector;
@@ -26,6 +27,8 @@ use crate::domain::business_days::Calendar;
 use crate::store::Store;
 use crate::store::boleto::{BoletoDraft, Created};
 use crate::supervision::Address;
+use crate::work::pace::Pace;
+use crate::work::retention::RetentionConfig;
 use crate::work::{ClaimGuard, Hints, Lane, Lease, Places};
 
 /// What everybody in the house may use.
@@ -37,11 +40,15 @@ pub struct House {
     pub queues: KnownQueues,
     /// What waits for each bank account.
     pub backlogs: Backlogs,
+    /// The way to what the configuration says now.
+    pub reload: Reload,
     /// What is made as this process's own comes in its guard: a caller that has hung up meanwhile drops it.
     pub creations: Lane<BoletoDraft, (Created, Option<ClaimGuard>)>,
     pub registrars: BTreeMap<Provider, Registrar>,
     /// The places of every worker, for those who show them.
     pub places: Vec<Places>,
+    /// How fast the queues move by what this process does.
+    pub pace: Pace,
     pub channels: BTreeMap<ChannelKind, ChannelConnector>,
     pub transfers: Transfers,
     pub jobs: Jobs,
@@ -64,6 +71,8 @@ pub struct House {
     pub delivery_attempt_timeout: Duration,
     /// Whether banks are asked what was paid.
     pub reconciles: bool,
+    /// How long persons are kept.
+    pub retention: RetentionConfig,
     /// How links to documents are made, where they are made.
     pub links: Option<LinkTerms>,
     /// On which days banks settle.

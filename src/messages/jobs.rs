@@ -7,7 +7,7 @@
 //! often than ten times a second spends more on telling than on doing.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -180,29 +180,64 @@ impl JobEntry {
     }
 }
 
+/// When a job ran until its timetable was replaced while the house was open.
+#[derive(Debug, Clone)]
+pub struct Replaced {
+    pub timetable: Timetable,
+    /// From when on the one that took its place holds, by the store's clock.
+    pub until: DateTime<Utc>,
+}
+
 /// The list; clones are the same.
 #[derive(Clone)]
 pub struct Jobs {
-    entries: Arc<BTreeMap<String, JobEntry>>,
+    entries: Arc<Mutex<BTreeMap<String, Listed>>>,
     /// Grows whenever this process has changed a run.
     pub changes: watch::Sender<u64>,
+}
+
+#[derive(Clone)]
+struct Listed {
+    entry: Arc<JobEntry>,
+    replaced: Option<Replaced>,
 }
 
 impl Jobs {
     /// The list of these.
     pub fn new(entries: impl IntoIterator<Item = JobEntry>) -> Self {
-        let entries = entries.into_iter().map(|entry| (entry.name.clone(), entry)).collect();
-        Self { entries: Arc::new(entries), changes: watch::channel(0).0 }
+        let listed =
+            |entry: JobEntry| (entry.name.clone(), Listed { entry: Arc::new(entry), replaced: None });
+        let entries = entries.into_iter().map(listed).collect();
+        Self { entries: Arc::new(Mutex::new(entries)), changes: watch::channel(0).0 }
     }
 
     /// Every job, by name.
-    pub fn all(&self) -> impl Iterator<Item = &JobEntry> {
-        self.entries.values()
+    pub fn all(&self) -> Vec<Arc<JobEntry>> {
+        self.lock().values().map(|listed| listed.entry.clone()).collect()
     }
 
     /// The job of that name; hyphens are read as underscores, as people write them on a command line.
-    pub fn find(&self, name: &str) -> Option<&JobEntry> {
-        self.entries.get(&name.replace('-', "_"))
+    pub fn find(&self, name: &str) -> Option<Arc<JobEntry>> {
+        self.lock().get(&name.replace('-', "_")).map(|listed| listed.entry.clone())
+    }
+
+    /// Has a job of the list run as this says from `now` on. Slots that its timetable had before are still its own.
+    pub fn reschedule(&self, entry: JobEntry, now: DateTime<Utc>) {
+        let mut entries = self.lock();
+        let Some(listed) = entries.get_mut(&entry.name) else { return };
+        if entry.timetable != listed.entry.timetable {
+            listed.replaced = Some(Replaced { timetable: listed.entry.timetable.clone(), until: now });
+        }
+        listed.entry = Arc::new(entry);
+    }
+
+    /// The timetable before the present one, if it was replaced while the house was open.
+    pub fn replaced(&self, name: &str) -> Option<Replaced> {
+        self.lock().get(name)?.replaced.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Listed>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -12,6 +12,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::time::Instant;
@@ -35,6 +36,12 @@ struct RpcLabels {
     rpc_service: &'static str,
     rpc_method: &'static str,
     rpc_grpc_status_code: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ActiveLabels {
+    rpc_service: &'static str,
+    rpc_method: &'static str,
 }
 
 /// The trace of which a call was part.
@@ -77,6 +84,7 @@ struct StoreLabels {
 struct Calls {
     registry: Registry,
     rpc: Family<RpcLabels, HistogramWithExemplars<Trace>>,
+    active: Family<ActiveLabels, Gauge>,
     http: Family<HttpLabels, Histogram>,
     aspsps: Family<AspspLabels, Histogram>,
     deliveries: Family<ChannelLabels, Histogram>,
@@ -88,6 +96,7 @@ static CALLS: LazyLock<Calls> = LazyLock::new(|| {
     let calls = Calls {
         registry: Registry::default(),
         rpc: Family::new_with_constructor(|| HistogramWithExemplars::new(INWARD.into_iter())),
+        active: Family::default(),
         http: Family::new_with_constructor(|| Histogram::new(OUTWARD)),
         aspsps: Family::new_with_constructor(|| Histogram::new(OUTWARD)),
         deliveries: Family::new_with_constructor(|| Histogram::new(OUTWARD)),
@@ -102,6 +111,8 @@ impl Calls {
         let registry = &mut self.registry;
         let rpc = "How long calls took that came in, a stream's until its end";
         registry.register_with_unit("rpc_server_duration", rpc, Unit::Seconds, self.rpc.clone());
+        let active = "Calls that have come in and not ended, streams among them";
+        registry.register("rpc_server_active_requests", active, self.active.clone());
         let http = "How long requests took that went out, by the connector that made them";
         registry.register_with_unit("http_client_request_duration", http, Unit::Seconds, self.http.clone());
         let aspsps = "How long calls to banks of open banking took, by the bank";
@@ -136,6 +147,9 @@ pub struct RpcCall {
 impl RpcCall {
     /// Begins now.
     pub fn begin(method: Method) -> Self {
+        let Method { service, name } = method;
+        CALLS.active.get_or_create(&ActiveLabels { rpc_service: service, rpc_method: name }).inc();
+        otlp::rpc_active(1, service, name);
         Self { method, begun: Instant::now(), is_ended: false }
     }
 
@@ -150,6 +164,8 @@ impl RpcCall {
         let labels = RpcLabels { rpc_service: service, rpc_method: name, rpc_grpc_status_code: code };
         let trace = trace.map(|id| Trace { trace_id: id.to_string() });
         CALLS.rpc.get_or_create(&labels).observe(took, trace, None);
+        CALLS.active.get_or_create(&ActiveLabels { rpc_service: service, rpc_method: name }).dec();
+        otlp::rpc_active(-1, service, name);
         otlp::rpc(took, service, name, code);
     }
 }
@@ -292,7 +308,16 @@ mod tests {
                      rpc_method=\"ListWork\",rpc_grpc_status_code=\"5\"} 1";
         assert!(line(start).is_some(), "{}", text());
         assert!(text().contains("trace_id=\"4bf92f3577b34da6a3ce929d0e0e4736\""));
-        drop(RpcCall::begin(methods::of_path("/bursar.control.v1.ControlService/GetWork")));
+        let active = |count: i64| {
+            format!(
+                "rpc_server_active_requests{{rpc_service=\"bursar.control.v1.ControlService\",\
+                 rpc_method=\"GetWork\"}} {count}"
+            )
+        };
+        let dropped = RpcCall::begin(methods::of_path("/bursar.control.v1.ControlService/GetWork"));
+        assert!(line(&active(1)).is_some(), "{}", text());
+        drop(dropped);
+        assert!(line(&active(0)).is_some(), "{}", text());
         let cancelled = "rpc_server_duration_seconds_count{rpc_service=\"bursar.control.v1.ControlService\",\
                          rpc_method=\"GetWork\",rpc_grpc_status_code=\"1\"} 1";
         assert!(line(cancelled).is_some(), "{}", text());

@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use opentelemetry::metrics::{Counter, Histogram, Meter};
+use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
 use opentelemetry::{KeyValue, Value};
 
 use super::calls::{INWARD, OUTWARD, STORE};
@@ -18,6 +18,7 @@ use super::reading::{Kind, Reading, Series};
 struct Instruments {
     meter: Meter,
     rpc: Histogram<f64>,
+    active: UpDownCounter<i64>,
     http: Histogram<f64>,
     notices: Counter<u64>,
     store: Histogram<f64>,
@@ -34,12 +35,13 @@ pub fn begin(meter: Meter) {
         meter.f64_histogram(name).with_unit("s").with_boundaries(bounds.to_vec()).build()
     };
     let rpc = seconds("rpc.server.duration", &INWARD);
+    let active = meter.i64_up_down_counter("rpc.server.active_requests").with_unit("{request}").build();
     let http = seconds("http.client.request.duration", &OUTWARD);
     let store = seconds("db.client.operation.duration", &STORE);
     let notices = meter.u64_counter("bursar.channel.notices").build();
     let known = Mutex::default();
     let latest = Arc::new(RwLock::new(Arc::from([])));
-    let instruments = Instruments { rpc, http, notices, store, known, latest, meter };
+    let instruments = Instruments { rpc, active, http, notices, store, known, latest, meter };
     // Whoever came first records; there is one provider in a process.
     let _ = INSTRUMENTS.set(instruments);
 }
@@ -98,6 +100,16 @@ pub(super) fn rpc(took: f64, service: &'static str, method: &'static str, code: 
         KeyValue::new("rpc.grpc.status_code", code),
     ];
     instruments.rpc.record(took, &labels);
+}
+
+pub(super) fn rpc_active(change: i64, service: &'static str, method: &'static str) {
+    let Some(instruments) = INSTRUMENTS.get() else { return };
+    let labels = [
+        KeyValue::new("rpc.system", "grpc"),
+        KeyValue::new("rpc.service", service),
+        KeyValue::new("rpc.method", method),
+    ];
+    instruments.active.add(change, &labels);
 }
 
 pub(super) fn http(

@@ -2,8 +2,9 @@
 //! or written, so that it may be asked beside a house that is open.
 //!
 //! **Owns** one connection while it asks. **Fails** as opening a store does. **Limits**: `store.timeout` for the whole; a
-//! queue's depth is one pass over the live rows.
+//! queue's depth is one pass over the live rows; the first [`BANK_ACCOUNTS_MAX`] bank accounts.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -15,6 +16,9 @@ use super::{StoreConfig, StoreError, from_us, to_us};
 
 /// The schema that this program writes.
 pub const OUR_SCHEMA: i32 = SCHEMA_VERSION;
+
+/// More bank accounts are not looked at.
+const BANK_ACCOUNTS_MAX: i64 = 10_000;
 
 /// What a database has said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +39,17 @@ pub struct Examined {
     pub due: Vec<DueQueue>,
     /// Work that was given up and waits for somebody.
     pub dead_letters: i64,
+    /// What bank accounts are known by at their banks, as far as it is a certificate.
+    pub bank_certificates: Vec<BankCertificate>,
+}
+
+/// A certificate that a bank account refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BankCertificate {
+    /// The account's own name, or its id where it has none, behind that of its tenant.
+    pub account: String,
+    /// Where the certificate is kept.
+    pub reference: String,
 }
 
 /// A queue in which something is due.
@@ -91,6 +106,7 @@ async fn ask(connection: &DatabaseConnection, now: DateTime<Utc>) -> Result<Exam
         connections: None,
         due: Vec::new(),
         dead_letters: 0,
+        bank_certificates: Vec::new(),
     };
     match backend {
         DbBackend::Postgres => ask_server(connection, &mut examined).await?,
@@ -104,6 +120,7 @@ async fn ask(connection: &DatabaseConnection, now: DateTime<Utc>) -> Result<Exam
         let counted = "select count(*) as dead from work_archive where state = 'discarded'";
         examined.dead_letters = one(connection, counted, []).await?.try_get("", "dead")?;
         examined.due = due(connection, now).await?;
+        examined.bank_certificates = bank_certificates(connection).await?;
     }
     Ok(examined)
 }
@@ -152,6 +169,27 @@ async fn due(connection: &DatabaseConnection, now: DateTime<Utc>) -> Result<Vec<
         Ok(DueQueue { name, rows: row.try_get("", "due")?, oldest_due_at, is_paused })
     };
     rows.iter().map(read).collect()
+}
+
+async fn bank_certificates(connection: &DatabaseConnection) -> Result<Vec<BankCertificate>, OpenError> {
+    let backend = connection.get_database_backend();
+    let sql = "select id, tenant_id, external_id, credentials from bank_account order by id limit $1";
+    let most = [Value::from(BANK_ACCOUNTS_MAX)];
+    let rows = connection.query_all_raw(Statement::from_sql_and_values(backend, sql, most)).await?;
+    let mut found = Vec::new();
+    for row in &rows {
+        let (tenant, name): (String, Option<String>) =
+            (row.try_get("", "tenant_id")?, row.try_get("", "external_id")?);
+        let id: uuid::Uuid = row.try_get("", "id")?;
+        // What cannot be read has no certificate that could be looked at; the store says so when it reads the account.
+        let credentials: BTreeMap<String, String> =
+            serde_json::from_str(&row.try_get::<String>("", "credentials")?).unwrap_or_default();
+        if let Some(reference) = credentials.get("certificate") {
+            let account = format!("{tenant}/{}", name.unwrap_or_else(|| id.to_string()));
+            found.push(BankCertificate { account, reference: reference.clone() });
+        }
+    }
+    Ok(found)
 }
 
 /// The first setting of a server under which it may forget a transaction that it has confirmed. What a payment office was

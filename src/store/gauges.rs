@@ -1,10 +1,10 @@
 //! How things stand, as metrics tell it: dead letters by queue, the last runs of every job, connections.
 //!
 //! **Fails** as the store does. **Limits**: asked every few seconds at most, whoever asks for metrics; one pass over the dead
-//! letters, and for each job a few looks into the index of its runs.
+//! letters, one over the consents, and for each job a few looks into the index of its runs.
 
-use chrono::{DateTime, Utc};
-use sea_orm::{DatabaseConnection, QueryResult};
+use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::{DatabaseConnection, QueryResult, Value};
 
 use super::transaction::all;
 use super::{Store, StoreError, StoreKind, from_us};
@@ -27,6 +27,18 @@ pub struct JobGauge {
     pub failed_at: Option<DateTime<Utc>>,
     /// Slots that came and were not run, of those that are remembered.
     pub missed: i64,
+}
+
+/// The consents that hold, by when they end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConsentGauge {
+    pub within_day: i64,
+    /// Later than that, and within a week.
+    pub within_week: i64,
+    /// Later than that, and within 30 days.
+    pub within_month: i64,
+    /// Later than that, or never.
+    pub later: i64,
 }
 
 /// The connections of one pool.
@@ -68,6 +80,27 @@ impl Store {
         let statement = self.statement(&find, []);
         let rows = self.within(async { all(self.reader(), statement).await }).await?;
         rows.iter().map(read).collect()
+    }
+
+    /// Every consent that holds, by when it ends.
+    pub async fn consent_gauge(&self, now: DateTime<Utc>) -> Result<ConsentGauge, StoreError> {
+        let find = "select count(*) as held, count(case when valid_until_us < $1 then 1 end) as day,
+                count(case when valid_until_us < $2 then 1 end) as week,
+                count(case when valid_until_us < $3 then 1 end) as month
+             from consent where status = 'valid'";
+        let until = [1, 7, 30].map(|days| Value::from((now + TimeDelta::days(days)).timestamp_micros()));
+        let statement = self.statement(find, until);
+        let rows = self.within(async { all(self.reader(), statement).await }).await?;
+        let count = |column: &str| -> Result<i64, StoreError> {
+            rows.first().map_or(Ok(0), |row| Ok(row.try_get("", column)?))
+        };
+        let (day, week, month) = (count("day")?, count("week")?, count("month")?);
+        Ok(ConsentGauge {
+            within_day: day,
+            within_week: week - day,
+            within_month: month - week,
+            later: count("held")? - month,
+        })
     }
 
     /// The connections that are open now.

@@ -98,7 +98,8 @@ impl Store {
         let wish = Some(Wish { reason, backfill_id: None });
         self.make_run(transaction, Made { job, run, fire: None, state, wish, now }).await?;
         let act = Act {
-            method: "TriggerJob",
+            // A run with arguments is about one customer, whom `SyncUser` has named.
+            method: if run.arguments.is_some() { "SyncUser" } else { "TriggerJob" },
             subject: Subject::Named(job.to_owned()),
             reason: reason.to_owned(),
             before: json!({ "live_runs": live.runs }),

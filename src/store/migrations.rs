@@ -14,12 +14,13 @@ mod m0007_timetable;
 mod m0008_openbanking;
 mod m0009_access;
 mod m0010_audit;
+mod m0011_retention;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::prelude::*;
 
 /// The schema version that this binary writes.
-pub const SCHEMA_VERSION: i32 = 10;
+pub const SCHEMA_VERSION: i32 = 11;
 /// The oldest binary (by the schema version it was built for) that may run against this schema.
 pub const MIN_BINARY: i32 = 1;
 
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_openbanking::Migration),
             Box::new(m0009_access::Migration),
             Box::new(m0010_audit::Migration),
+            Box::new(m0011_retention::Migration),
         ]
     }
 

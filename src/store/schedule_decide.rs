@@ -23,6 +23,12 @@ pub const SLOTS_MAX: usize = 500;
 /// is a dead letter after them.
 const ATTEMPTS_MAX: i64 = 100;
 
+/// A slot is decided about once. The place in its day that another timetable had given to an earlier time, before it was replaced,
+/// is free for the time that has it now.
+const ANOTHER_TIME: &str =
+    "do update set at_us = excluded.at_us, outcome = excluded.outcome, run_id = excluded.run_id,
+       decided_at_us = excluded.decided_at_us where schedule_slot.at_us <> excluded.at_us";
+
 /// What is to become of slots of a timetable.
 #[derive(Debug, Clone)]
 pub struct SlotDecision {
@@ -139,7 +145,7 @@ impl Store {
                 "do update set outcome = excluded.outcome, run_id = excluded.run_id,
                    decided_at_us = excluded.decided_at_us where schedule_slot.outcome <> 'run'"
             }
-            _ => "do nothing",
+            _ => ANOTHER_TIME,
         };
         let insert = self.statement(
             &format!(
@@ -193,8 +199,9 @@ impl Store {
             Value::from(to_us(decision.now)),
         ];
         let insert = " insert into schedule_slot (job, local_date, place, at_us, outcome, decided_at_us)
-             select $1, local_date, place, at_us, $2, $3 from r where true on conflict do nothing";
-        execute(transaction, self.statement_over(rows, values, insert)).await
+             select $1, local_date, place, at_us, $2, $3 from r where true on conflict (job, local_date, place) ";
+        let insert = format!("{insert}{ANOTHER_TIME}");
+        execute(transaction, self.statement_over(rows, values, &insert)).await
     }
 
     /// The job's runs that live and are about all of it.

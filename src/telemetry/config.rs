@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::filter::{EnvFilter, Targets};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets};
 
 /// `[telemetry]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,6 +72,12 @@ pub(crate) fn log_filter(text: &str) -> Option<EnvFilter> {
     // A level that nobody knows would otherwise be taken for the name of a module, and silence all others.
     let known = text.split(',').all(|directive| directive.contains(['=', '[']) || is_level(directive));
     known.then(|| EnvFilter::try_new(format!("{QUIET},{text}")).ok()).flatten()
+}
+
+/// What no setting goes beyond: below info, libraries tell whatever passes through them, tokens, statements and mail among it. What is
+/// ours tells none of that at any level, which the canary tests.
+pub(crate) fn discreet() -> Targets {
+    Targets::new().with_default(LevelFilter::INFO).with_target("bursar", LevelFilter::TRACE)
 }
 
 /// Reads `trace_filter`.

@@ -182,7 +182,7 @@ fn a_span_that_is_left_out_passes_on_the_one_around_it() {
 
 #[test]
 fn traces_have_ids_without_a_collector_and_a_callers_decision_stands() {
-    let provider = provider(&TelemetryConfig { sample_ratio: 0.0, ..config() }).unwrap();
+    let provider = provider(&TelemetryConfig { sample_ratio: 0.0, ..config() }, Ratio::new(0.0)).unwrap();
     tracing::subscriber::with_default(subscriber(&provider), || {
         let own = info_span!("own").in_scope(|| traceparent().unwrap());
         assert!(own.ends_with("-00"), "{own}");
@@ -226,6 +226,20 @@ fn outside_any_subscriber_nothing_is_carried_and_nothing_breaks() {
 }
 
 #[test]
+fn libraries_tell_no_more_than_info_whatever_is_set() {
+    use tracing::Level;
+
+    let loud = trace_filter("trace").unwrap();
+    for library in ["h2::codec", "hyper::proto", "lettre", "async_nats", "sqlx::query", "rustls"] {
+        assert!(
+            loud.would_enable(library, &Level::TRACE) && !discreet().would_enable(library, &Level::DEBUG)
+        );
+        assert!(discreet().would_enable(library, &Level::INFO));
+    }
+    assert!(discreet().would_enable("bursar::store", &Level::TRACE));
+}
+
+#[test]
 fn filters_are_read_and_a_mistyped_level_is_no_filter() {
     for text in ["info", "warn,bursar=debug", "h2=trace", "bursar[call]=debug", "off"] {
         assert!(log_filter(text).is_some(), "{text}");
@@ -245,8 +259,10 @@ async fn a_collector_that_is_away_does_not_hold_up_the_end() {
         shutdown_timeout: Duration::from_millis(200),
         ..config()
     };
-    let provider = provider(&config).unwrap();
+    let provider = provider(&config, Ratio::new(config.sample_ratio)).unwrap();
     tracing::subscriber::with_default(subscriber(&provider), || info_span!("lost").in_scope(|| ()));
-    let guard = TelemetryGuard { provider, meters: None, shutdown_timeout: config.shutdown_timeout };
+    let follower = std::sync::Arc::new(|_: &TelemetryConfig| ());
+    let shutdown_timeout = config.shutdown_timeout;
+    let guard = TelemetryGuard { follower, provider, meters: None, shutdown_timeout };
     tokio::time::timeout(Duration::from_secs(5), guard.shutdown()).await.expect("the deadline holds");
 }

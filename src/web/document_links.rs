@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::ACCEPT;
-use http::{HeaderMap, HeaderName, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::sync::{Semaphore, watch};
@@ -23,6 +23,7 @@ use tracing::{Instrument as _, error, info_span, warn};
 use super::answer::{self, Answer};
 use super::config::LinksConfig;
 use super::door::Door;
+use super::forwarded::forwarded_for;
 use super::listener::{Limits, Listener, Site};
 use super::rates::Rates;
 use crate::documents::Format;
@@ -35,8 +36,6 @@ use crate::supervision::ChildSpec;
 
 const ID: &str = "document_links";
 const FOLDER: &str = "/d/";
-/// Written by a proxy: the last entry is of whoever spoke to it.
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The listener for documents as a child, or the reason why there is none. `bound` is told its address.
 pub fn spec(config: &LinksConfig, door: &Door, bound: watch::Sender<Option<SocketAddr>>) -> ChildSpec {
@@ -87,6 +86,7 @@ impl From<DrawError> for Trouble {
     fn from(error: DrawError) -> Self {
         match error {
             DrawError::Store(error) => error.into(),
+            DrawError::Erased => Self::NotFound,
             error => Self::Broken(error.to_string()),
         }
     }
@@ -203,21 +203,15 @@ fn accepted(headers: &HeaderMap) -> LinkFormat {
     best.0
 }
 
-fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
-    let last = headers.get_all(FORWARDED_FOR).iter().next_back()?.to_str().ok()?;
-    last.rsplit(',').next()?.trim().parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn headers(name: HeaderName, values: &[&'static str]) -> HeaderMap {
-        let values = values.iter().map(|value| (name.clone(), http::HeaderValue::from_static(value)));
+    fn accepting(values: &[&'static str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        values.for_each(|(name, value)| {
-            headers.append(name, value);
-        });
+        for value in values {
+            headers.append(ACCEPT, http::HeaderValue::from_static(value));
+        }
         headers
     }
 
@@ -247,16 +241,7 @@ mod tests {
             (&["application/pdf;q=0"], LinkFormat::Html),
             (&["application/pdf;q=x"], LinkFormat::Html),
         ] {
-            assert_eq!(accepted(&headers(ACCEPT, accept)), format, "{accept:?}");
+            assert_eq!(accepted(&accepting(accept)), format, "{accept:?}");
         }
-    }
-
-    #[test]
-    fn only_what_the_nearest_proxy_wrote_is_believed() {
-        let address = |text: &str| Some(text.parse::<IpAddr>().unwrap());
-        let of = |values| forwarded_for(&headers(FORWARDED_FOR, values));
-        assert_eq!(of(&["192.0.2.9, 198.51.100.1"]), address("198.51.100.1"));
-        assert_eq!(of(&["192.0.2.9", "2001:db8::1"]), address("2001:db8::1"));
-        assert_eq!((of(&[]), of(&["unknown"])), (None, None));
     }
 }

@@ -7,6 +7,7 @@
 //! `bursar_store_sampled` says so. **Limits**: the store is asked once in `metrics.sample_every`, however many ask; whoever asks
 //! waits for it for `metrics.sample_timeout` at most.
 
+mod certificates;
 mod sampler;
 mod standing;
 mod stored;

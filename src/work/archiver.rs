@@ -1,6 +1,6 @@
 //! Forgets what has been kept long enough, a slice at a time: ended work, the names of old requests, what endpoints and
-//! analyzers answered, runs of jobs and their slots, requests to banks and what came of them, processes long dead.
-//! Dead letters stay until somebody deals with them.
+//! analyzers answered, runs of jobs and their slots, requests to banks and what came of them, processes long dead; and takes the
+//! payers of boletos away that nobody may want kept any more. Dead letters stay until somebody deals with them.
 //!
 //! **Owns** nothing. One process does it for all, under the office of the same name. **Fails** softly: what is not
 //! forgotten now is forgotten later. **Limits**: [`SLICE`] rows a statement, and nothing younger than its retention.
@@ -8,11 +8,14 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::config::WorkConfig;
 use super::leader::Office;
+use super::retention::RetentionConfig;
 use super::ticker::Ticker;
+use crate::domain::retention::over_before;
+use crate::store::boleto_erase::Whose;
 use crate::store::openbanking::forget::Aged;
 use crate::store::{Store, StoreError};
 use crate::supervision::{Actor, ActorError, ChildSpec, Context};
@@ -22,6 +25,8 @@ pub const OFFICE: &str = "archiver";
 
 /// Rows forgotten in one statement; short enough to be in nobody's way.
 const SLICE: i64 = 1_000;
+/// Boletos whose payers are taken away in one transaction, by a few statements each.
+const ERASED_AT_ONCE: i64 = 100;
 const INTERVAL: Duration = Duration::from_secs(60);
 /// Operators are shown who died within the last day.
 const DEAD_RUNNER_RETENTION: Duration = Duration::from_secs(24 * 3_600);
@@ -43,7 +48,7 @@ pub struct Archiver {
 }
 
 /// How long is kept what has no time of its own among the engine's settings.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Retention {
     /// What endpoints answered.
     pub attempts_kept: Duration,
@@ -53,6 +58,8 @@ pub struct Retention {
     pub runs_kept: Duration,
     /// What is known of banks: requests, visits, accesses, payments that have ended.
     pub of_open_banking: [(Aged, Duration); Aged::ALL.len()],
+    /// Persons, by tenant.
+    pub persons: RetentionConfig,
 }
 
 impl Archiver {
@@ -61,7 +68,7 @@ impl Archiver {
         let (archive_retention, request_retention) = (config.archive_retention, config.request_retention);
         let (_, spec) = ChildSpec::worker("archiver", move |context: Context<ArchiverMessage>| {
             let ticker = Ticker::start(context.myself, INTERVAL, None, || ArchiverMessage::Forget);
-            let (store, office) = (store.clone(), office.clone());
+            let (store, office, retention) = (store.clone(), office.clone(), retention.clone());
             let archiver =
                 Self { store, office, archive_retention, request_retention, retention, _ticker: ticker };
             async move { Ok(archiver) }
@@ -84,6 +91,31 @@ impl Archiver {
             self.forget_all(Kept::OpenBanking(aged), now - kept).await;
         }
         self.forget_all(Kept::DeadProcesses, now - DEAD_RUNNER_RETENTION).await;
+        self.erase_payers(now).await;
+    }
+
+    /// Takes the payers of boletos away, of each tenant as long after their end as is set for it.
+    async fn erase_payers(&self, now: DateTime<Utc>) {
+        let RetentionConfig { tenant, tenants } = &self.retention.persons;
+        let of_one = tenants.iter().map(|(name, kept)| (Whose::Tenant(name.clone()), kept));
+        let of_others = (Whose::AllBut(tenants.keys().cloned().collect()), tenant);
+        for (whose, kept) in of_one.chain([of_others]).filter(|(_, kept)| kept.erases_boletos) {
+            let Some(ended_before) = over_before(now, kept.boleto_years) else { continue };
+            while self.office.holds().is_some() {
+                match self.store.erase_aged_boletos(&whose, ended_before, ERASED_AT_ONCE, now).await {
+                    Ok(rows) if rows == ERASED_AT_ONCE.unsigned_abs() => info!(rows, "payers erased"),
+                    Ok(0) => break,
+                    Ok(rows) => {
+                        info!(rows, "payers erased");
+                        break;
+                    }
+                    Err(error) => {
+                        warn!(%error, "payers not erased");
+                        break;
+                    }
+                }
+            }
+        }
     }
 
     /// Forgets until there is nothing more, or somebody else holds the office.

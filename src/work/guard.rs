@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::hints::Hints;
+use super::pace::Pace;
 use crate::domain::ids::WorkId;
 use crate::domain::work::{Claim, RetryPolicy, WorkState};
 use crate::store::Store;
@@ -37,6 +39,8 @@ pub struct Returns {
 #[derive(Clone, Default)]
 pub struct Held {
     rows: Arc<Mutex<HashSet<(WorkId, i64)>>>,
+    /// How many go out of hand with an end.
+    pace: Pace,
 }
 
 impl Held {
@@ -48,6 +52,11 @@ impl Held {
     /// How many rows are in hand.
     pub fn count(&self) -> u64 {
         self.lock().len() as u64
+    }
+
+    /// How fast queues move by what leaves the hand.
+    pub fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     fn enter(&self, claim: &Claim) {
@@ -111,6 +120,7 @@ impl ClaimGuard {
     pub fn settled(mut self) -> Claim {
         let claim = self.held.take().expect("only `settled` takes the claim out, and it consumes the guard");
         self.returns.held.leave(&claim);
+        self.returns.held.pace.ended(&claim.queue, Instant::now());
         claim
     }
 }

@@ -45,14 +45,14 @@ pub struct Places {
 }
 
 struct Inner {
-    limits: Limits,
     tenants: Tenants,
     taken: Mutex<Taken>,
     freed: Arc<Notify>,
 }
 
-#[derive(Default)]
 struct Taken {
+    /// By what all of it is bounded; a reload may bound it otherwise.
+    limits: Limits,
     by_queue: HashMap<String, Entry>,
     /// Of the parties that did not answer lately, by their names.
     breakers: HashMap<String, Breaker>,
@@ -128,8 +128,16 @@ impl Limits {
 impl Places {
     /// Places, all free. `freed` is signalled when a place becomes free that somebody waits for.
     pub fn new(limits: Limits, tenants: Tenants, freed: Arc<Notify>) -> Self {
-        let taken = Taken { total_max: limits.total_max, ..Taken::default() };
-        Self { inner: Arc::new(Inner { limits, tenants, taken: Mutex::new(taken), freed }) }
+        let taken = Taken {
+            total_max: limits.total_max,
+            limits,
+            by_queue: HashMap::new(),
+            breakers: HashMap::new(),
+            total: 0,
+            counted_in: None,
+            somebody_waits: false,
+        };
+        Self { inner: Arc::new(Inner { tenants, taken: Mutex::new(taken), freed }) }
     }
 
     /// Adds these places to a sum, which follows them from here on.
@@ -154,6 +162,29 @@ impl Places {
         Resized { before, in_hand: taken.total }
     }
 
+    /// Is bounded otherwise from here on. What is in hand goes on and counts; who asks whom stays as it is. A number of places that
+    /// an operator has chosen stays too, unless it is the one that is set anew.
+    pub fn set_limits(&self, limits: Limits) {
+        let total_max = limits.total_max;
+        let before = {
+            let (now, mut taken) = (Instant::now(), self.lock());
+            for (queue, entry) in &mut taken.by_queue {
+                entry.bound(limits.of(queue), now);
+            }
+            let party_of = taken.limits.party_of;
+            std::mem::replace(&mut taken.limits, Limits { party_of, ..limits })
+        };
+        if before.total_max != total_max {
+            self.resize(total_max);
+        }
+        self.inner.freed.notify_one();
+    }
+
+    /// What bounds a queue.
+    pub fn limit_of(&self, queue: &str) -> QueueLimit {
+        self.lock().limits.of(queue)
+    }
+
     /// Takes a place in `queue` for `tenant` if there is one now.
     pub fn try_take(&self, queue: &str, tenant: &TenantId) -> Option<Place> {
         self.try_take_for(queue, Some(tenant))
@@ -166,8 +197,8 @@ impl Places {
 
     fn try_take_for(&self, queue: &str, tenant: Option<&TenantId>) -> Option<Place> {
         let now = Instant::now();
-        let (limits, mut taken) = (&self.inner.limits, self.lock());
-        if taken.total >= taken.total_max || taken.free_in(queue, limits, now) == 0 {
+        let mut taken = self.lock();
+        if taken.total >= taken.total_max || taken.free_in(queue, now) == 0 {
             taken.somebody_waits = true;
             return None;
         }
@@ -177,8 +208,9 @@ impl Places {
             return None;
         }
         taken.total += 1;
-        taken.entry(queue, limits, now).take(now);
-        if let Some(breaker) = taken.breakers.get_mut((limits.party_of)(queue)) {
+        taken.entry(queue, now).take(now);
+        let party = (taken.limits.party_of)(queue);
+        if let Some(breaker) = taken.breakers.get_mut(party) {
             breaker.asked();
         }
         Some(Place { places: self.clone(), queue: queue.to_owned(), _tenant: of_tenant.flatten() })
@@ -187,17 +219,17 @@ impl Places {
     /// Notes what an attempt in `queue` says about the party behind it.
     pub fn report(&self, queue: &str, verdict: Verdict) {
         let now = Instant::now();
-        let limits = &self.inner.limits;
-        let party = (limits.party_of)(queue);
         let mut taken = self.lock();
+        let party = (taken.limits.party_of)(queue);
         if verdict == Verdict::Answered && !taken.breakers.contains_key(party) {
             return;
         }
         if party == queue {
             // Its row among the queues stays for as long as its breaker does.
-            taken.entry(queue, limits, now);
+            taken.entry(queue, now);
         }
-        let breaker = taken.breakers.entry(party.to_owned()).or_default();
+        let Taken { breakers, limits, .. } = &mut *taken;
+        let breaker = breakers.entry(party.to_owned()).or_default();
         let before = breaker.state();
         breaker.heard(verdict, now, &limits.breaker);
         let (after, failures) = (breaker.state(), breaker.failures());
@@ -238,8 +270,8 @@ impl Places {
     /// of which nothing is known here may have none either: see [`Self::held_back`].
     pub fn busy(&self) -> Vec<(String, i64)> {
         let now = Instant::now();
-        let (limits, mut taken) = (&self.inner.limits, self.lock());
-        let Taken { by_queue, breakers, .. } = &mut *taken;
+        let mut taken = self.lock();
+        let Taken { by_queue, breakers, limits, .. } = &mut *taken;
         by_queue.retain(|queue, entry| breakers.contains_key(queue) || !entry.is_as_new(now));
         let of_their_own = limits.queues.keys().filter(|queue| !by_queue.contains_key(*queue));
         let untouched: Vec<(String, i64)> = of_their_own
@@ -272,14 +304,14 @@ impl Places {
     /// Places in a queue of which nothing is in hand.
     pub fn free_by_default(&self) -> i64 {
         let now = Instant::now();
-        count(Entry::new(self.inner.limits.per_queue, now).free(now))
+        count(Entry::new(self.lock().limits.per_queue, now).free(now))
     }
 
     /// When a rate or a breaker next lets something through that it does not now.
     pub fn next_opening(&self) -> Option<Instant> {
         let now = Instant::now();
-        let (limits, mut taken) = (&self.inner.limits, self.lock());
-        let Taken { by_queue, breakers, .. } = &mut *taken;
+        let mut taken = self.lock();
+        let Taken { by_queue, breakers, limits, .. } = &mut *taken;
         let opening = |(queue, entry): (&String, &mut Entry)| {
             let by_rate = entry.next_opening(now);
             let by_party = breakers.get((limits.party_of)(queue)).and_then(|breaker| opens_at(breaker, now));
@@ -299,7 +331,8 @@ impl Places {
     /// The queues in which something is in hand, or whose party did not answer lately; and the parties of several queues that
     /// did not, each under its own name.
     pub fn standings(&self) -> Vec<Standing> {
-        let (limits, taken) = (&self.inner.limits, self.lock());
+        let taken = self.lock();
+        let limits = &taken.limits;
         let standing = |queue: &str, in_hand: usize| {
             let party = (limits.party_of)(queue);
             let breaker = taken.breakers.get(party).copied().unwrap_or_default();
@@ -307,7 +340,7 @@ impl Places {
             Standing { queue: queue.to_owned(), party: party.to_owned(), in_hand, breaker: state, failures }
         };
         let wide = taken.breakers.keys().filter(|party| is_wide(party));
-        let of_parties = wide.map(|party| standing(party, taken.in_hand_of(party, limits)));
+        let of_parties = wide.map(|party| standing(party, taken.in_hand_of(party)));
         let of_queues = taken.by_queue.iter().map(|(queue, entry)| standing(queue, entry.in_hand));
         of_queues.chain(of_parties).collect()
     }
@@ -318,31 +351,31 @@ impl Places {
 }
 
 impl Taken {
-    fn entry(&mut self, queue: &str, limits: &Limits, now: Instant) -> &mut Entry {
+    fn entry(&mut self, queue: &str, now: Instant) -> &mut Entry {
         if !self.by_queue.contains_key(queue) {
-            self.by_queue.insert(queue.to_owned(), Entry::new(limits.of(queue), now));
+            self.by_queue.insert(queue.to_owned(), Entry::new(self.limits.of(queue), now));
         }
         self.by_queue.get_mut(queue).expect("it was inserted above")
     }
 
-    fn free_in(&mut self, queue: &str, limits: &Limits, now: Instant) -> usize {
-        let by_party = free_of_party(&self.breakers, limits, queue, now);
-        self.entry(queue, limits, now).free(now).min(by_party)
+    fn free_in(&mut self, queue: &str, now: Instant) -> usize {
+        let by_party = free_of_party(&self.breakers, &self.limits, queue, now);
+        self.entry(queue, now).free(now).min(by_party)
     }
 
     /// What is in hand of a party's.
-    fn in_hand_of(&self, party: &str, limits: &Limits) -> usize {
-        let of_party = self.by_queue.iter().filter(|(queue, _)| (limits.party_of)(queue) == party);
+    fn in_hand_of(&self, party: &str) -> usize {
+        let of_party = self.by_queue.iter().filter(|(queue, _)| (self.limits.party_of)(queue) == party);
         of_party.map(|(_, entry)| entry.in_hand).sum()
     }
 
     /// One thing less is in hand.
-    fn give_back(&mut self, queue: &str, limits: &Limits, now: Instant) {
+    fn give_back(&mut self, queue: &str, now: Instant) {
         self.total -= 1;
         let Some(entry) = self.by_queue.get_mut(queue) else { return };
         entry.in_hand -= 1;
-        let party = (limits.party_of)(queue);
-        if self.breakers.contains_key(party) && self.in_hand_of(party, limits) == 0 {
+        let party = (self.limits.party_of)(queue);
+        if self.breakers.contains_key(party) && self.in_hand_of(party) == 0 {
             self.breakers.entry(party.to_owned()).and_modify(|breaker| breaker.nothing_under_way(now));
         }
         let keeps_breaker = self.breakers.contains_key(queue);
@@ -354,9 +387,13 @@ impl Taken {
 
 impl Entry {
     fn new(limit: QueueLimit, now: Instant) -> Self {
-        let bucket =
-            (limit.rate_per_minute > 0).then(|| Bucket::new(f64::from(limit.rate_per_minute) / 60.0, now));
+        let bucket = Bucket::of_limit(limit, now);
         Self { in_hand: 0, in_flight_max: limit.in_flight_max as usize, bucket }
+    }
+
+    fn bound(&mut self, limit: QueueLimit, now: Instant) {
+        self.in_flight_max = limit.in_flight_max as usize;
+        self.bucket = Bucket::of_limit_after(self.bucket, limit, now);
     }
 
     fn free(&mut self, now: Instant) -> usize {
@@ -406,7 +443,7 @@ fn count(places: usize) -> i64 {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.lock();
-        taken.give_back(&self.queue, &self.places.inner.limits, Instant::now());
+        taken.give_back(&self.queue, Instant::now());
         if std::mem::take(&mut taken.somebody_waits) {
             self.places.inner.freed.notify_one();
         }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::config::QueueLimit;
+
 /// The bucket of one queue or tenant.
 #[derive(Debug, Clone, Copy)]
 pub struct Bucket {
@@ -18,6 +20,22 @@ impl Bucket {
     /// A full bucket. `per_second` is above 0; below 1 it still holds one token.
     pub fn new(per_second: f64, now: Instant) -> Self {
         Self { per_second, tokens: per_second.max(1.0), counted: now }
+    }
+
+    /// The bucket of a queue or a tenant with this limit; none where nothing bounds how fast it goes.
+    pub fn of_limit(limit: QueueLimit, now: Instant) -> Option<Self> {
+        (limit.rate_per_minute > 0).then(|| Self::new(f64::from(limit.rate_per_minute) / 60.0, now))
+    }
+
+    /// The same with another limit. What was taken from the bucket before stays taken, so that setting a rate again and again lets
+    /// nothing more through.
+    pub fn of_limit_after(before: Option<Self>, limit: QueueLimit, now: Instant) -> Option<Self> {
+        let mut bucket = Self::of_limit(limit, now)?;
+        if let Some(mut before) = before {
+            before.fill(now);
+            bucket.tokens = bucket.tokens.min(before.tokens);
+        }
+        Some(bucket)
     }
 
     /// Whole tokens there are.
@@ -71,6 +89,19 @@ mod tests {
         assert_eq!(bucket.next(next), None);
         assert_eq!(bucket.free(start + Duration::from_secs(60)), 4);
         assert!(bucket.is_full(start + Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn another_rate_gives_nothing_twice() {
+        let start = Instant::now();
+        let limit = |rate_per_minute| QueueLimit { in_flight_max: 0, rate_per_minute };
+        let mut bucket = Bucket::of_limit(limit(240), start).expect("a rate");
+        (0..3).for_each(|_| bucket.take(start));
+        let mut same = Bucket::of_limit_after(Some(bucket), limit(240), start).expect("a rate");
+        assert_eq!(same.free(start), 1, "set anew, it is not full anew");
+        let mut faster = Bucket::of_limit_after(Some(bucket), limit(600), start).expect("a rate");
+        assert_eq!((faster.free(start), faster.free(start + Duration::from_millis(500))), (1, 6));
+        assert!(Bucket::of_limit_after(Some(bucket), limit(0), start).is_none());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! process's share.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -21,12 +22,14 @@ pub struct Tenants {
 
 #[derive(Default)]
 struct Inner {
-    limit: QueueLimit,
+    /// Whether anybody is bounded at all; read without the lock.
+    is_bounded: AtomicBool,
     taken: Mutex<Taken>,
 }
 
 #[derive(Default)]
 struct Taken {
+    limit: QueueLimit,
     by_tenant: HashMap<TenantId, Entry>,
     /// The claim loops that were turned away.
     waiting: Vec<Arc<Notify>>,
@@ -46,21 +49,34 @@ pub struct TenantPlace {
 impl Tenants {
     /// Every tenant is bounded by `limit`; a 0 in it bounds nothing.
     pub fn new(limit: QueueLimit) -> Self {
-        Self { inner: Arc::new(Inner { limit, taken: Mutex::default() }) }
+        let tenants = Self::default();
+        tenants.set_limit(limit);
+        tenants
+    }
+
+    /// Bounds every tenant by another limit from here on. What was begun while nobody was bounded is not counted.
+    pub fn set_limit(&self, limit: QueueLimit) {
+        let (now, mut taken) = (Instant::now(), self.lock());
+        taken.limit = limit;
+        for entry in taken.by_tenant.values_mut() {
+            entry.bucket = Bucket::of_limit_after(entry.bucket, limit, now);
+        }
+        self.inner.is_bounded.store(limit != QueueLimit::default(), Ordering::Relaxed);
+        for freed in taken.waiting.drain(..) {
+            freed.notify_one();
+        }
     }
 
     /// Takes a place if there is one now; else `freed` is signalled when one is given back.
     pub fn try_take(&self, tenant: &TenantId, freed: &Arc<Notify>) -> Option<TenantPlace> {
-        if self.inner.limit == QueueLimit::default() {
+        if !self.inner.is_bounded.load(Ordering::Relaxed) {
             return Some(TenantPlace { of: None });
         }
         let now = Instant::now();
-        let limit = self.inner.limit;
         let mut taken = self.lock();
-        let entry = taken.by_tenant.entry(tenant.clone()).or_insert_with(|| {
-            let per_second = f64::from(limit.rate_per_minute) / 60.0;
-            Entry { in_hand: 0, bucket: (limit.rate_per_minute > 0).then(|| Bucket::new(per_second, now)) }
-        });
+        let limit = taken.limit;
+        let fresh = || Entry { in_hand: 0, bucket: Bucket::of_limit(limit, now) };
+        let entry = taken.by_tenant.entry(tenant.clone()).or_insert_with(fresh);
         if entry.is_full(limit, now) {
             if !taken.waiting.iter().any(|known| Arc::ptr_eq(known, freed)) {
                 taken.waiting.push(freed.clone());
@@ -76,8 +92,8 @@ impl Tenants {
 
     /// Those of whom nothing more may be taken now.
     pub fn full(&self) -> Vec<TenantId> {
-        let (now, limit) = (Instant::now(), self.inner.limit);
-        let mut taken = self.lock();
+        let (now, mut taken) = (Instant::now(), self.lock());
+        let limit = taken.limit;
         let full =
             |(tenant, entry): (&TenantId, &mut Entry)| entry.is_full(limit, now).then(|| tenant.clone());
         taken.by_tenant.iter_mut().filter_map(full).collect()
@@ -133,6 +149,23 @@ mod tests {
         assert!(tenants.try_take(&other, &freed).is_some());
         drop(first);
         freed.notified().await;
+        assert!(tenants.full().is_empty());
+    }
+
+    #[tokio::test]
+    async fn another_limit_holds_from_here_on_and_wakes_who_waits() {
+        let tenants = Tenants::default();
+        let (one, freed) = (TenantId::default(), Arc::new(Notify::new()));
+        let uncounted = tenants.try_take(&one, &freed).expect("nobody is bounded");
+        tenants.set_limit(QueueLimit { in_flight_max: 1, rate_per_minute: 0 });
+        drop(uncounted);
+        let counted = tenants.try_take(&one, &freed).expect("the first that counts");
+        assert!(tenants.try_take(&one, &freed).is_none());
+        tenants.set_limit(QueueLimit { in_flight_max: 2, rate_per_minute: 0 });
+        freed.notified().await;
+        assert!(tenants.try_take(&one, &freed).is_some());
+        tenants.set_limit(QueueLimit::default());
+        drop(counted);
         assert!(tenants.full().is_empty());
     }
 }

@@ -63,13 +63,14 @@ fn read(status: &Status) -> Met {
     }
 }
 
-/// Every method of ours with its scope; those that change the most last.
-fn methods() -> Vec<(String, Scope)> {
+/// Every method of ours with its scopes; those that change the most last.
+fn methods() -> Vec<(String, Vec<Scope>)> {
     let policy = Policy::of(DESCRIPTOR_SET);
-    let mut methods: Vec<(String, Scope)> = policy
+    let mut methods: Vec<(String, Vec<Scope>)> = policy
         .rules()
         .map(|(path, rule)| {
-            (path.to_owned(), rule.scope.unwrap_or_else(|| panic!("{path} declares no scope")))
+            let scope = rule.scope.unwrap_or_else(|| panic!("{path} declares no scope"));
+            (path.to_owned(), [Some(scope), rule.also].into_iter().flatten().collect())
         })
         .collect();
     methods.sort_by_key(|(path, _)| (path == DRAIN, path.clone()));
@@ -109,14 +110,14 @@ async fn every_method_lets_in_whom_it_declares_and_nobody_else() {
         ("expired", Showing::token(&expired)),
         ("revoked", Showing::token(&revoked)),
     ];
-    for (path, scope) in methods() {
+    for (path, needed) in methods() {
         for (what, showing) in &strangers {
             assert_eq!(met(&house.channel, &path, showing).await, Met::Unknown, "{path} with {what}");
         }
         let is_of_the_house = path.starts_with("/bursar.control.") || path == VERIFY;
         for (held, token) in &of_one_scope {
             let scopes: Scopes = [*held].into_iter().collect();
-            let wanted = match scopes.allow(scope) {
+            let wanted = match needed.iter().all(|scope| scopes.allow(*scope)) {
                 true => Met::LetIn,
                 false => Met::NotAllowed("SCOPE_MISSING".to_owned()),
             };

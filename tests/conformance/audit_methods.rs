@@ -8,9 +8,10 @@ use std::path::Path;
 use bursar::access::policy::Policy;
 use bursar::domain::access::Scope;
 use bursar::proto::DESCRIPTOR_SET;
+use bursar::proto::access::v1::Reading;
 
 /// What people do by hand, and reads of personal data. Each has its record.
-const DEEDS: [&str; 52] = [
+const DEEDS: [&str; 54] = [
     // Boletos and their accounts.
     "CreateBankAccount",
     "UpdateBankAccount",
@@ -18,6 +19,7 @@ const DEEDS: [&str; 52] = [
     "ReconcileBankAccount",
     "SettleDifference",
     "ResolveBoleto",
+    "EraseBoleto",
     "ExportBoletos",
     "CreateDocumentLink",
     "RevokeDocumentLinks",
@@ -50,6 +52,7 @@ const DEEDS: [&str; 52] = [
     "BackfillJob",
     "CancelJobRun",
     "Drain",
+    "ReloadConfig",
     // Transfers.
     "FindTransfer",
     "ProcessTransfer",
@@ -67,7 +70,6 @@ const DEEDS: [&str; 52] = [
     "ResolvePayment",
     "UpdateUser",
     "EraseUser",
-    // Callers. A sync of one customer by hand begins a run, and is recorded as `TriggerJob`.
     "SyncUser",
 ];
 /// Tokens have their records under these names.
@@ -113,6 +115,20 @@ fn whoever_adds_a_method_that_changes_something_decides_whether_it_is_a_deed() {
     assert!(undecided.is_empty(), "is it a deed? {undecided:?}");
     let gone: Vec<&String> = decided.difference(&all).collect();
     assert!(gone.is_empty(), "there is no such method: {gone:?}");
+}
+
+/// Of what is read of persons the service itself writes the record, but where a method says that it does.
+#[test]
+fn whoever_says_that_a_reading_is_recorded_records_it() {
+    let policy = Policy::of(DESCRIPTOR_SET);
+    let recorded: Vec<&str> = policy
+        .rules()
+        .filter(|(_, rule)| rule.reading == Reading::Recorded)
+        .filter_map(|(path, _)| path.rsplit('/').next())
+        .collect();
+    assert!(recorded.len() > 5, "{recorded:?}");
+    let silent: Vec<&&str> = recorded.iter().filter(|method| !DEEDS.contains(method)).collect();
+    assert!(silent.is_empty(), "no record is known of them: {silent:?}");
 }
 
 /// A task that a call starts by `tokio::spawn` has lost its caller: the audit would name the house. `caller::spawn` has not.

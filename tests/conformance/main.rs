@@ -11,6 +11,9 @@ mod nats;
 mod peers;
 #[path = "../support/prism.rs"]
 mod prism;
+#[path = "../support/process.rs"]
+#[allow(dead_code, reason = "shared with other test binaries, which use the rest")]
+mod process;
 #[path = "../support/small_house.rs"]
 mod small_house;
 
@@ -34,14 +37,17 @@ mod peer_aspsp;
 mod peer_aspsp_connectors;
 mod peer_firebase;
 mod peer_grpc;
+mod peer_grpc_tour;
 mod peer_mail;
 mod peer_nats;
 mod peer_otlp;
 mod peer_otlp_http;
 mod peer_sqs;
 mod peer_webhook;
+mod personal_fields;
 mod poll_scene;
 mod store_audit;
+mod store_boleto_erase;
 mod store_boletos;
 mod store_copy;
 mod store_deliveries;

@@ -10,6 +10,8 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use bursar::proto::boleto::v1 as boleto;
 use bursar::proto::boleto::v1::boleto_service_client::BoletoServiceClient;
+use bursar::proto::control::v1::WatchTreeRequest;
+use bursar::proto::control::v1::control_service_client::ControlServiceClient;
 use bursar::sandbox::Behaviour;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
@@ -19,10 +21,11 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode as SpanStatus;
 use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
 
 use crate::peers::PATIENCE;
 use crate::small_house::{Outside, ServedHouse, a_boleto};
@@ -206,6 +209,37 @@ async fn one_trace_leads_from_the_caller_over_a_retry_to_the_owner() {
 }
 
 /// Each request that left the house has its span under the step that made it, and named that span to the other side.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_span_of_a_stream_says_that_it_failed_long_after_it_began() {
+    let collector = Collector::default();
+    let endpoint = collector.open().await;
+    let outside = Outside::open().await;
+    let house = ServedHouse::furnished(&outside, &[("telemetry.otlp_endpoint", endpoint.as_str())]).await;
+    let mut request = Request::new(WatchTreeRequest {});
+    request.metadata_mut().insert("traceparent", format!("00-{TRACE}-{CALLER}-01").parse().expect("ASCII"));
+    let watching = ControlServiceClient::new(house.channel.clone()).watch_tree(request).await;
+    let mut stream = watching.expect("a stream").into_inner();
+    stream.message().await.expect("no error yet").expect("a picture");
+    let read_on = tokio::spawn(async move {
+        loop {
+            match stream.message().await {
+                Ok(Some(_)) => {}
+                Ok(None) => return Code::Ok,
+                Err(status) => return status.code(),
+            }
+        }
+    });
+    house.close().await;
+    assert_eq!(read_on.await.expect("no panic"), Code::Unavailable);
+
+    let spans = collector.spans();
+    let call = only(&of_trace(&spans, "rpc"));
+    assert_eq!(attribute(call, "rpc.method"), "WatchTree");
+    let status = call.status.as_ref().expect("a status");
+    assert_eq!((status.code(), status.message.as_str()), (SpanStatus::Error, "UNAVAILABLE"));
+    outside.world.close().await;
+}
+
 fn went_along_with_every_request(
     spans: &[Span],
     attempts: &[&Span],

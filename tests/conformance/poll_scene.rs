@@ -186,7 +186,6 @@ fn desk(name: &str, stage: &Stage, pauses: &Pauses, wait: Duration) -> DeskParts
         name: name.to_owned(),
         standard: stage.config.standard,
         connector: AspspConnector::of(&stage.config, &HttpConfig::default()).expect("a connector"),
-        limit,
         places: Places::new(limits, Tenants::default(), freed.clone()),
         freed,
         counting: config.openbanking.aspsp.counting(),

@@ -2,10 +2,10 @@
 
 use bursar::store::backup::{BackupError, backup};
 use bursar::store::connect::OpenError;
-use bursar::store::examine::examine;
+use bursar::store::examine::{BankCertificate, examine};
 use bursar::store::{SCHEMA_VERSION, Store, StoreConfig};
 use chrono::Utc;
-use sea_orm::{ConnectionTrait as _, Database};
+use sea_orm::{ConnectionTrait as _, Database, Statement};
 
 use crate::on_both_databases;
 use crate::support::database::{Kind, TestDatabase};
@@ -38,7 +38,25 @@ async fn a_database_is_examined_beside_its_house(kind: Kind) {
             assert!(found.connections.is_some_and(|(used, most)| 0 < used && used <= most), "{found:?}");
         }
     }
+    assert_eq!(found.bank_certificates, []);
+    enter_bank_account(&database.config().url, r#"{"certificate": "file:/run/secrets/bursar/inter.pem"}"#)
+        .await;
+    let found = examine(&database.config(), Utc::now()).await.expect("an answer").expect("a store");
+    let reference = "file:/run/secrets/bursar/inter.pem".to_owned();
+    assert_eq!(found.bank_certificates, [BankCertificate { account: "default/shop".to_owned(), reference }]);
     store.close().await.expect("closed");
+}
+
+/// A bank account as any release has written it.
+async fn enter_bank_account(url: &str, credentials: &str) {
+    let connection = Database::connect(url).await.expect("the database");
+    let enter = "insert into bank_account (id, tenant_id, external_id, display_name, beneficiary, issuer, range_key, provider,
+            credentials, is_default, version, created_at_us, updated_at_us)
+         values ($1, 'default', 'shop', 'Shop', '{}', '{}', 'r', 'inter', $2, 0, 1, 0, 0)";
+    let values = [uuid::Uuid::now_v7().into(), credentials.into()];
+    let statement = Statement::from_sql_and_values(connection.get_database_backend(), enter, values);
+    connection.execute_raw(statement).await.expect("the account is entered");
+    connection.close().await.expect("the database lets go");
 }
 
 async fn a_store_is_copied_beside_its_house(kind: Kind) {

@@ -3,6 +3,7 @@
 //!
 //! The clock is the test's own: nothing is waited for.
 
+mod moved;
 mod wishes;
 
 use std::sync::Arc;

@@ -200,7 +200,6 @@ impl SyncScene {
                 name: name.clone(),
                 standard: entry.connector.standard,
                 connector: AspspConnector::of(&entry.connector, &HttpConfig::default()).expect("a connector"),
-                limit,
                 places: Places::new(limits, Tenants::default(), freed.clone()),
                 freed,
                 counting: entry.counting(),

@@ -5,7 +5,7 @@
 //! missed.
 //!
 //! **Owns** nothing. **Fails** a test with the boundary at which something was lost or repeated.
-//! **Limits**: [`SIDE_BY_SIDE`] plays at a time: most of each is waiting.
+//! **Limits**: [`SIDE_BY_SIDE`] plays at a time, beside those of another test: about as many as two cores keep up with.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +18,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use crate::database::Kind;
 use crate::stage::Stage;
 
-const SIDE_BY_SIDE: usize = 4;
+const SIDE_BY_SIDE: usize = 3;
 /// The signal by which a process that aborts is ended.
 const ABORTED: i32 = 6;
 

@@ -56,6 +56,8 @@ mod commit_fate;
 #[cfg(feature = "failpoints")]
 mod crash_points;
 #[cfg(feature = "failpoints")]
+mod dashboard_without_a_database;
+#[cfg(feature = "failpoints")]
 mod database_away;
 #[cfg(feature = "failpoints")]
 mod decision_points;
@@ -109,6 +111,10 @@ mod reconcile_points;
 mod recordings;
 #[cfg(feature = "failpoints")]
 mod refusals;
+#[cfg(feature = "failpoints")]
+mod reload;
+#[cfg(feature = "failpoints")]
+mod restore;
 #[cfg(feature = "failpoints")]
 mod shop;
 #[cfg(feature = "failpoints")]

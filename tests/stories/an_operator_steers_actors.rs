@@ -34,6 +34,7 @@ async fn the_tree_shows_every_actor_and_those_that_are_not_there() {
         one("web/document_links", Disabled),
         one("web/metrics", Disabled),
         one("web/metrics_teller", Disabled),
+        one("web/dashboard", Disabled),
         one("house", Running),
         one("house/foundation", Running),
         one("house/foundation/store", Running),

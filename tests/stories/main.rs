@@ -2,13 +2,17 @@
 
 #[path = "../support"]
 mod support {
+    pub mod answers;
+    pub mod browser;
     #[allow(dead_code, reason = "shared with other test binaries, which use the rest")]
     pub mod callers;
+    pub mod canary;
     #[expect(dead_code, reason = "stories open houses, not stores")]
     pub mod database;
     pub mod house;
     pub mod prism;
     pub mod sender;
+    pub mod terminal;
 }
 
 mod a_bad_receiver_delays_no_other;
@@ -50,18 +54,22 @@ mod accounts_are_refreshed_while_consents_last;
 mod accounts_are_refreshed_within_quotas;
 mod an_account_leads_to_another;
 mod an_endpoint_that_fails_for_days_is_left_alone;
+mod an_operator_erases_a_payer;
 mod an_operator_follows_transfers;
 mod an_operator_holds_queues_back;
 mod an_operator_keeps_bank_accounts;
 mod an_operator_keeps_endpoints;
+mod an_operator_looks_at_the_dashboard;
 mod an_operator_pauses_actors;
 mod an_operator_reads_who_did_what;
+mod an_operator_reloads_the_configuration;
 mod an_operator_resizes_the_pool;
 mod an_operator_sees_every_process;
 mod an_operator_steers_actors;
 mod an_operator_steers_deliveries;
 mod an_operator_steers_work;
 mod an_operator_steers_work_by_a_filter;
+mod an_operator_watches_in_a_terminal;
 mod an_operator_watches_the_tree;
 mod an_owner_brings_customers_in;
 mod an_owner_hears_in_order;
@@ -85,10 +93,13 @@ mod pages_bear_bad_clients;
 mod parity;
 mod payments_are_followed;
 mod payments_are_followed_in_groups;
+mod personal_data_is_masked;
+mod reading_persons_is_written_down;
 mod silence_is_never_a_no;
 mod tenants_have_feeds_of_their_own;
 mod the_bank_has_another_title_under_our_number;
 mod the_bank_wants_to_be_asked_otherwise;
+mod the_dashboard_lets_nobody_else_in;
 mod the_old_schedulers_settings_still_hold;
 mod the_owner_is_told_of_a_registered_boleto;
 mod the_replaced_services_request_is_understood;

@@ -6,6 +6,7 @@
 
 mod bank;
 pub mod customers;
+pub mod dashboard;
 pub mod feed;
 mod operator;
 mod orders;
@@ -209,6 +210,17 @@ impl Opened {
         connection.close().await.expect("the database lets go");
     }
 
+    /// Gives a boleto this status, last changed at this time, in microseconds: nobody waits for years.
+    pub async fn ages(&self, boleto_id: &str, status: &str, updated_at_us: &str) {
+        let connection = Database::connect(&self.surroundings.database.url).await.expect("the database");
+        let id: uuid::Uuid = boleto_id.parse().expect("an id");
+        let age =
+            format!("update boleto set status = '{status}', updated_at_us = {updated_at_us} where id = $1");
+        let statement = Statement::from_sql_and_values(connection.get_database_backend(), age, [id.into()]);
+        connection.execute_raw(statement).await.expect("it is older now");
+        connection.close().await.expect("the database lets go");
+    }
+
     /// Where it serves metrics.
     pub fn metrics(&self) -> SocketAddr {
         self.house.metrics.expect("a house that serves metrics")
@@ -217,6 +229,11 @@ impl Opened {
     /// A connection of somebody else's.
     pub async fn another_connection(&self) -> Channel {
         connect(self.house.address).await
+    }
+
+    /// Where it serves gRPC.
+    pub fn address(&self) -> SocketAddr {
+        self.house.address
     }
 
     pub fn channel(&self) -> Channel {

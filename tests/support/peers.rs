@@ -37,6 +37,11 @@ impl Verdict {
 
 /// Runs one of `tests/judges` to its end.
 pub async fn judge(script: &str, arguments: &[&str], input: &str) -> Verdict {
+    judge_within(PATIENCE, script, arguments, input).await
+}
+
+/// Runs one of `tests/judges` that may take as long as this.
+pub async fn judge_within(patience: Duration, script: &str, arguments: &[&str], input: &str) -> Verdict {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/judges").join(script);
     let mut child = Command::new(named("BURSAR_TEST_PYTHON"))
         .arg(script)
@@ -51,7 +56,7 @@ pub async fn judge(script: &str, arguments: &[&str], input: &str) -> Verdict {
     // A judge that ends before it has read everything says why by its code.
     let _ = stdin.write_all(input.as_bytes()).await;
     drop(stdin);
-    let ended = timeout(PATIENCE, child.wait_with_output()).await;
+    let ended = timeout(patience, child.wait_with_output()).await;
     let output = ended.expect("a judge ends in time").expect("a judge's output can be read");
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     Verdict {

@@ -149,7 +149,7 @@ pub struct AspspEntry {
 }
 
 /// `[openbanking.aspsps.NAME.limits]`: what it can bear of this process.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AspspLimits {
     /// Calls at a time: 1 to 10,000.

@@ -13,7 +13,7 @@ use super::{LOOK_BACK_MAX, Means};
 use crate::domain::ids::JobRunId;
 use crate::domain::job::{self, Cause, NewRun, PlannedSlot};
 use crate::domain::timetable::{Due, Fire, jitter};
-use crate::messages::jobs::JobEntry;
+use crate::messages::jobs::{JobEntry, Replaced};
 use crate::store::StoreError;
 use crate::store::schedule_decide::{Decided, SLOTS_MAX, SlotDecision};
 
@@ -30,7 +30,7 @@ const MOVES_ON_AFTER: TimeDelta = TimeDelta::days(1);
 pub async fn look(means: &Means) -> Result<Option<DateTime<Utc>>, StoreError> {
     let mut next = None;
     for entry in means.jobs.all() {
-        let coming = look_at(means, entry).await?;
+        let coming = look_at(means, &entry).await?;
         next = next.into_iter().chain(coming).min();
     }
     for job in means.store.mend_runs(means.store.now()).await? {
@@ -52,9 +52,11 @@ async fn look_at(means: &Means, entry: &JobEntry) -> Result<Option<DateTime<Utc>
         since = now - LOOK_BACK_MAX;
     }
     let grace = GRACE_MIN.max(means.poll_interval * 2);
-    let due = entry.timetable.due(since, now, entry.catch_up, entry.catch_up_window, grace);
+    let replaced = means.jobs.replaced(&entry.name).filter(|replaced| since < replaced.until);
+    let due = due(entry, replaced.as_ref(), since, now, grace);
     let mut parts = parts(means, entry, due, now, grace);
-    if parts.is_empty() && now - since > MOVES_ON_AFTER {
+    // A timetable that has just taken the place of another begins now for everybody, this process's next life among them.
+    if parts.is_empty() && (now - since > MOVES_ON_AFTER || replaced.is_some()) {
         parts.push(decision(entry, vec![], now, now));
     }
     for part in parts {
@@ -62,6 +64,26 @@ async fn look_at(means: &Means, entry: &JobEntry) -> Result<Option<DateTime<Utc>
         tell(means, entry, &decided);
     }
     Ok(entry.timetable.next_after(now).map(|fire| fire.at))
+}
+
+/// What has come since: of the timetable that was replaced meanwhile up to then, and of the present one from then on.
+fn due(
+    entry: &JobEntry,
+    replaced: Option<&Replaced>,
+    since: DateTime<Utc>,
+    now: DateTime<Utc>,
+    grace: Duration,
+) -> Due {
+    let (catch_up, window) = (entry.catch_up, entry.catch_up_window);
+    let Some(replaced) = replaced else { return entry.timetable.due(since, now, catch_up, window, grace) };
+    let until = replaced.until.min(now);
+    let mut due = replaced.timetable.due(since, until, catch_up, window, grace);
+    let of_present = entry.timetable.due(until, now, catch_up, window, grace);
+    // Both may have given one place of a day to a time of theirs: of those that nobody runs, the later one is written down.
+    due.missed.retain(|fire| !of_present.missed.iter().any(|later| later.slot == fire.slot));
+    due.run.extend(of_present.run);
+    due.missed.extend(of_present.missed);
+    due
 }
 
 /// What is to be decided, in the order of the slots, so that wherever it is cut off the rest is still to come.

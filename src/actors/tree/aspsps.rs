@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
 
+use super::bounds::{Bounds, Site};
 use super::{BuildError, Builder};
 use crate::actors::config::openbanking::{AspspEntry, Via};
 use crate::actors::consent_watcher::{self, ConsentWatcher};
@@ -19,7 +20,6 @@ use crate::messages::aspsps::{DeskParts, Pauses, queue};
 use crate::messages::jobs::Job;
 use crate::messages::sync_terms::SyncTerms;
 use crate::supervision::ChildSpec;
-use crate::work::Places;
 use crate::work::config::QueueLimit;
 use crate::work::tenants::Tenants;
 
@@ -41,26 +41,25 @@ impl Builder<'_> {
 
     fn desk(&self, name: &str, entry: &AspspEntry, pauses: &Pauses) -> Result<DeskParts, BuildError> {
         let queue = queue(name);
-        let own = QueueLimit {
-            in_flight_max: entry.limits.in_flight_max,
-            rate_per_minute: entry.limits.rate_per_minute,
-        };
-        let of_queue = self.config.work.queues.get(&queue).copied().unwrap_or_default();
-        let or = |one: u32, other: u32| if one == 0 { other } else { one };
-        let limit = QueueLimit {
-            in_flight_max: or(of_queue.in_flight_max, own.in_flight_max),
-            rate_per_minute: or(of_queue.rate_per_minute, own.rate_per_minute),
-        };
         let freed = Arc::new(Notify::new());
         // Calls are no work rows: they take no tenant's place, and do not count as what this process could claim.
-        let limits = self.limits(limit, limit.in_flight_max as usize, &queue);
-        let places = Places::new(limits, Tenants::default(), freed.clone());
-        self.all_places.borrow_mut().push(places.clone());
+        let site = Site { tenants: Tenants::default(), ..self.site(&queue, freed.clone()) };
+        let (name_there, at_start) = (name.to_owned(), entry.limits);
+        let places = self.places_at(site, move |config| {
+            // No entry goes while the house is open.
+            let own = config.openbanking.aspsps.get(&name_there).map_or(at_start, |entry| entry.limits);
+            let of_queue = config.work.queues.get(&queue).copied().unwrap_or_default();
+            let or = |one: u32, other: u32| if one == 0 { other } else { one };
+            let per_queue = QueueLimit {
+                in_flight_max: or(of_queue.in_flight_max, own.in_flight_max),
+                rate_per_minute: or(of_queue.rate_per_minute, own.rate_per_minute),
+            };
+            Bounds { per_queue, total_max: per_queue.in_flight_max as usize }
+        });
         Ok(DeskParts {
             name: name.to_owned(),
             standard: entry.connector.standard,
             connector: AspspConnector::of(&entry.connector, &self.config.http)?,
-            limit,
             places,
             freed,
             counting: entry.counting(),

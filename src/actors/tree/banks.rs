@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use super::bounds::Bounds;
 use super::{Builder, registration_policy};
 use crate::actors::boleto_clerk::{self, BoletoClerk};
 use crate::actors::boleto_registrar::{self, BoletoRegistrar};
 use crate::actors::reconciler::{self, Reconciler};
+use crate::config::Config;
 use crate::connectors::banks::BankConnector;
 use crate::connectors::http::{HttpClient, HttpClientError};
 use crate::domain::bank_account::Provider;
@@ -25,6 +27,14 @@ use crate::work::config::QueueLimit;
 
 /// Full accounts of one bank, at most.
 const ACCOUNTS_FULL_MAX: usize = 16;
+
+/// What a bank is asked about one of its accounts, and about all of them.
+fn per_account(config: &Config) -> Bounds {
+    let config = &config.registration;
+    let per_queue =
+        QueueLimit { in_flight_max: config.in_flight_max, rate_per_minute: config.rate_per_minute };
+    Bounds { per_queue, total_max: config.in_flight_max as usize * ACCOUNTS_FULL_MAX }
+}
 
 impl Builder<'_> {
     pub(super) fn registrars(
@@ -43,10 +53,7 @@ impl Builder<'_> {
         for provider in Provider::ALL {
             let connector = BankConnector::for_provider(provider, &self.config.banks, &self.secrets, &http);
             let prefix = registrar_messages::queue_prefix(provider.as_str());
-            let in_flight_max = config.in_flight_max as usize;
-            let limit =
-                QueueLimit { in_flight_max: config.in_flight_max, rate_per_minute: config.rate_per_minute };
-            let places = self.places(limit, in_flight_max * ACCOUNTS_FULL_MAX, &prefix);
+            let places = self.places(&prefix, per_account);
             let means = boleto_registrar::Means {
                 claimer: self.claimer(
                     prefix,
@@ -82,9 +89,7 @@ impl Builder<'_> {
             });
         let clerk = |(provider, registrar): (&Provider, &Registrar)| {
             let prefix = clerk_messages::queue_prefix(provider.as_str());
-            let limit =
-                QueueLimit { in_flight_max: config.in_flight_max, rate_per_minute: config.rate_per_minute };
-            let places = self.places(limit, config.in_flight_max as usize * ACCOUNTS_FULL_MAX, &prefix);
+            let places = self.places(&prefix, per_account);
             let policy = registration_policy(self.config);
             let means = boleto_clerk::Means {
                 claimer: self.claimer(prefix, kind::BOLETO_ORDER, places, policy),
@@ -113,8 +118,10 @@ impl Builder<'_> {
             }
             let prefix = reconciler_messages::queue_prefix(provider.as_str());
             // An account has one row at a time.
-            let limit = QueueLimit { in_flight_max: 1, rate_per_minute: 0 };
-            let places = self.places(limit, config.in_flight_max as usize, &prefix);
+            let places = self.places(&prefix, |config| Bounds {
+                per_queue: QueueLimit { in_flight_max: 1, rate_per_minute: 0 },
+                total_max: config.reconciliation.in_flight_max as usize,
+            });
             let means = reconciler::Means {
                 claimer: self.claimer(prefix, kind::BOLETO_RECONCILE, places, policy),
                 bank: registrar.connector.clone(),

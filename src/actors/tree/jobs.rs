@@ -7,10 +7,12 @@
 use std::sync::Arc;
 
 use super::aspsps::OpenBankingParts;
+use super::bounds::Bounds;
 use super::{BuildError, Builder};
-use crate::actors::config::timetable::{PAYMENT_UPDATE, SYNC_UPDATE};
+use crate::actors::config::timetable::{JobConfig, PAYMENT_UPDATE, SYNC_UPDATE};
 use crate::actors::timetable::runner::{self, JobRunner};
 use crate::actors::timetable::{self, TimetableKeeper};
+use crate::config::Config;
 use crate::domain::job::queue;
 use crate::domain::work::{RetryPolicy, kind};
 use crate::messages::Jobs;
@@ -39,20 +41,23 @@ impl Builder<'_> {
     pub(super) fn jobs(&self, beside: Vec<JobEntry>, parts: &OpenBankingParts) -> Result<Jobs, BuildError> {
         let mut of_config = Vec::new();
         for (name, config) in self.config.timetable.jobs() {
-            // A period without stable times was refused with the configuration.
-            let Ok(timetable) = config.timetable() else { continue };
-            of_config.push(JobEntry {
-                name: name.to_owned(),
-                job: self.job_of(name, parts)?,
-                timetable,
-                enabled: config.enabled,
-                overlap: config.overlap.into(),
-                catch_up: config.catch_up.into(),
-                catch_up_window: config.catch_up_window,
-                jitter: config.jitter,
-            });
+            let job = self.job_of(name, parts)?;
+            of_config.extend(entry_of(name, job, config));
         }
         Ok(Jobs::new(of_config.into_iter().chain(beside)))
+    }
+
+    /// Has every job of the configuration run as a reload says, and the timetable look at once.
+    pub(super) fn rescheduling(&self, jobs: &Jobs) -> impl Fn(&Config) + Send + Sync + 'static {
+        let (store, hints, jobs) = (self.store.clone(), self.hints.clone(), jobs.clone());
+        move |config| {
+            for (name, config) in config.timetable.jobs() {
+                let Some(job) = jobs.find(name).map(|entry| entry.job.clone()) else { continue };
+                let Some(entry) = entry_of(name, job, config) else { continue };
+                jobs.reschedule(entry, store.now());
+            }
+            hints.there_is_work(TIMETABLE);
+        }
     }
 
     pub(super) fn timetable(&self, jobs: &Jobs) -> ChildSpec {
@@ -70,7 +75,7 @@ impl Builder<'_> {
 
     /// One child a job.
     pub(super) fn job_runners(&self, jobs: &Jobs) -> Vec<ChildSpec> {
-        jobs.all().map(|entry| self.job_runner(entry, jobs)).collect()
+        jobs.all().iter().map(|entry| self.job_runner(entry, jobs)).collect()
     }
 
     fn job_runner(&self, entry: &JobEntry, jobs: &Jobs) -> ChildSpec {
@@ -79,8 +84,10 @@ impl Builder<'_> {
             return ChildSpec::disabled(actor, "not built yet");
         };
         let prefix = queue(&entry.name);
-        let limit = QueueLimit { in_flight_max: runner::IN_FLIGHT_MAX, rate_per_minute: 0 };
-        let places = self.places(limit, runner::IN_FLIGHT_MAX as usize, &prefix);
+        let places = self.places(&prefix, |_| Bounds {
+            per_queue: QueueLimit { in_flight_max: runner::IN_FLIGHT_MAX, rate_per_minute: 0 },
+            total_max: runner::IN_FLIGHT_MAX as usize,
+        });
         let means = runner::Means {
             actor: actor.to_owned(),
             name: entry.name.clone(),
@@ -93,6 +100,20 @@ impl Builder<'_> {
         };
         self.patient(JobRunner::spec(means))
     }
+}
+
+/// A job as the configuration has it; none for a period without stable times, which was refused with its configuration.
+fn entry_of(name: &str, job: Option<Arc<dyn Job>>, config: &JobConfig) -> Option<JobEntry> {
+    Some(JobEntry {
+        name: name.to_owned(),
+        job,
+        timetable: config.timetable().ok()?,
+        enabled: config.enabled,
+        overlap: config.overlap.into(),
+        catch_up: config.catch_up.into(),
+        catch_up_window: config.catch_up_window,
+        jitter: config.jitter,
+    })
 }
 
 /// What the actor of a job is called.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
+use super::bounds::{Bounds, Site};
 use super::{BuildError, Builder};
 use crate::actors::analysis_client::{self, AnalysisClient};
 use crate::actors::feed_attempt::{Feeds, Served};
@@ -92,15 +93,16 @@ impl Builder<'_> {
 
     /// The pool's slots. A vendor's breaker stands on all of its queues, whichever company they are of.
     fn slots(&self) -> Places {
-        let config = &self.config.transfers.analysis;
-        let per_queue = QueueLimit {
-            in_flight_max: config.per_company_max,
-            rate_per_minute: config.per_company_rate_per_minute,
-        };
         let prefix = pool_messages::QUEUE_PREFIX;
-        let mut limits = self.limits(per_queue, config.slots as usize, prefix);
-        limits.party_of = of_two_parts;
-        self.counted(Places::new(limits, self.tenants.clone(), self.hints.listen(prefix)))
+        let site = Site { party_of: of_two_parts, ..self.site(prefix, self.hints.listen(prefix)) };
+        self.counted(self.places_at(site, |config| {
+            let config = &config.transfers.analysis;
+            let per_queue = QueueLimit {
+                in_flight_max: config.per_company_max,
+                rate_per_minute: config.per_company_rate_per_minute,
+            };
+            Bounds { per_queue, total_max: config.slots as usize }
+        }))
     }
 
     fn pool(
@@ -177,8 +179,12 @@ impl Builder<'_> {
                 async move { store.settle_write_backs(&items).await }
             });
         let prefix = writer_messages::QUEUE_PREFIX;
-        let limit = QueueLimit { in_flight_max: config.in_flight_max, rate_per_minute: 0 };
-        let places = self.places(limit, config.in_flight_max as usize * served.len(), prefix);
+        let feeds = served.len();
+        let places = self.places(prefix, move |config| {
+            let in_flight_max = config.transfers.write_back.in_flight_max;
+            let per_queue = QueueLimit { in_flight_max, rate_per_minute: 0 };
+            Bounds { per_queue, total_max: in_flight_max as usize * feeds }
+        });
         let policy = RetryPolicy { base: config.retry_base, cap: config.retry_cap };
         let means = feed_writer::Means {
             claimer: self.claimer(prefix.to_owned(), kind::TRANSFER_WRITE_BACK, places, policy),

@@ -1,53 +1,59 @@
 //! Certificates that have ended, have not begun, or are about to end.
 //!
-//! **Owns** nothing. **Fails** never: what cannot be read is a finding. **Limits**: those that the configuration names; what a bank
-//! account refers to is read when its bank is called.
+//! **Owns** nothing. **Fails** never: what cannot be read is a finding. **Limits**: those that the configuration names, and
+//! those that bank accounts in the database refer to.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::ExposeSecret as _;
-use x509_parser::pem::Pem;
 
+use super::super::table::safe;
 use super::{Finding, Level};
 use crate::config::{CertificateSource, Config};
-use crate::connectors::secret::SecretRef;
+use crate::connectors::certificate::{self, Span};
+use crate::connectors::secret::policy::SecretPolicy;
+use crate::store::examine::BankCertificate;
 
 /// A bank or an authority takes weeks to give a new one.
 const ENDS_SOON: TimeDelta = TimeDelta::days(30);
 const WHY: &str = "whoever is shown it refuses the connection, and what waits for that party stays pending";
+const REFERENCE_REMEDY: &str =
+    "put a PEM file there that the service's user can read, or name another by `bursar account update`";
 const REMEDY: &str = "have a new one issued and put it in the place of this one";
 
 /// What there is to say of every certificate.
 pub(super) fn findings(config: &Config, now: DateTime<Utc>) -> Vec<Finding> {
-    config.certificates().iter().flat_map(|certificate| look(certificate, now)).collect()
+    config.certificates().iter().map(|certificate| look(certificate, now)).collect()
 }
 
-fn look(certificate: &CertificateSource, now: DateTime<Utc>) -> Vec<Finding> {
+fn look(certificate: &CertificateSource, now: DateTime<Utc>) -> Finding {
     let key = certificate.key.as_str();
-    let unreadable = |what: String| {
-        vec![Finding::new(Level::Wrong, key, what, WHY, "put a PEM file there that can be read")]
-    };
-    let text = match SecretRef::parse(&certificate.reference).map(|reference| reference.resolve()) {
-        Ok(Ok(text)) => text,
-        Ok(Err(error)) => return unreadable(error.to_string()),
-        Err(error) => return unreadable(error.to_string()),
-    };
-    match spans(text.expose_secret()) {
-        Ok(spans) if spans.is_empty() => unreadable("there is no certificate in it".to_owned()),
-        // Of many that vouch for others some may have ended.
-        Ok(spans) if certificate.is_authority => {
-            let best = spans.iter().max_by_key(|(_, end)| *end);
-            best.map(|span| judge(key, *span, now)).into_iter().collect()
-        }
-        // What is shown is a chain: it ends with the first of it.
-        Ok(spans) => {
-            let worst = spans.iter().min_by_key(|(_, end)| *end);
-            worst.map(|span| judge(key, *span, now)).into_iter().collect()
-        }
-        Err(why) => unreadable(why),
+    match certificate::span_of(&certificate.reference, certificate.is_authority) {
+        Ok(span) => judge(key, span, now),
+        Err(what) => Finding::new(Level::Wrong, key, what, WHY, "put a PEM file there that can be read"),
     }
 }
 
-fn judge(key: &str, (begin, end): (DateTime<Utc>, DateTime<Utc>), now: DateTime<Utc>) -> Finding {
+/// What there is to say of the certificates by which bank accounts are known. They come by the API, so that only what `secrets` allows
+/// is read.
+pub(super) fn of_banks(
+    certificates: &[BankCertificate],
+    config: &Config,
+    now: DateTime<Utc>,
+) -> Vec<Finding> {
+    let policy = SecretPolicy::new(config.secrets.clone());
+    let look = |certificate: &BankCertificate| {
+        let subject = safe(&format!("bank account {}", certificate.account));
+        let text = policy.vet(&certificate.reference).map_err(|error| error.to_string());
+        let text = text.and_then(|reference| policy.resolve(&reference).map_err(|error| error.to_string()));
+        match text.and_then(|text| certificate::span_in(text.expose_secret(), false)) {
+            Ok(span) => judge(&subject, span, now),
+            Err(what) => Finding::new(Level::Wrong, subject, what, WHY, REFERENCE_REMEDY),
+        }
+    };
+    certificates.iter().map(look).collect()
+}
+
+fn judge(key: &str, (begin, end): Span, now: DateTime<Utc>) -> Finding {
     let day = |at: DateTime<Utc>| at.date_naive();
     if end <= now {
         return Finding::new(Level::Wrong, key, format!("it ended on {}", day(end)), WHY, REMEDY);
@@ -71,54 +77,48 @@ fn judge(key: &str, (begin, end): (DateTime<Utc>, DateTime<Utc>), now: DateTime<
     }
 }
 
-/// From when to when a certificate holds.
-type Span = (DateTime<Utc>, DateTime<Utc>);
-
-/// The spans of all certificates of a PEM file, in its order.
-fn spans(text: &str) -> Result<Vec<Span>, String> {
-    let mut found = Vec::new();
-    for block in Pem::iter_from_buffer(text.as_bytes()) {
-        let block = block.map_err(|_| "it is not PEM".to_owned())?;
-        // A key may stand in the same file.
-        if block.label != "CERTIFICATE" {
-            continue;
-        }
-        let certificate = block.parse_x509().map_err(|_| "it is not a certificate (X.509)".to_owned())?;
-        let validity = certificate.validity();
-        let at = |seconds: i64| DateTime::from_timestamp(seconds, 0).ok_or("it has no time".to_owned());
-        found.push((at(validity.not_before.timestamp())?, at(validity.not_after.timestamp())?));
-    }
-    Ok(found)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Sources;
 
-    fn pem(until: (i32, u8, u8)) -> String {
+    #[test]
+    fn the_certificate_of_a_bank_account_is_read_only_where_secrets_may_be() {
+        let folder = std::env::temp_dir().join(format!("bursar-doctor-{}", uuid::Uuid::now_v7()));
+        std::fs::create_dir_all(&folder).unwrap();
         let key = rcgen::KeyPair::generate().unwrap();
-        let mut params = rcgen::CertificateParams::new(vec!["bank.example".to_owned()]).unwrap();
-        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-        params.not_after = rcgen::date_time_ymd(until.0, until.1, until.2);
-        params.self_signed(&key).unwrap().pem()
+        let pem = rcgen::CertificateParams::new(vec!["shop.example".to_owned()])
+            .unwrap()
+            .self_signed(&key)
+            .unwrap();
+        let path = folder.join("inter.pem");
+        std::fs::write(&path, pem.pem()).unwrap();
+        let certificate = BankCertificate {
+            account: "default/shop".to_owned(),
+            reference: format!("file:{}", path.display()),
+        };
+        let level = |allowed: serde_json::Value| {
+            let config =
+                Config::load(&Sources::default().with("secrets.folders", allowed.to_string())).unwrap();
+            let found = of_banks(std::slice::from_ref(&certificate), &config, Utc::now());
+            assert_eq!(found[0].subject, "bank account default/shop");
+            found[0].level
+        };
+        assert_eq!(level(serde_json::json!([folder])), Level::Well);
+        assert_eq!(level(serde_json::json!([])), Level::Wrong);
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
-    fn a_chain_ends_with_the_first_of_it() {
-        let now: DateTime<Utc> = "2026-05-01T00:00:00Z".parse().unwrap();
-        let text = format!("{}{}", pem((2026, 5, 20)), pem((2030, 1, 1)));
-        let spans = spans(&text).unwrap();
-        assert_eq!(spans.len(), 2);
-        let level = |at: usize| judge("k", spans[at], now).level;
-        assert_eq!((level(0), level(1)), (Level::Soon, Level::Well));
-        let later = now + TimeDelta::days(30);
-        assert_eq!(judge("k", spans[0], later).level, Level::Wrong);
-        assert_eq!(judge("k", spans[1], "2019-01-01T00:00:00Z".parse().unwrap()).level, Level::Wrong);
-    }
-
-    #[test]
-    fn what_is_no_certificate_is_said_to_be_none() {
-        assert!(spans("nothing at all").unwrap().is_empty());
-        assert!(spans("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").is_err());
+    fn a_certificate_is_wrong_before_and_after_its_span_and_soon_to_end_a_month_before() {
+        let moment = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let span = (moment("2020-01-01T00:00:00Z"), moment("2026-05-20T00:00:00Z"));
+        let level = |now: &str| judge("k", span, moment(now)).level;
+        assert_eq!(level("2026-01-01T00:00:00Z"), Level::Well);
+        assert_eq!(level("2026-05-01T00:00:00Z"), Level::Soon);
+        assert_eq!(
+            (level("2026-05-20T00:00:00Z"), level("2019-01-01T00:00:00Z")),
+            (Level::Wrong, Level::Wrong)
+        );
     }
 }

@@ -182,6 +182,7 @@ mod tests {
                 is_paused: false,
             }],
             dead_letters: 0,
+            bank_certificates: Vec::new(),
         };
         assert_eq!(levels(&well, now), []);
         let of = |subject: &str, level| (subject.to_owned(), level);

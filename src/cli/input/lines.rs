@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use tonic::Code;
 
-use crate::cli::failure::{Failure, Violation};
+use crate::cli::failure::{Failure, Violation, why};
 
 const LINE_BYTES_MAX: u64 = 64 * 1024;
 
@@ -27,7 +27,7 @@ impl Lines {
         let source: Box<dyn BufRead + Send> = if path == Path::new("-") {
             Box::new(BufReader::new(stdin()))
         } else {
-            let file = File::open(path).map_err(|error| refused(path, 0, &error.kind().to_string()))?;
+            let file = File::open(path).map_err(|error| refused(path, 0, &why(&error)))?;
             Box::new(BufReader::new(file))
         };
         Ok(Self { path: path.to_owned(), source, number: 0, text: String::new() })

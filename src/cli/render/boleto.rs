@@ -28,7 +28,7 @@ pub const ROW: [Column; 6] = [
 ];
 
 /// What is shown of one.
-pub const DETAIL: [Column; 29] = [
+pub const DETAIL: [Column; 30] = [
     Column::plain("id", "/id"),
     Column::plain("status", "/status"),
     Column::plain("payable", "/payable"),
@@ -50,6 +50,7 @@ pub const DETAIL: [Column; 29] = [
     Column::plain("shown at", "/url"),
     Column::plain("asked of the bank", "/pending_order"),
     Column::plain("payer", "/payer"),
+    Column::plain("erased", "/erased"),
     Column::plain("guarantor", "/guarantor"),
     Column::plain("reference", "/reference_id"),
     Column::plain("token", "/token"),
@@ -129,6 +130,7 @@ pub fn boleto(boleto: &Boleto) -> Value {
         "amount_cents": boleto.amount_cents,
         "due_date": boleto.due_date,
         "payer": boleto.payer.as_ref().map(payer),
+        "erased": boleto.erased,
         "reference_id": boleto.reference_id,
         "token": boleto.token,
         "instructions": boleto.instructions,

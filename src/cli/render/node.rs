@@ -64,7 +64,7 @@ pub fn tree(root: &Node, paths: bool, colour: bool) -> String {
 fn branch(node: &Node, depth: usize, paths: bool, rows: &mut Vec<Vec<Cell>>) {
     let name = match paths {
         true => node.path.clone(),
-        false => format!("{}{}", "  ".repeat(depth), node.path.rsplit('.').next().unwrap_or_default()),
+        false => format!("{}{}", "  ".repeat(depth), node.path.rsplit('/').next().unwrap_or_default()),
     };
     // A supervisor has no mailbox worth a look, and what never ran has none.
     let mailbox = match (NodeKind::try_from(node.kind), node.mailbox_depth_max) {
@@ -89,7 +89,8 @@ pub(super) fn kind(number: i32) -> String {
     short(number, "NODE_KIND_", NodeKind::try_from(number).ok().map(|it| it.as_str_name()))
 }
 
-pub(super) fn status(number: i32) -> String {
+/// A status by its short name.
+pub fn status(number: i32) -> String {
     short(number, "NODE_STATUS_", NodeStatus::try_from(number).ok().map(|it| it.as_str_name()))
 }
 
@@ -102,7 +103,8 @@ pub(super) fn exit(exit: &Exit) -> Value {
     })
 }
 
-fn tint(number: i32) -> Option<Tint> {
+/// The colour that says whether it needs a look.
+pub fn tint(number: i32) -> Option<Tint> {
     match NodeStatus::try_from(number).ok()? {
         NodeStatus::Melted => Some(Tint::Red),
         NodeStatus::Running => Some(Tint::Green),
@@ -113,7 +115,7 @@ fn tint(number: i32) -> Option<Tint> {
 }
 
 /// `kind: reason (location)`, without what is empty.
-fn exit_text(exit: &Exit) -> String {
+pub fn exit_text(exit: &Exit) -> String {
     let mut text = exit.kind.clone();
     if !exit.reason.is_empty() {
         text.push_str(&format!(": {}", exit.reason));
@@ -125,14 +127,14 @@ fn exit_text(exit: &Exit) -> String {
 }
 
 /// The note, and how long a message has been in hand: an actor that is stuck should be seen.
-fn note(node: &Node) -> String {
+pub fn note(node: &Node) -> String {
     let in_hand = node.in_flight.as_ref().map(|time| format!("in hand for {}", span(time)));
     let note = Some(node.note.clone()).filter(|note| !note.is_empty());
     [note, in_hand].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// Whole seconds, or milliseconds below one.
-fn span(duration: &prost_types::Duration) -> String {
+pub fn span(duration: &prost_types::Duration) -> String {
     let seconds = u64::try_from(duration.seconds).unwrap_or_default();
     let rounded = match seconds {
         0 => Duration::from_millis(u64::try_from(duration.nanos / 1_000_000).unwrap_or_default()),
@@ -167,20 +169,20 @@ pub(in crate::cli) mod tests {
             }),
             mailbox_depth: 3,
             note: "tried again in 5s".to_owned(),
-            ..leaf("root.house.registrars", NodeStatus::Melted)
+            ..leaf("house/registrars", NodeStatus::Melted)
         };
         let notifier = Node {
             uptime: Some(prost_types::Duration { seconds: 3_723, nanos: 5 }),
             in_flight: Some(prost_types::Duration { seconds: 0, nanos: 12_000_000 }),
-            ..leaf("root.house.notifiers", NodeStatus::Running)
+            ..leaf("house/notifiers", NodeStatus::Running)
         };
         let feed = Node {
             note: "no feed is configured".to_owned(),
             mailbox_depth_max: 0,
-            ..leaf("root.house.feed", NodeStatus::Disabled)
+            ..leaf("house/feed", NodeStatus::Disabled)
         };
         Node {
-            path: "root.house".to_owned(),
+            path: "house".to_owned(),
             kind: NodeKind::Supervisor.into(),
             status: NodeStatus::Running.into(),
             uptime: Some(prost_types::Duration { seconds: 3_723, nanos: 5 }),
@@ -208,7 +210,7 @@ house         running   0                                                       
             .skip(1)
             .filter_map(|line| line.split_whitespace().next().map(str::to_owned))
             .collect();
-        assert_eq!(names, ["root.house", "root.house.registrars", "root.house.notifiers", "root.house.feed"]);
+        assert_eq!(names, ["house", "house/registrars", "house/notifiers", "house/feed"]);
     }
 
     #[test]

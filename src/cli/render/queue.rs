@@ -41,6 +41,7 @@ pub fn queue(queue: &Queue) -> Value {
         "retryable": queue.retryable,
         "running": queue.running,
         "oldest_due_age": duration(queue.oldest_due_age.as_ref()),
+        "ended_last_minute": queue.ended_last_minute,
         "breaker": queue.breaker.as_ref().map(breaker),
     })
 }
@@ -63,7 +64,8 @@ pub fn open_breaker(open: &OpenBreaker) -> Value {
     json!({ "queue": open.queue, "breaker": open.breaker.as_ref().map(breaker) })
 }
 
-pub(super) fn breaker_state(number: i32) -> String {
+/// A breaker's state by its short name.
+pub fn breaker_state(number: i32) -> String {
     short(number, "BREAKER_STATE_", BreakerState::try_from(number).ok().map(|it| it.as_str_name()))
 }
 

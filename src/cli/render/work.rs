@@ -84,6 +84,7 @@ pub fn state_parser() -> impl TypedValueParser<Value = WorkState> {
     short_name_parser(&STATES, STATE_PREFIX, WorkState::from_str_name)
 }
 
-pub(super) fn state(number: i32) -> String {
+/// A state's short name.
+pub fn state(number: i32) -> String {
     short(number, STATE_PREFIX, WorkState::try_from(number).ok().map(|it| it.as_str_name()))
 }

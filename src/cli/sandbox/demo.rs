@@ -16,6 +16,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use tonic::transport::Channel;
 
+use super::super::house::OpenHouse;
 use super::super::sample;
 use super::aspsps::{BERLIN, POLISH};
 use super::banks;
@@ -177,8 +178,11 @@ impl Demo {
     }
 
     /// Where everything is, and what to try; with the key of a transfer, if one was shown.
-    pub fn greeting(&self, ledger: &Path, transfer_key: Option<&str>) -> String {
+    pub fn greeting(&self, house: &OpenHouse, ledger: &Path, transfer_key: Option<&str>) -> String {
         let Self { address, outside, .. } = self;
+        let shown = |address: Option<SocketAddr>, path: &str| {
+            address.map_or_else(|| "not served".to_owned(), |address| format!("http://{address}{path}"))
+        };
         let request = r#"{"amount_cents": 5000004, "due_date": "DATE", "queue_url": "QUEUE", "payer": {"name": "Maria Exemplo", "tax_id": "52998224725", "address": {"street": "Rua das Flores", "number": "308", "district": "Centro", "city": "Recife", "state": "PE", "postal_code": "50030230"}}}"#
             .replace("DATE", &self.request().due_date)
             .replace("QUEUE", &outside.queue_url);
@@ -188,7 +192,9 @@ impl Demo {
         format!(
             "
 The house is open.
+  dashboard   {}
   gRPC        {address}
+  metrics     {}
   bank        {}
   more banks  {}
   queue       {}
@@ -221,6 +227,8 @@ And about open banking:
 {}
 Magic amounts: 5000003 cents leaves the outcome unknown for a while, 5000004 is refused. Ctrl-C drains and ends.
 ",
+            shown(house.dashboard, "/"),
+            shown(house.metrics, "/metrics"),
             outside.bank_url,
             self.other_banks(),
             outside.queue_url,

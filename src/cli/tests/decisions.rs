@@ -93,3 +93,29 @@ async fn a_history_is_changes_then_payments_then_orders() {
     assert_eq!(document["orders"][0]["kind"], "amend");
     assert_eq!(house.shows(&["boleto", "history", PAID]).await.exit, Exit::Conflict);
 }
+
+#[tokio::test]
+async fn a_payer_is_erased_by_whoever_means_it() {
+    let house = house().await;
+    let erase = ["boleto", "erase", "b", "--reason", "asked for by the person"];
+    let Shown { exit, out, err } = house.shows(&erase).await;
+    assert_eq!((exit, out.as_str()), (Exit::Conflict, ""), "nothing brings it back: {err}");
+    assert!(err.contains("--yes"), "{err}");
+    let document = json_of(&house.shows(&[&erase[..], &["--yes", "--json"]].concat()).await.out);
+    assert_eq!((&document["boleto"]["id"], &document["boleto"]["erased"]), (&json!("b"), &json!(true)));
+    assert_eq!(document["boleto"]["payer"], json!(null));
+    assert!(!taken(&["boleto", "erase", "b", "--yes"]), "a reason is required");
+}
+
+#[tokio::test]
+async fn a_reload_shows_what_was_taken_over_and_what_waits() {
+    let house = house().await;
+    let Shown { exit, out, err } = house.shows(&["config", "reload"]).await;
+    assert_eq!((exit, err.as_str()), (Exit::Success, ""));
+    for word in ["breaker.failures_max", "10", "3", "waits for the next start: api.listen"] {
+        assert!(out.contains(word), "{word} in {out}");
+    }
+    let document = json_of(&house.shows(&["config", "reload", "--check", "--json"]).await.out);
+    assert_eq!(document["taken"][0], json!({"key": "breaker.failures_max", "before": "10", "after": "3"}));
+    assert_eq!((&document["check_only"], &document["waiting"]), (&json!(true), &json!(["api.listen"])));
+}

@@ -224,6 +224,16 @@ impl BoletoService for Scripted {
         decisions::cancelled(request.into_inner())
     }
 
+    /// Leaves nothing but its id.
+    async fn erase_boleto(
+        &self,
+        request: Request<boleto::EraseBoletoRequest>,
+    ) -> Answer<boleto::EraseBoletoResponse> {
+        let id = request.into_inner().id;
+        let boleto = boleto::Boleto { id, erased: true, ..boleto::Boleto::default() };
+        Ok(Response::new(boleto::EraseBoletoResponse { boleto: Some(boleto) }))
+    }
+
     /// Gives back what was paid, named after the request.
     async fn record_payment(
         &self,

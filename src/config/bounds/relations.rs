@@ -128,6 +128,24 @@ const RELATIONS: &[Relation] = &[
     ),
     ("http.connect_timeout", AtMost, "http.timeout", "connecting is a part of a call"),
     ("telemetry.export_batch_max", AtMost, "telemetry.export_queue_max", "a batch is taken from the queue"),
+    (
+        "dashboard.connections_per_address_max",
+        AtMost,
+        "dashboard.connections_max",
+        "one address cannot have more than all have",
+    ),
+    (
+        "dashboard.header_timeout",
+        AtMost,
+        "dashboard.connection_timeout",
+        "a request is a part of a connection",
+    ),
+    (
+        "dashboard.session_idle",
+        AtMost,
+        "dashboard.session_lifetime",
+        "whoever is idle is signed in no longer than anybody",
+    ),
 ];
 
 /// Every relation there is, as it is written down.

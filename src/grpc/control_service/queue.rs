@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use tokio::time::Instant;
 use tracing::info;
 
 use super::{checked, reason};
@@ -42,7 +43,10 @@ pub(super) async fn list(
     let standings = standings(house);
     let standing =
         |name: &str| standings.get(name).or_else(|| parties(name).find_map(|party| standings.get(party)));
-    let queues = found.iter().map(|queue| convert::to_proto(queue, standing(&queue.name), now)).collect();
+    let ended = |name: &str| house.pace.last_minute(name, Instant::now());
+    let to_proto =
+        |queue: &QueueView| convert::to_proto(queue, standing(&queue.name), ended(&queue.name), now);
+    let queues = found.iter().map(to_proto).collect();
     Ok(proto::ListQueuesResponse { queues, next_page_token: next.unwrap_or_default() })
 }
 

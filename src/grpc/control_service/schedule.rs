@@ -3,6 +3,8 @@
 //! **Fails** with not found for a job that the configuration does not have. **Limits**: 100 slots a job; a backfill of
 //! as many slots as one decision takes.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use tracing::info;
 use uuid::Uuid;
@@ -35,7 +37,7 @@ pub(super) async fn list(
     let (house, slots) = (gate.house()?, next_max(request.next_max)?);
     let mut schedules = Vec::new();
     for entry in house.jobs.all() {
-        schedules.push(describe(house, entry, slots, 0).await?);
+        schedules.push(describe(house, &entry, slots, 0).await?);
     }
     Ok(proto::ListSchedulesResponse { schedules })
 }
@@ -46,7 +48,7 @@ pub(super) async fn get(
 ) -> Result<proto::GetScheduleResponse, ApiError> {
     let (house, slots) = (gate.house()?, next_max(request.next_max)?);
     let entry = find(house, &request.job)?;
-    let schedule = describe(house, entry, slots, slots as u64).await?;
+    let schedule = describe(house, &entry, slots, slots as u64).await?;
     Ok(proto::GetScheduleResponse { schedule: Some(schedule) })
 }
 
@@ -149,7 +151,7 @@ pub(super) async fn backfill(
         violations.push(Violation::new("until", format!("at most {SLOTS_MAX} slots at a time")));
     }
     checked(violations)?;
-    let run_before = run_before(house, entry, &fires, after).await?;
+    let run_before = run_before(house, &entry, &fires, after).await?;
     let small = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
     let mut answer = proto::BackfillJobResponse {
         slots: small(fires.len()),
@@ -210,7 +212,7 @@ fn new_run(cause: Cause, now: DateTime<Utc>) -> NewRun {
     }
 }
 
-fn find<'a>(house: &'a House, job: &str) -> Result<&'a JobEntry, ApiError> {
+fn find(house: &House, job: &str) -> Result<Arc<JobEntry>, ApiError> {
     if job.is_empty() {
         return Err(ApiError::field("job", "required"));
     }
@@ -218,7 +220,7 @@ fn find<'a>(house: &'a House, job: &str) -> Result<&'a JobEntry, ApiError> {
 }
 
 /// A job that somebody does.
-fn find_done<'a>(house: &'a House, job: &str) -> Result<&'a JobEntry, ApiError> {
+fn find_done(house: &House, job: &str) -> Result<Arc<JobEntry>, ApiError> {
     let entry = find(house, job)?;
     if entry.job.is_none() {
         return Err(ApiError::JobNotBuilt);

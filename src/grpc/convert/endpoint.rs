@@ -8,6 +8,7 @@ use crate::connectors::channels::webhook::secret::WebhookSecret;
 use crate::connectors::secret::SecretRef;
 use crate::connectors::secret::policy::SecretPolicy;
 use crate::domain::event::EventFilter;
+use crate::domain::mask::{MASKED, is_masked};
 use crate::domain::violation::Violation;
 use crate::proto::notification::v1 as proto;
 use crate::proto::notification::v1::endpoint::Destination as ProtoDestination;
@@ -127,6 +128,9 @@ pub fn destination_from_proto(
             Some((Destination::Webhook { url: webhook.url, secrets }, target))
         }
         Some(ProtoDestination::Mail(mail)) => {
+            if is_masked(&mail.address) {
+                violations.push(Violation::new("endpoint.mail.address", MASKED));
+            }
             let target = mail.address.clone();
             let language = Some(mail.language).filter(|language| !language.is_empty());
             Some((Destination::Mail { address: mail.address, language }, target))

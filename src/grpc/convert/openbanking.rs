@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::timestamp;
+use crate::domain::mask::Personal;
 use crate::domain::openbanking::account::Thousandths;
 use crate::domain::openbanking::consent::ConsentStatus;
 use crate::domain::openbanking::payment::{PaymentKind, PaymentState, Vocabulary};
@@ -20,9 +21,6 @@ use crate::store::openbanking::list::KeptTransaction;
 use crate::store::openbanking::payment::Payment;
 use crate::store::openbanking::session::{ApiCall, ApiSession, VisitState};
 use crate::store::openbanking::user::PsuUser;
-
-/// Characters of a masked number that are told.
-const TOLD_CHARS: usize = 4;
 
 pub fn user(user: &PsuUser) -> proto::User {
     proto::User {
@@ -59,8 +57,8 @@ pub fn consent(consent: &Consent) -> proto::Consent {
 
 /// An account for everybody.
 pub fn account_masked(account: &Account, freshness: proto::Freshness) -> proto::Account {
-    let masked = mask(&account.key.number);
-    proto::Account { number: masked, details: String::new(), ..account_in_full(account, freshness) }
+    let number = Personal::Account.mask(&account.key.number).unwrap_or_default();
+    proto::Account { number, details: String::new(), ..account_in_full(account, freshness) }
 }
 
 /// An account for those whose reading was written down.
@@ -80,13 +78,6 @@ pub fn account_in_full(account: &Account, freshness: proto::Freshness) -> proto:
         create_time: Some(timestamp(account.created_at)),
         update_time: Some(timestamp(account.updated_at)),
     }
-}
-
-/// All but the last characters of a number; of a short one nothing is told.
-fn mask(number: &str) -> String {
-    let count = number.chars().count();
-    let told = if count >= 2 * TOLD_CHARS { TOLD_CHARS } else { 0 };
-    number.chars().enumerate().map(|(at, letter)| if at + told < count { '*' } else { letter }).collect()
 }
 
 pub fn balance(balance: &BalanceTold) -> proto::Balance {
@@ -292,12 +283,5 @@ mod tests {
             assert_eq!((status_from_proto(nothing), payment_state_from_proto(nothing)), (None, None));
             assert_eq!((kind_from_proto(nothing), vocabulary_from_proto(nothing)), (None, None));
         }
-    }
-
-    #[test]
-    fn of_a_number_only_its_last_four_are_told_and_of_a_short_one_nothing() {
-        assert_eq!(mask("PL61109010140000071219812874"), "************************2874");
-        assert_eq!(mask("12345678"), "****5678");
-        assert_eq!(mask("1234567"), "*******");
     }
 }

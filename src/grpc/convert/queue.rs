@@ -9,7 +9,12 @@ use crate::store::queue::{QueuePause, QueueView};
 use crate::work::breaker::BreakerState;
 use crate::work::places::Standing;
 
-pub fn to_proto(queue: &QueueView, standing: Option<&Standing>, now: DateTime<Utc>) -> proto::Queue {
+pub fn to_proto(
+    queue: &QueueView,
+    standing: Option<&Standing>,
+    ended_last_minute: u64,
+    now: DateTime<Utc>,
+) -> proto::Queue {
     let age = |since: DateTime<Utc>| duration((now - since).to_std().unwrap_or_default());
     proto::Queue {
         name: queue.name.clone(),
@@ -20,6 +25,7 @@ pub fn to_proto(queue: &QueueView, standing: Option<&Standing>, now: DateTime<Ut
         running: queue.running,
         oldest_due_age: queue.oldest_due_at.map(age),
         breaker: standing.map(|standing| breaker_to_proto(standing, now)),
+        ended_last_minute: i64::try_from(ended_last_minute).unwrap_or(i64::MAX),
     }
 }
 

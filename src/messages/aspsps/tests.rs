@@ -53,7 +53,6 @@ fn desk_of(limit: QueueLimit, board: &Board) -> AspspDesk {
         name: "bank".to_owned(),
         standard: Standard::BerlinGroup,
         connector: AspspConnector::of(&AspspConfig::default(), &HttpConfig::default()).unwrap(),
-        limit,
         places: Places::new(limits, Tenants::default(), freed.clone()),
         freed,
         counting: counting(),

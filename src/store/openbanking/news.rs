@@ -71,21 +71,24 @@ struct SyncData<'a> {
     failing_since: String,
 }
 
-/// The owner's name for a customer, and who is told beside the subscriptions.
-pub(super) type Owners = HashMap<Uuid, (String, Option<Uuid>)>;
+/// How the owner knows a customer, and who is told of them beside the subscriptions.
+struct Owner {
+    name: String,
+    endpoint_id: Option<Uuid>,
+}
 
 impl Store {
     /// How owners know these customers; one who is erased has no name any more.
-    pub(super) async fn owners_of(
+    async fn owners_of(
         &self,
         transaction: &DatabaseTransaction,
-        users: impl IntoIterator<Item = Uuid>,
-    ) -> Result<Owners, StoreError> {
-        let mut users: Vec<Uuid> = users.into_iter().collect();
+        users: impl Iterator<Item = Uuid>,
+    ) -> Result<HashMap<Uuid, Owner>, StoreError> {
+        let mut users: Vec<Uuid> = users.collect();
         users.sort_unstable();
         users.dedup();
         if users.is_empty() {
-            return Ok(Owners::new());
+            return Ok(HashMap::new());
         }
         let find = format!(
             " select u.id, u.external_id, u.endpoint_id from psu_user u where {} and u.erased_at_us is null",
@@ -94,143 +97,165 @@ impl Store {
         let found =
             all(transaction, self.statement_over(Rows::new().uuid("id", users), vec![], &find)).await?;
         let read = |row: &QueryResult| {
-            let told = (row.try_get("", "external_id")?, row.try_get("", "endpoint_id")?);
-            Ok((row.try_get("", "id")?, told))
+            let owner =
+                Owner { name: row.try_get("", "external_id")?, endpoint_id: row.try_get("", "endpoint_id")? };
+            Ok((row.try_get("", "id")?, owner))
         };
         found.iter().map(read).collect()
     }
 
-    pub(super) async fn tell_of_consents(
+    /// Writes down news about one kind of thing, each for its owner and whoever else subscribed to it.
+    pub(super) async fn tell_owners<T: Told>(
         &self,
         transaction: &DatabaseTransaction,
-        news: Vec<News<Consent>>,
+        news: Vec<News<T>>,
     ) -> Result<(), StoreError> {
         if news.is_empty() {
             return Ok(());
         }
-        let owners = self.owners_of(transaction, news.iter().map(|item| item.subject.user_id.0)).await?;
-        let mut events = Vec::with_capacity(news.len());
-        for item in news {
-            let consent = &item.subject;
-            let owner = owners.get(&consent.user_id.0);
-            let event_type = match consent.status {
-                ConsentStatus::Received | ConsentStatus::Valid => CONSENT_EXPIRING,
-                ConsentStatus::Expired => CONSENT_EXPIRED,
-                ConsentStatus::Revoked => CONSENT_REVOKED,
-            };
-            let left = consent.valid_until.filter(|_| !consent.status.has_ended());
-            let data = to_json(&ConsentData {
-                aspsp: &consent.aspsp,
-                external_id: &consent.external_id,
-                user_id: owner.map(|(name, _)| name.as_str()),
-                status: consent.status.as_str(),
-                valid_until: consent.valid_until.map(written),
-                // Of a day that has begun, the whole.
-                days_left: left.map(|end| (end - item.now).num_days() + 1),
-                reason: consent.reason.as_deref(),
-            })?;
-            let about = About {
-                tenant_id: &consent.tenant_id,
-                kind: SubjectKind::Consent,
-                id: consent.id.0,
-                version: consent.version,
-                event_type,
-                endpoint_id: owner.and_then(|(_, endpoint)| *endpoint),
-            };
-            events.push(item.event(about, data));
-        }
-        self.tell_events(transaction, events).await
-    }
-
-    pub(super) async fn tell_of_payments(
-        &self,
-        transaction: &DatabaseTransaction,
-        news: Vec<News<Payment>>,
-    ) -> Result<(), StoreError> {
-        if news.is_empty() {
-            return Ok(());
-        }
-        let users = news.iter().filter_map(|item| item.subject.user_id.map(|id| id.0));
+        let users = news.iter().filter_map(|item| item.subject.of_user());
         let owners = self.owners_of(transaction, users).await?;
         let mut events = Vec::with_capacity(news.len());
-        for item in news {
-            let payment = &item.subject;
-            let Some(event_type) = payment_event(payment.state) else { continue };
-            let owner = payment.user_id.and_then(|id| owners.get(&id.0));
-            let data = to_json(&PaymentData {
-                aspsp: &payment.aspsp,
-                kind: payment.kind.as_str(),
-                external_id: &payment.external_id,
-                reference_id: payment.reference_id.as_deref(),
-                user_id: owner.map(|(name, _)| name.as_str()),
-                parent_id: payment.parent_id.map(|id| id.to_string()),
-                state: payment.state.as_str(),
-                raw_status: payment.raw_status.as_deref(),
-                reason: payment.reason.as_deref(),
-            })?;
-            let own = payment.endpoint_id.map(|id| id.0);
-            let about = About {
-                tenant_id: &payment.tenant_id,
-                kind: SubjectKind::Payment,
-                id: payment.id.0,
-                version: payment.version,
-                event_type,
-                endpoint_id: own.or_else(|| owner.and_then(|(_, endpoint)| *endpoint)),
-            };
-            events.push(item.event(about, data));
-        }
-        self.tell_events(transaction, events).await
-    }
-
-    /// Of visits that have failed: the first of a row, each with since when it has been so.
-    pub(super) async fn tell_of_failed_visits(
-        &self,
-        transaction: &DatabaseTransaction,
-        news: Vec<News<ApiSession>>,
-    ) -> Result<(), StoreError> {
-        if news.is_empty() {
-            return Ok(());
-        }
-        let owners = self.owners_of(transaction, news.iter().map(|item| item.subject.user_id.0)).await?;
-        let mut events = Vec::with_capacity(news.len());
-        for item in news {
-            let visit = &item.subject;
-            let owner = owners.get(&visit.user_id.0);
-            let data = to_json(&SyncData {
-                aspsp: &visit.aspsp,
-                consent_id: visit.consent_id.to_string(),
-                user_id: owner.map(|(name, _)| name.as_str()),
-                run_id: visit.run_id.to_string(),
-                reason: visit.reason.as_deref(),
-                failing_since: written(item.now),
-            })?;
-            let about = About {
-                tenant_id: &visit.tenant_id,
-                kind: SubjectKind::Sync,
-                id: visit.id.0,
-                // A visit fails once.
-                version: 1,
-                event_type: SYNC_FAILED,
-                endpoint_id: owner.and_then(|(_, endpoint)| *endpoint),
-            };
-            events.push(item.event(about, data));
+        for item in &news {
+            let owner = item.subject.of_user().and_then(|user| owners.get(&user));
+            let user_id = owner.map(|owner| owner.name.as_str());
+            let Some((about, data)) = item.subject.told(user_id, item.now)? else { continue };
+            events.push(item.event(about, data, owner.and_then(|owner| owner.endpoint_id)));
         }
         self.tell_events(transaction, events).await
     }
 }
 
+/// Something at a bank of which owners are told.
+pub(super) trait Told {
+    /// The customer that it is about, if it is about one.
+    fn of_user(&self) -> Option<Uuid>;
+
+    /// What it is about and what is told of it, under the owner's name for the customer; nothing where its state is no news.
+    fn told(
+        &self,
+        user_id: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(About<'_>, String)>, StoreError>;
+}
+
+impl Told for Consent {
+    fn of_user(&self) -> Option<Uuid> {
+        Some(self.user_id.0)
+    }
+
+    fn told(
+        &self,
+        user_id: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(About<'_>, String)>, StoreError> {
+        let event_type = match self.status {
+            ConsentStatus::Received | ConsentStatus::Valid => CONSENT_EXPIRING,
+            ConsentStatus::Expired => CONSENT_EXPIRED,
+            ConsentStatus::Revoked => CONSENT_REVOKED,
+        };
+        let left = self.valid_until.filter(|_| !self.status.has_ended());
+        let data = to_json(&ConsentData {
+            aspsp: &self.aspsp,
+            external_id: &self.external_id,
+            user_id,
+            status: self.status.as_str(),
+            valid_until: self.valid_until.map(written),
+            // Of a day that has begun, the whole.
+            days_left: left.map(|end| (end - now).num_days() + 1),
+            reason: self.reason.as_deref(),
+        })?;
+        let about = About {
+            tenant_id: &self.tenant_id,
+            kind: SubjectKind::Consent,
+            id: self.id.0,
+            version: self.version,
+            event_type,
+            endpoint_id: None,
+        };
+        Ok(Some((about, data)))
+    }
+}
+
+impl Told for Payment {
+    fn of_user(&self) -> Option<Uuid> {
+        self.user_id.map(|id| id.0)
+    }
+
+    fn told(
+        &self,
+        user_id: Option<&str>,
+        _now: DateTime<Utc>,
+    ) -> Result<Option<(About<'_>, String)>, StoreError> {
+        let Some(event_type) = payment_event(self.state) else { return Ok(None) };
+        let data = to_json(&PaymentData {
+            aspsp: &self.aspsp,
+            kind: self.kind.as_str(),
+            external_id: &self.external_id,
+            reference_id: self.reference_id.as_deref(),
+            user_id,
+            parent_id: self.parent_id.map(|id| id.to_string()),
+            state: self.state.as_str(),
+            raw_status: self.raw_status.as_deref(),
+            reason: self.reason.as_deref(),
+        })?;
+        let about = About {
+            tenant_id: &self.tenant_id,
+            kind: SubjectKind::Payment,
+            id: self.id.0,
+            version: self.version,
+            event_type,
+            endpoint_id: self.endpoint_id.map(|id| id.0),
+        };
+        Ok(Some((about, data)))
+    }
+}
+
+/// A visit that has failed: the first of a row, with since when it has been so.
+impl Told for ApiSession {
+    fn of_user(&self) -> Option<Uuid> {
+        Some(self.user_id.0)
+    }
+
+    fn told(
+        &self,
+        user_id: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(About<'_>, String)>, StoreError> {
+        let data = to_json(&SyncData {
+            aspsp: &self.aspsp,
+            consent_id: self.consent_id.to_string(),
+            user_id,
+            run_id: self.run_id.to_string(),
+            reason: self.reason.as_deref(),
+            failing_since: written(now),
+        })?;
+        let about = About {
+            tenant_id: &self.tenant_id,
+            kind: SubjectKind::Sync,
+            id: self.id.0,
+            // A visit fails once.
+            version: 1,
+            event_type: SYNC_FAILED,
+            endpoint_id: None,
+        };
+        Ok(Some((about, data)))
+    }
+}
+
 /// What news are about.
-struct About<'a> {
+pub(super) struct About<'a> {
     tenant_id: &'a TenantId,
     kind: SubjectKind,
     id: Uuid,
     version: i64,
     event_type: &'static str,
+    /// Of its own; without one the customer's is told.
     endpoint_id: Option<Uuid>,
 }
 
 impl<T> News<T> {
-    fn event(&self, about: About<'_>, data: String) -> SubjectEvent {
+    fn event(&self, about: About<'_>, data: String, of_owner: Option<Uuid>) -> SubjectEvent {
         SubjectEvent {
             id: Uuid::now_v7(),
             data,
@@ -240,7 +265,7 @@ impl<T> News<T> {
                 subject_id: about.id,
                 version: about.version,
                 event_type: about.event_type.to_owned(),
-                endpoint_id: about.endpoint_id,
+                endpoint_id: about.endpoint_id.or(of_owner),
                 traceparent: self.traceparent.clone(),
                 attempts_max: self.delivery_attempts_max,
                 now: self.now,

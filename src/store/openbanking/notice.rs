@@ -95,7 +95,7 @@ impl Store {
             })
         });
         self.forget_means_of(transaction, ended.iter().map(|consent| consent.id)).await?;
-        self.tell_of_consents(transaction, news.collect()).await?;
+        self.tell_owners(transaction, news.collect()).await?;
         Ok(outcomes)
     }
 
@@ -208,7 +208,7 @@ impl Store {
             })
             .collect();
         let count = news.len() as u64;
-        self.tell_of_consents(transaction, news).await?;
+        self.tell_owners(transaction, news).await?;
         Ok(count)
     }
 

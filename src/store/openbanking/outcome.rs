@@ -128,7 +128,7 @@ impl Store {
         let parents = self.end_parents(transaction, &changes, &news).await?;
         ended.extend(parents.iter().map(|item| (item.subject.id, item.subject.state)));
         news.extend(parents);
-        self.tell_of_payments(transaction, news).await?;
+        self.tell_owners(transaction, news).await?;
         let answered = |item: &PaymentAnswer| match of(item) {
             None => Answered::NotFound,
             Some(payment) if payment.state != PaymentState::InProgress => Answered::Before(payment.state),

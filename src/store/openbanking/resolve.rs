@@ -125,7 +125,7 @@ impl Store {
         // A bundle may have waited for this one.
         let parents = self.end_parents(transaction, &[], &news).await?;
         news.extend(parents);
-        self.tell_of_payments(transaction, news).await?;
+        self.tell_owners(transaction, news).await?;
         let told = |state: PaymentState, version: i64| {
             serde_json::json!({"state": state.as_str(), "version": version}).to_string()
         };

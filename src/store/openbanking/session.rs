@@ -213,7 +213,7 @@ impl Store {
                 now: item.now,
             })
         });
-        self.tell_of_failed_visits(transaction, news.collect()).await?;
+        self.tell_owners(transaction, news.collect()).await?;
         let is_ended = |id: ApiSessionId| ended.iter().any(|session| session.id == id);
         // The second of two that name one visit hears that it had ended.
         let mut told = HashSet::new();

@@ -10,7 +10,9 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
+use super::certificates::Certificates;
 use super::{standing, stored, tree};
+use crate::config::CertificateSource;
 use crate::metrics::{MetricsConfig, Reading, process};
 use crate::web::door::Door;
 
@@ -18,6 +20,7 @@ use crate::web::door::Door;
 #[derive(Clone)]
 pub struct Sampler {
     door: Door,
+    certificates: Certificates,
     every: Duration,
     timeout: Duration,
     last: Arc<Mutex<Last>>,
@@ -32,10 +35,11 @@ struct Last {
 }
 
 impl Sampler {
-    /// Looks through this door.
-    pub fn new(config: &MetricsConfig, door: &Door) -> Self {
+    /// Looks through this door, and at these certificates.
+    pub fn new(config: &MetricsConfig, certificates: Vec<CertificateSource>, door: &Door) -> Self {
         let (every, timeout) = (config.sample_every, config.sample_timeout);
-        Self { door: door.clone(), every, timeout, last: Arc::default() }
+        let certificates = Certificates::new(certificates);
+        Self { door: door.clone(), certificates, every, timeout, last: Arc::default() }
     }
 
     /// Everything that can be told now.
@@ -44,6 +48,7 @@ impl Sampler {
         readings.push(standing::build());
         readings.extend(self.door.tree().into_iter().flat_map(|tree| tree::readings(&tree.snapshot())));
         readings.extend(standing::readings(self.door.house().map(Arc::as_ref)));
+        readings.extend(self.certificates.readings().await);
         readings.extend(self.of_store().await);
         readings.into()
     }

@@ -1,4 +1,4 @@
-//! How things stand in the store: what waits in the queues and since when, dead letters, jobs by their runs.
+//! How things stand in the store: what waits in the queues and since when, dead letters, consents by when they end, jobs by their runs.
 //!
 //! **Owns** nothing. **Fails** as the store does, as a whole. **Limits**: [`QUEUES_MAX`] queues; queues that carry an id or a
 //! name of somebody's are told as their family.
@@ -22,6 +22,7 @@ pub(super) async fn readings(house: &House) -> Result<Vec<Reading>, StoreError> 
     let now = house.store.now();
     let mut readings = queues(house, now).await?;
     readings.push(dead_letters(house).await?);
+    readings.push(consents(house, now).await?);
     readings.extend(jobs(house, now).await?);
     Ok(readings)
 }
@@ -115,6 +116,20 @@ async fn jobs(house: &House, now: DateTime<Utc>) -> Result<Vec<Reading>, StoreEr
         }
     }
     Ok(readings.0.into())
+}
+
+async fn consents(house: &House, now: DateTime<Utc>) -> Result<Reading, StoreError> {
+    let held = house.store.consent_gauge(now).await?;
+    let mut reading = Reading::gauge(
+        "bursar_consents",
+        "Consents that hold, of all tenants, each by the shortest of these times within which it ends.",
+    );
+    for (within, count) in
+        [("1d", held.within_day), ("7d", held.within_week), ("30d", held.within_month), ("later", held.later)]
+    {
+        reading.put([("ends_within", within)], count as f64);
+    }
+    Ok(reading)
 }
 
 /// The readings of jobs, in the order in which they are put.

@@ -77,6 +77,33 @@ fn a_queue_may_have_a_limit_of_its_own() {
     assert!(take(&places, "slow").is_none());
 }
 
+#[tokio::test]
+async fn other_limits_hold_from_here_on_and_what_is_in_hand_counts() {
+    let freed = Arc::new(Notify::new());
+    let places = places(limits(1, 0, 10), &freed);
+    let first = take(&places, "bank").expect("a place");
+    assert!(take(&places, "bank").is_none());
+    places.set_limits(limits(2, 0, 10));
+    freed.notified().await;
+    let second = take(&places, "bank").expect("one more than before");
+    places.set_limits(limits(1, 0, 10));
+    drop(second);
+    assert!(take(&places, "bank").is_none(), "the first still counts");
+    drop(first);
+    assert!(take(&places, "bank").is_some());
+    assert_eq!(places.limit_of("bank").in_flight_max, 1);
+}
+
+#[test]
+fn a_number_of_places_that_somebody_chose_stays_until_it_is_set_anew() {
+    let places = places(limits(5, 0, 10), &Arc::default());
+    places.resize(3);
+    places.set_limits(limits(4, 0, 10));
+    assert_eq!(places.total_max(), 3);
+    places.set_limits(limits(4, 0, 8));
+    assert_eq!(places.total_max(), 8);
+}
+
 /// Two vendors below one root, each with companies of its own.
 fn of_vendors(freed: &Arc<Notify>) -> Places {
     places(Limits { party_of: of_two_parts, ..limits(10, 0, 10) }, freed)

@@ -20,6 +20,7 @@ use tonic::Status;
 use tonic::transport::Channel;
 
 use super::{Surroundings, eventually};
+use crate::support::canary;
 
 /// An operator with a connection.
 #[derive(Clone)]
@@ -158,6 +159,7 @@ impl Operator {
         language: &str,
         event_types: &[&str],
     ) -> Result<Endpoint, Status> {
+        canary::plants("mail address", address);
         let mailbox = MailDestination { address: address.to_owned(), language: language.to_owned() };
         let endpoint = Endpoint {
             destination: Some(Destination::Mail(mailbox)),

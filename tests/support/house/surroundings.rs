@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::operator::an_account;
 use super::{Opened, customers, feed};
+use crate::support::canary;
 use crate::support::database::{Kind, TestDatabase};
 
 const LOOPBACK: &str = r#"["127.0.0.1"]"#;
@@ -94,7 +95,11 @@ impl Surroundings {
     ) -> Self {
         bursar::connectors::http::install_crypto_provider();
         let folder = Folder::create();
+        canary::watches();
         let webhook = format!("whsec_{}", STANDARD.encode(Uuid::now_v7().as_bytes()));
+        let sealing_key = STANDARD.encode([Uuid::now_v7().into_bytes(); 2].concat());
+        canary::plants("webhook's secret", &webhook);
+        canary::plants("sealing key", &sealing_key);
         let bank = BankOptions::default();
         for (name, value) in [
             ("client-id", bank.client_id.as_str()),
@@ -107,7 +112,7 @@ impl Surroundings {
             ("vendor", VENDOR_AUTH),
             ("mail-username", MAIL_USERNAME),
             ("mail-password", MAIL_PASSWORD),
-            ("sealing-key", &STANDARD.encode([Uuid::now_v7().into_bytes(); 2].concat())),
+            ("sealing-key", &sealing_key),
         ] {
             std::fs::write(folder.0.join(name), value).expect("a secret's file");
         }
@@ -128,6 +133,16 @@ impl Surroundings {
 
     /// The configuration of a house that stands here.
     pub fn config(&self) -> Config {
+        Config::load(&self.sources()).unwrap_or_else(|errors| panic!("{errors}"))
+    }
+
+    /// A file of its own.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.0.join(name)
+    }
+
+    /// Where that configuration comes from.
+    pub fn sources(&self) -> Sources {
         let outside = self.world.addresses();
         let mut sources = Sources::default();
         let mail = mail::settings(outside, self.secret("mail-username"), self.secret("mail-password"));
@@ -167,7 +182,7 @@ impl Surroundings {
         for (key, value) in &self.settings {
             sources = sources.with(key, value.clone());
         }
-        Config::load(&sources).unwrap_or_else(|errors| panic!("{errors}"))
+        sources
     }
 
     /// The reference of a secret that the world's parties know.

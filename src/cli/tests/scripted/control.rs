@@ -73,6 +73,16 @@ impl ControlService for Scripted {
         unasked()
     }
 
+    async fn reload_config(&self, _: Request<ReloadConfigRequest>) -> Answer<ReloadConfigResponse> {
+        let taken = SettingChange {
+            key: "breaker.failures_max".to_owned(),
+            before: "10".to_owned(),
+            after: "3".to_owned(),
+        };
+        let waiting = vec!["api.listen".to_owned()];
+        Ok(Response::new(ReloadConfigResponse { taken: vec![taken], waiting }))
+    }
+
     /// A pool of 16 that has 20 things in hand.
     async fn resize_pool(&self, request: Request<ResizePoolRequest>) -> Answer<ResizePoolResponse> {
         let slots = request.into_inner().slots;
@@ -116,7 +126,7 @@ impl ControlService for Scripted {
     /// Knows one actor.
     async fn restart_actor(&self, request: Request<RestartActorRequest>) -> Answer<RestartActorResponse> {
         match request.into_inner().path.as_str() {
-            path @ "root.house.notifiers" => {
+            path @ "house/notifiers" => {
                 let node = Node { path: path.to_owned(), restarts: 1, ..Node::default() };
                 Ok(Response::new(RestartActorResponse { node: Some(node) }))
             }

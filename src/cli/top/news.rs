@@ -1,0 +1,53 @@
+//! What is heard of the service: its answers, its refusals, its silence.
+//!
+//! **Owns** nothing. **Fails** never.
+
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+
+use super::state::{Act, Pane};
+use crate::proto::control::v1::{GetInfoResponse, Node, OpenBreaker, Queue, Schedule, Work};
+
+/// Something that the screen may have to show.
+#[derive(Debug)]
+pub enum News {
+    Read(Reading),
+    /// The service is there and does not tell this.
+    Refused(Pane, String),
+    /// Nobody answers.
+    Lost {
+        why: String,
+        at: DateTime<Utc>,
+    },
+    /// What came of a wish.
+    Steered(String),
+}
+
+/// An answer.
+#[derive(Debug)]
+pub enum Reading {
+    House(GetInfoResponse),
+    /// Boxed, for it is much larger than the others.
+    Tree(Box<Node>),
+    Breakers(Vec<OpenBreaker>),
+    Queues {
+        queues: Vec<Queue>,
+        has_more: bool,
+        at: Instant,
+    },
+    Timetable(Vec<Schedule>),
+    /// Dead letters first, then what is tried again.
+    Failing {
+        work: Vec<Work>,
+        has_more: bool,
+    },
+}
+
+/// Something that somebody at the screen wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    pub act: Act,
+    pub work_id: String,
+    pub reason: String,
+}
