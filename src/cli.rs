@@ -6,7 +6,7 @@
 //! **Owns** nothing. **Fails** with one of the codes of [`Exit`], after saying on stderr why.
 //! **Limits**: an answer is waited for as long as `--timeout` says; a file that is read holds at most 1 MiB.
 //!
-//! Tour: one command is one file; `connection` reaches the service, `failure` and `exit` say what went wrong,
+//! Tour: one command is one file; `connection` reaches the service, `failure`, `remedy` and `exit` say what went wrong,
 //! `input` reads JSON, `render` writes it, `table` and `screen` are what a person sees.
 
 mod account;
@@ -25,6 +25,7 @@ mod drain;
 mod endpoint;
 mod exit;
 mod failure;
+mod hand;
 mod health;
 pub mod house;
 mod import;
@@ -37,6 +38,7 @@ mod paging;
 mod progress;
 mod ps;
 mod queue;
+pub mod remedy;
 mod render;
 mod sample;
 pub mod sandbox;
@@ -172,7 +174,7 @@ enum ClientCommand {
     #[command(subcommand)]
     Actor(actor::ActorCommand),
     /// Have the service refuse new work, finish what it has in hand, and end
-    Drain,
+    Drain(drain::DrainArgs),
     /// Show version, store and readiness of the service
     Info,
     /// Say whether the service is ready, or lives; for probes
@@ -261,7 +263,7 @@ async fn ask(global: &Global, command: ClientCommand, screen: &mut Screen) -> Re
         ClientCommand::Job(command) => job::run(command, &connection, screen).await,
         ClientCommand::Trace(args) => trace::run(args, &connection, screen).await,
         ClientCommand::Actor(command) => actor::run(command, &connection, screen).await,
-        ClientCommand::Drain => drain::run(&connection, screen).await,
+        ClientCommand::Drain(args) => drain::run(args, &connection, screen).await,
         ClientCommand::Token(command) => token::run(command, &connection, screen).await,
         ClientCommand::Audit(command) => audit::run(command, &connection, screen).await,
         ClientCommand::Info => info::run(&connection, screen).await,

@@ -24,6 +24,7 @@ mod boleto_render;
 mod boleto_resolve;
 mod boleto_service;
 mod boleto_watch;
+pub mod code;
 pub mod config;
 mod control_service;
 mod convert;

@@ -17,6 +17,7 @@ pub mod backup;
 pub mod bank_account;
 pub mod boleto;
 pub mod boleto_erase;
+pub mod boleto_erase_aged;
 pub mod boleto_list;
 pub mod boleto_order;
 pub mod boleto_order_settle;
@@ -39,6 +40,7 @@ pub mod endpoint;
 pub mod endpoint_secret;
 pub mod endpoint_steer;
 mod entities;
+mod erased_words;
 mod error;
 pub mod examine;
 pub mod gauges;
@@ -68,8 +70,10 @@ pub mod schedule_decide;
 pub mod superbowleto;
 mod transaction;
 pub mod transfer;
+pub mod transfer_aged;
 pub mod transfer_analysis;
 mod transfer_erase;
+mod transfer_erase_mailbox;
 mod transfer_event;
 mod transfer_filter;
 pub mod transfer_list;
@@ -92,6 +96,7 @@ use chrono::{DateTime, TimeZone, Utc};
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::{DbBackend, Statement, Value};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use self::clock::Clock;
 pub use self::config::StoreConfig;
@@ -100,6 +105,7 @@ pub use self::error::StoreError;
 pub use self::migrations::SCHEMA_VERSION;
 use self::rows::Rows;
 use crate::metrics::calls;
+use crate::telemetry;
 
 /// A handle on the store; cheap to clone.
 #[derive(Clone)]
@@ -178,6 +184,25 @@ impl Store {
 
     /// Ends `call`, which uses these connections, at the store's deadline; they learn from it whether they live.
     async fn within_on<T>(
+        &self,
+        connections: &Connections,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let system = self.kind().as_str();
+        // Below info, so that they are in traces only where somebody asks for them: a boleto makes a dozen, which would cost more than
+        // they tell. The groups of `work::lane` tell which verb it was.
+        let span =
+            tracing::debug_span!("store", otel.name = system, otel.kind = "client", db.system.name = system);
+        let outcome = self.timed(connections, call).instrument(span.clone()).await;
+        if let Err(error) = &outcome
+            && !span.is_disabled()
+        {
+            span.in_scope(|| telemetry::note_failure(error.kind()));
+        }
+        outcome
+    }
+
+    async fn timed<T>(
         &self,
         connections: &Connections,
         call: impl Future<Output = Result<T, StoreError>>,

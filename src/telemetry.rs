@@ -10,8 +10,8 @@
 mod config;
 mod context;
 mod errors;
-mod execution;
 mod export;
+mod ids;
 mod ratio;
 
 use std::fmt;
@@ -37,11 +37,12 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub use self::config::{LogFormat, OtlpProtocol, TelemetryConfig};
 pub(crate) use self::config::{discreet, log_filter, trace_filter};
 pub use self::context::{
-    add_link, inject_into_metadata, note_failure, sampled_trace_id, set_parent, set_parent_from_metadata,
-    traceparent,
+    add_link, inject_into_metadata, note, note_failure, sampled_trace_id, set_parent,
+    set_parent_from_metadata, traceparent,
 };
 
 use self::errors::{ErrorsKept, RecordAll};
+use self::ids::{Subscribed, WithIds};
 use self::ratio::Ratio;
 use crate::metrics::{MetricsConfig, otlp};
 
@@ -124,11 +125,7 @@ pub fn init_to(
     let ratio = Ratio::new(config.sample_ratio);
     let provider = provider(config, ratio.clone())?;
     let meters = meters(config, metrics)?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
-    let lines = match config.log_format {
-        LogFormat::Text => lines.boxed(),
-        LogFormat::Json => lines.json().map_event_format(execution::WithExecution).boxed(),
-    };
+    let lines = lines(config.log_format, writer);
     let (log_filter, logged) = reload::Layer::new(log_filter);
     let (trace_filter, traced) = reload::Layer::new(trace_filter);
     tracing_subscriber::registry()
@@ -151,6 +148,26 @@ pub fn init_to(
         ratio.set(config.sample_ratio);
     });
     Ok(TelemetryGuard { follower, provider, meters, shutdown_timeout: config.shutdown_timeout })
+}
+
+/// The layer that writes lines, with the ids by which they are found.
+fn lines<S>(
+    format: LogFormat,
+    writer: impl for<'line> MakeWriter<'line> + Send + Sync + 'static,
+) -> impl Layer<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
+    let told = Subscribed::default();
+    let subscribed = told.clone();
+    let layer = match format {
+        LogFormat::Text => layer.map_event_format(|lines| WithIds { lines, format, subscribed }).boxed(),
+        LogFormat::Json => {
+            layer.json().map_event_format(|lines| WithIds { lines, format, subscribed }).boxed()
+        }
+    };
+    layer.and_then(told)
 }
 
 /// Who tells the collector what is measured, where it is to be told.
@@ -211,4 +228,4 @@ where
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -16,6 +16,7 @@ pub mod bell;
 pub mod breaker;
 pub mod claimer;
 pub mod config;
+pub mod erasing;
 pub mod guard;
 pub mod hints;
 pub mod lane;

@@ -13,7 +13,7 @@ use prost::encoding::encode_varint;
 
 use super::descriptor::{Field, FileSet, MessageType};
 use super::wire::{Malformed, fields};
-use crate::domain::mask::{Personal, is_masked};
+use crate::domain::mask::Personal;
 use crate::proto::access::v1::Personal as Declared;
 
 const DEPTH_MAX: usize = 100;
@@ -146,9 +146,9 @@ impl PersonalFields {
         for field in fields(message) {
             let field = field?;
             match (known.fields.get(&field.number), field.content) {
-                (Some(Tells::Itself(_)), content) => {
+                (Some(Tells::Itself(personal)), content) => {
                     // What was masked where it was made is told to nobody.
-                    if !content.is_some_and(|content| is_masked(&String::from_utf8_lossy(content))) {
+                    if !content.is_some_and(|content| personal.is_mask(&String::from_utf8_lossy(content))) {
                         told.insert(of.unwrap_or_default().to_owned());
                     }
                 }

@@ -42,6 +42,9 @@ pub(super) enum ActorCommand {
 pub(super) struct PathArgs {
     /// Such as house/workers/notifiers, as `bursar ps --paths` shows it
     path: String,
+    /// Why; kept for the audit
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
 }
 
 #[derive(Args)]
@@ -50,6 +53,9 @@ pub(super) struct ResizeArgs {
     pool: String,
     /// 1 to 10,000; the configuration's `transfers.analysis.slots` holds again in the next process
     slots: i32,
+    /// Why; kept for the audit
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
 }
 
 pub(super) async fn run(
@@ -59,20 +65,20 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let mut control = connection.control();
     let node = match command {
-        ActorCommand::Restart(PathArgs { path }) => {
-            connection.call(control.restart_actor(RestartActorRequest { path })).await?.node
+        ActorCommand::Restart(PathArgs { path, reason }) => {
+            connection.call(control.restart_actor(RestartActorRequest { path, reason })).await?.node
         }
-        ActorCommand::Stop(PathArgs { path }) => {
-            connection.call(control.stop_actor(StopActorRequest { path })).await?.node
+        ActorCommand::Stop(PathArgs { path, reason }) => {
+            connection.call(control.stop_actor(StopActorRequest { path, reason })).await?.node
         }
-        ActorCommand::Start(PathArgs { path }) => {
-            connection.call(control.start_actor(StartActorRequest { path })).await?.node
+        ActorCommand::Start(PathArgs { path, reason }) => {
+            connection.call(control.start_actor(StartActorRequest { path, reason })).await?.node
         }
-        ActorCommand::Pause(PathArgs { path }) => {
-            connection.call(control.pause_actor(PauseActorRequest { path })).await?.node
+        ActorCommand::Pause(PathArgs { path, reason }) => {
+            connection.call(control.pause_actor(PauseActorRequest { path, reason })).await?.node
         }
-        ActorCommand::Resume(PathArgs { path }) => {
-            connection.call(control.resume_actor(ResumeActorRequest { path })).await?.node
+        ActorCommand::Resume(PathArgs { path, reason }) => {
+            connection.call(control.resume_actor(ResumeActorRequest { path, reason })).await?.node
         }
         ActorCommand::Resize(args) => return resize(args, connection, screen).await,
     };
@@ -82,8 +88,8 @@ pub(super) async fn run(
 }
 
 async fn resize(args: ResizeArgs, connection: &Connection, screen: &mut Screen) -> Result<(), Failure> {
-    let ResizeArgs { pool, slots } = args;
-    let request = ResizePoolRequest { pool: pool.clone(), slots };
+    let ResizeArgs { pool, slots, reason } = args;
+    let request = ResizePoolRequest { pool: pool.clone(), slots, reason };
     let resized = connection.call(connection.control().resize_pool(request)).await?;
     let document = json!({
         "pool": pool,

@@ -64,7 +64,7 @@ pub(super) async fn run(
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     match command {
-        ConfigCommand::Reload(args) => reload::run(&args, connection, screen).await,
+        ConfigCommand::Reload(args) => reload::run(args, connection, screen).await,
         command => without_service(command, screen).await.map(drop),
     }
 }

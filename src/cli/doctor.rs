@@ -35,7 +35,7 @@ pub(super) struct DoctorArgs {
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Level {
-    /// It was looked at, and is as it should be.
+    /// It is as it should be, as far as can be seen from here.
     Well,
     /// It will be wrong unless somebody does something.
     Soon,

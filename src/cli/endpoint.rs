@@ -36,7 +36,7 @@ pub(super) enum EndpointCommand {
     /// Make a new secret for a webhook, and show it once
     RotateSecret(rotate::RotateArgs),
     /// Send it a test event now, and show what it answers
-    Test { id: String },
+    Test(steer::TestArgs),
 }
 
 #[derive(Args)]
@@ -63,7 +63,7 @@ pub(super) async fn run(
     let mut endpoints = connection.endpoints();
     let endpoint = match command {
         EndpointCommand::List(args) => return list(args, connection, screen).await,
-        EndpointCommand::Test { id } => return steer::test(id, connection, screen).await,
+        EndpointCommand::Test(args) => return steer::test(args, connection, screen).await,
         EndpointCommand::RotateSecret(args) => return rotate::rotate(args, connection, screen).await,
         EndpointCommand::Create(args) => return create(*args, connection, screen).await,
         EndpointCommand::Get { id } => {

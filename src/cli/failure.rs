@@ -1,7 +1,7 @@
 //! Why a command did not do what it was asked.
 //!
 //! **Owns** nothing. Reads the standard details of gRPC errors (`google.rpc`: `ErrorInfo`, `BadRequest`,
-//! `RetryInfo`), so that every violation is shown and not only the first.
+//! `RetryInfo`), so that every violation is shown and not only the first, and with what to do ([`super::remedy`]).
 
 use std::fmt;
 use std::io;
@@ -12,12 +12,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::exit::{Exit, code_name};
-
-/// What somebody does whom the service does not know.
-const SHOW_A_TOKEN: &str = "\nname a file with a token by --token-file, or set BURSAR_TOKEN; an administrator makes tokens by \
-    `bursar token create`, and whoever runs the service makes the first one by `bursar token create --store URL`";
-/// What somebody does who may not do this.
-const ASK_FOR_ANOTHER: &str = "\nan administrator makes a token that may by `bursar token create --scope SCOPE`; what a token has been given cannot be changed";
+use super::remedy;
 
 /// Why a command failed, sorted by whether anybody is still there to be told.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +42,9 @@ pub(super) struct Report {
     pub request_id: Option<String>,
     /// The exit code, where what went wrong has one of its own.
     pub exit: Option<Exit>,
-    /// What a person does about it, where the code alone does not say so.
+    /// The trace under which the service's logs tell more, if it named one.
+    pub trace_id: Option<String>,
+    /// What a person does about it; empty where the message says it all.
     pub remedy: &'static str,
 }
 
@@ -74,7 +71,8 @@ impl Failure {
             retry_after: None,
             request_id: None,
             exit: None,
-            remedy: "",
+            trace_id: None,
+            remedy: remedy::of(code, None),
         }))
     }
 
@@ -92,7 +90,7 @@ impl Failure {
         Self::found(Code::Internal, "the service answered without content")
     }
 
-    /// Adds what a person does about it.
+    /// Says what a person does about it, more exactly than the code could.
     pub fn with_remedy(mut self, remedy: &'static str) -> Self {
         if let Self::Told(report) = &mut self {
             report.remedy = remedy;
@@ -139,15 +137,21 @@ impl From<Status> for Failure {
                 .map(|one| Violation { field: one.field.clone(), description: one.description.clone() })
                 .collect()
         });
+        let info = details.error_info();
+        // W3C Trace Context §3.2.2: version, trace, parent, flags.
+        let traceparent = info.and_then(|info| info.metadata.get("traceparent"));
+        let trace_id = traceparent.and_then(|parent| parent.split('-').nth(1)).map(str::to_owned);
+        let reason = info.map(|info| info.reason.clone());
         Self::Told(Box::new(Report {
             code: status.code(),
-            reason: details.error_info().map(|info| info.reason.clone()),
+            remedy: remedy::of(status.code(), reason.as_deref()),
+            reason,
             message: status.message().to_owned(),
             violations,
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
             request_id: None,
             exit: None,
-            remedy: "",
+            trace_id,
         }))
     }
 }
@@ -185,6 +189,8 @@ impl Report {
             "violations": violations,
             "retry_after": self.retry_after.map(|wait| humantime::format_duration(wait).to_string()),
             "request_id": self.request_id,
+            "trace_id": self.trace_id,
+            "help": Some(self.remedy).filter(|help| !help.is_empty()),
         })
     }
 }
@@ -208,13 +214,11 @@ impl fmt::Display for Report {
                 false => write!(f, "\n  {field}: {description}")?,
             }
         }
-        if !self.remedy.is_empty() {
-            write!(f, "\n{}", self.remedy)?;
+        if let Some(trace_id) = &self.trace_id {
+            write!(f, "\ntrace: {trace_id}; the service's logs tell more under it")?;
         }
-        match self.code {
-            Code::Unauthenticated => f.write_str(SHOW_A_TOKEN)?,
-            Code::PermissionDenied => f.write_str(ASK_FOR_ANOTHER)?,
-            _ => {}
+        if !self.remedy.is_empty() {
+            write!(f, "\nhelp: {}", self.remedy)?;
         }
         if let Some(wait) = self.retry_after {
             write!(f, "\nask again in {}", humantime::format_duration(wait))?;

@@ -213,7 +213,7 @@ impl OpenHouse {
                 return;
             }
         };
-        if let Some(act) = pending.act(self.store.now()) {
+        if let Some(act) = pending.act(String::new(), self.store.now()) {
             match tokio::time::timeout(RECORD_MAX, self.store.audit_act(act)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => warn!(%error, "reload is not in the audit"),

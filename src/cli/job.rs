@@ -52,7 +52,12 @@ pub(super) enum JobCommand {
         reason: String,
     },
     /// Run slots again, from now on
-    Resume { job: String },
+    Resume {
+        job: String,
+        /// Why; kept for the audit
+        #[arg(long, default_value = "", hide_default_value = true)]
+        reason: String,
+    },
     /// Run the slots of a time that were not run, one after the other
     Backfill(BackfillArgs),
     /// End a run
@@ -144,8 +149,9 @@ pub(super) async fn run(
             let document = json!({ "pause": job::pause(&pause) });
             screen.show(&document, |document| table::detail(&job::PAUSE, &document["pause"]))
         }
-        JobCommand::Resume { job } => {
-            let answer = connection.call(control.resume_schedule(ResumeScheduleRequest { job })).await?;
+        JobCommand::Resume { job, reason } => {
+            let answer =
+                connection.call(control.resume_schedule(ResumeScheduleRequest { job, reason })).await?;
             screen.show(&json!({ "was_paused": answer.was_paused }), |_| {
                 if answer.was_paused { "resumed\n".to_owned() } else { "was not paused\n".to_owned() }
             })

@@ -9,8 +9,7 @@ mod payment;
 mod sync;
 mod user;
 
-use clap::{Args, Subcommand};
-use uuid::Uuid;
+use clap::Subcommand;
 
 use super::connection::Connection;
 use super::failure::Failure;
@@ -35,23 +34,6 @@ pub(super) enum OpenBankingCommand {
     Payment(payment::PaymentCommand),
     /// List the banks that are configured, and how the process that answers stands with them
     Aspsps,
-}
-
-/// What every change by hand says.
-#[derive(Args)]
-struct HandArgs {
-    /// Why; kept for the audit
-    #[arg(long)]
-    reason: String,
-    /// The same id and request give the same answer; a new UUID when absent
-    #[arg(long, value_name = "ID")]
-    request_id: Option<String>,
-}
-
-impl HandArgs {
-    fn request_id(&self) -> String {
-        self.request_id.clone().unwrap_or_else(|| Uuid::now_v7().to_string())
-    }
 }
 
 pub(super) async fn run(

@@ -27,6 +27,9 @@ pub(super) enum QueueCommand {
     Resume {
         /// The name as it was paused
         name: String,
+        /// Why; kept for the audit
+        #[arg(long, default_value = "", hide_default_value = true)]
+        reason: String,
     },
 }
 
@@ -44,8 +47,8 @@ pub(super) async fn run(
             let document = json!({ "pause": queue::pause(&pause) });
             screen.show(&document, |document| table::detail(&queue::PAUSE, &document["pause"]))
         }
-        QueueCommand::Resume { name } => {
-            let answer = connection.call(control.resume_queue(ResumeQueueRequest { name })).await?;
+        QueueCommand::Resume { name, reason } => {
+            let answer = connection.call(control.resume_queue(ResumeQueueRequest { name, reason })).await?;
             screen.show(&json!({ "was_paused": answer.was_paused }), |_| {
                 if answer.was_paused { "resumed\n".to_owned() } else { "was not paused\n".to_owned() }
             })

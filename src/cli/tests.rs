@@ -209,6 +209,7 @@ async fn invalid_input_shows_every_violation_and_the_way_to_repeat() {
 bursar: 2 fields are invalid (INVALID_ARGUMENT, INVALID_FIELDS)
   amount_cents: must be positive
   payer: is required
+help: correct every field of BadRequest
 to send the same request again safely, give --request-id r-2
 ";
     assert_eq!(err, golden);
@@ -224,6 +225,8 @@ to send the same request again safely, give --request-id r-2
         ],
         "retry_after": null,
         "request_id": "r-2",
+        "trace_id": null,
+        "help": "correct every field of BadRequest",
     }});
     assert_eq!(json_of(&err), golden);
 }
@@ -251,6 +254,20 @@ async fn an_exhausted_limit_says_when_to_ask_again() {
     let id = i32::from(Code::ResourceExhausted).to_string();
     let err = house().await.shows(&["boleto", "get", &id]).await.err;
     assert!(err.ends_with("\nask again in 2s\n"), "{err}");
+}
+
+#[tokio::test]
+async fn our_own_fault_names_the_trace_under_which_the_logs_tell_more() {
+    let (house, id) = (house().await, i32::from(Code::Internal).to_string());
+    let golden = "\
+bursar: scripted (INTERNAL, INTERNAL)
+trace: 0af7651916cd43dd8448eb211c80319c; the service's logs tell more under it
+help: report the trace id it carries; a bug of ours
+";
+    assert_eq!(house.shows(&["boleto", "get", &id]).await.err, golden);
+    let error = json_of(&house.shows(&["boleto", "get", &id, "--json"]).await.err)["error"].take();
+    assert_eq!(error["trace_id"], "0af7651916cd43dd8448eb211c80319c");
+    assert_eq!(error["help"], "report the trace id it carries; a bug of ours");
 }
 
 #[tokio::test]

@@ -27,7 +27,6 @@ use self::feed::Way;
 use super::Global;
 use super::failure::Failure;
 use super::screen::Screen;
-use crate::proto::control::v1::GetInfoRequest;
 
 const INTERVAL_MIN: Duration = Duration::from_millis(200);
 const INTERVAL_MAX: Duration = Duration::from_secs(600);
@@ -69,15 +68,7 @@ pub(super) async fn run(args: TopArgs, global: &Global, screen: &mut Screen) -> 
             "standard output is not a terminal that can be drawn on; give --once for one picture as text";
         return Err(Failure::found(Code::InvalidArgument, words));
     }
-    greet(way).await?;
-    live::run(way, args.interval, screen.colour()).await
-}
-
-/// Who mistypes an address or has no token learns it as by every other command. What a token may not see, its pane says.
-async fn greet(way: Way<'_>) -> Result<(), Failure> {
-    let connection = way.open().await?;
-    match connection.call(connection.control().get_info(GetInfoRequest {})).await {
-        Err(Failure::Told(report)) if report.code != Code::PermissionDenied => Err(Failure::Told(report)),
-        _ => Ok(()),
-    }
+    // Who mistypes an address or has no token learns it as by every other command.
+    way.greet().await?;
+    live::run(way, args.interval, screen).await
 }

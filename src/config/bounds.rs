@@ -240,6 +240,8 @@ const RULES: &[(&str, Rule)] = &[
     ("channels.nats.message_max_bytes", Count(KIB, 64 * MIB)),
     ("channels.nats.subjects.prefixes", Texts),
     ("retention.tenant.boleto_years", Count(0, 100)),
+    ("retention.tenant.transfers_kept", Span(DAY, 36_525 * DAY)),
+    ("retention.tenant.customers_kept", Span(DAY, 36_525 * DAY)),
     ("telemetry.log_level", LogFilter),
     ("telemetry.trace_filter", TraceFilter),
     ("telemetry.otlp_endpoint", PlainHttp),

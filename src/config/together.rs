@@ -13,18 +13,21 @@ use crate::connectors::channels::mail::config::HostName;
 /// Keeps an address that other machines can reach from being served by mistake.
 pub(super) fn check_reach(merged: &Table, problems: &mut Vec<Problem>) {
     let text = |key: &str| find(merged, key).and_then(Value::as_str).unwrap_or_default();
+    let is_true = |key: &str| find(merged, key).and_then(Value::as_bool) == Some(true);
     let is_allowed = find(merged, "api.bind_beyond_loopback").and_then(Value::as_bool) != Some(false);
     // Whoever listens may be reached by anybody: what is said must be hidden on its way, and it must be known who says it.
     let is_guarded = !text("api.tls.certificate").is_empty() && text("access.mode") == "tokens";
     // What people send by a browser is hidden by a proxy in front, which `base_url` tells of.
     let is_fronted = text("dashboard.base_url").starts_with("https://") && text("access.mode") == "tokens";
     let alone = "must be a loopback address unless api.bind_beyond_loopback is true";
+    let metrics =
+        "must be a loopback address unless metrics.bind_beyond_loopback or api.bind_beyond_loopback is true";
     let fronted = "must be a loopback address unless dashboard.base_url is an https address and access.mode is tokens, or api.bind_beyond_loopback is true";
     let guarded = "must be a loopback address unless api.tls is set and access.mode is tokens, or api.bind_beyond_loopback is true";
     for (key, is_guarded, reason) in [
         ("api.listen", is_guarded, guarded),
         ("documents.links.address", false, alone),
-        ("metrics.listen", false, alone),
+        ("metrics.listen", is_true("metrics.bind_beyond_loopback"), metrics),
         ("dashboard.listen", is_fronted, fronted),
     ] {
         let listen = text(key).parse::<SocketAddr>().ok();

@@ -7,6 +7,7 @@
 
 pub mod mail;
 pub mod nats;
+mod sending;
 pub mod sqs;
 pub mod webhook;
 

@@ -42,6 +42,11 @@ impl Personal {
             Self::LeftOut => None,
         }
     }
+
+    /// Whether this is what is shown of somebody: masked once more it stays what it is.
+    pub fn is_mask(self, text: &str) -> bool {
+        self.mask(text).is_some_and(|shown| shown == text)
+    }
 }
 
 /// Whether this was masked for somebody, and so is nothing to be written down.
@@ -49,8 +54,11 @@ pub fn is_masked(text: &str) -> bool {
     text.contains(MASK)
 }
 
-/// The first letter of each word.
+/// The first letter of each word; the mask of what has no word stays what it is.
 fn name(text: &str) -> String {
+    if text == MASK {
+        return MASK.to_owned();
+    }
     let words: Vec<String> = text
         .split_whitespace()
         .filter_map(|word| word.chars().next())
@@ -116,7 +124,11 @@ mod tests {
             let masked = shown(personal, text);
             assert!(is_masked(&masked), "{masked}");
             assert_eq!(shown(personal, &masked), masked);
+            assert!(personal.is_mask(&masked) && !personal.is_mask(text));
+            // Whoever is called so has a name all the same.
+            assert!(!personal.is_mask(&format!("{text} ***")));
         }
+        assert!(!Personal::LeftOut.is_mask("***"));
         assert_eq!(shown(Personal::Name, ""), "", "what is empty is no mask");
     }
 }

@@ -74,11 +74,14 @@ impl Audit {
         let mut violations = Vec::new();
         let after = place("after", request.after_sequence, &request.after_hash, &mut violations);
         let expected = place("expected", request.expected_sequence, &request.expected_hash, &mut violations);
+        let after = after.unwrap_or(Chain::START);
+        let verification = Verification { after, expected, records_max: RECORDS_MAX };
+        if violations.is_empty() && !verification.is_answerable() {
+            violations.push(Violation::new("expected_sequence", "must lie behind after_sequence"));
+        }
         if !violations.is_empty() {
             return Err(ApiError::Invalid(violations));
         }
-        let after = after.unwrap_or(Chain::START);
-        let verification = Verification { after, expected, records_max: RECORDS_MAX };
         let verified = self.gate.house()?.store.verify_audit(&verification).await?;
         Ok(proto::VerifyAuditResponse {
             records: verified.records,

@@ -1,7 +1,8 @@
 //! `EraseBoleto`: takes away who was to pay a boleto that has ended.
 //!
-//! **Owns** nothing. **Fails** with every violation at once; with `BOLETO_STILL_OPEN` for one that has not ended, and with
-//! `KEPT_BY_LAW` within the years that its tenant keeps them; erasing what is erased is no failure. **Limits**: what an owner was sent,
+//! **Owns** nothing. **Fails** with every violation at once; with `BOLETO_STILL_OPEN` for one that has not ended, with
+//! `KEPT_BY_LAW` within the years that its tenant keeps them, and with `ORDER_PENDING` while its bank is being asked about it; erasing
+//! what is erased is no failure. **Limits**: what an owner was sent,
 //! and what the bank has on file, are theirs.
 
 use tracing::info;
@@ -44,7 +45,8 @@ pub(super) async fn erase(
         request: key,
         reason,
         traceparent: crate::telemetry::traceparent(),
-        now: request::now(),
+        // By the store's clock: a machine whose clock is set ahead must not erase what the law wants kept.
+        now: house.store.now(),
     };
     match house.store.erase_boleto(&erasure).await? {
         BoletoErased::Done => info!(%boleto_id, "boleto erased by hand"),
@@ -52,6 +54,7 @@ pub(super) async fn erase(
         BoletoErased::OtherBody => return Err(ApiError::RequestIdReused),
         BoletoErased::NotFound => return Err(ApiError::NotFound("BOLETO")),
         BoletoErased::StillOpen(status) => return Err(ApiError::BoletoStillOpen(status)),
+        BoletoErased::UnderWay => return Err(ApiError::OrderPending),
         BoletoErased::KeptUntil(until) => return Err(ApiError::KeptUntil(until)),
     }
     let boleto = Some(convert::to_proto(&find(gate, boleto_id).await?));

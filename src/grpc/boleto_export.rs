@@ -45,6 +45,7 @@ pub(super) async fn export(
     gate.house()?;
     let mut violations = Vec::new();
     let after = request::optional_id("after_id", &request.after_id, &mut violations);
+    let reason = request::optional_reason(request.reason, &mut violations);
     let filter = match filter(&request.filter.unwrap_or_default()) {
         Ok(filter) if violations.is_empty() => filter,
         Ok(_) => return Err(ApiError::Invalid(violations)),
@@ -62,9 +63,9 @@ pub(super) async fn export(
     let found = found(&filter, after);
     let id = Uuid::now_v7();
     // Before anything is handed out, and not at all if that fails.
-    gate.house()?.store.audit_act(written_down(id, found, json!(null))).await?;
+    gate.house()?.store.audit_act(written_down(id, reason.clone(), found, json!(null))).await?;
     let (sender, receiver) = mpsc::channel(1);
-    caller::spawn(send_pages(gate.clone(), gate.tenant()?, filter, (id, after), sender));
+    caller::spawn(send_pages(gate.clone(), gate.tenant()?, filter, (id, reason, after), sender));
     let stream = ReceiverStream::new(receiver).map(move |message| {
         // The permit lives as long as the stream does.
         let _ = &permit;
@@ -77,14 +78,14 @@ async fn send_pages(
     gate: Gate,
     tenant: TenantId,
     filter: BoletoFilter,
-    (id, after): (Uuid, Option<BoletoId>),
+    (id, reason, after): (Uuid, String, Option<BoletoId>),
     sender: mpsc::Sender<Result<proto::ExportBoletosResponse, Status>>,
 ) {
     let Ok(house) = gate.house() else { return };
     let found = found(&filter, after);
     let (boletos, ended) = hand_out(&gate, &tenant, &filter, after, &sender).await;
     let told = json!({ "boletos": boletos, "ended": ended });
-    if let Err(error) = house.store.audit_act(written_down(id, found, told)).await {
+    if let Err(error) = house.store.audit_act(written_down(id, reason, found, told)).await {
         warn!(%error, boletos, "the end of an export is not in the audit");
     }
 }
@@ -143,11 +144,11 @@ fn found(filter: &BoletoFilter, after: Option<BoletoId>) -> serde_json::Value {
 }
 
 /// Two records with one subject: that an export began, and what came of it.
-fn written_down(id: Uuid, filter: serde_json::Value, told: serde_json::Value) -> Act {
+fn written_down(id: Uuid, reason: String, filter: serde_json::Value, told: serde_json::Value) -> Act {
     Act {
         method: "ExportBoletos",
         subject: Subject::Id(id),
-        reason: String::new(),
+        reason,
         before: json!({ "filter": filter }),
         after: told,
         now: request::now(),

@@ -50,7 +50,7 @@ impl ControlService for Control {
         &self,
         request: Request<proto::ResizePoolRequest>,
     ) -> Answer<proto::ResizePoolResponse> {
-        answer(pool::resize(&self.gate, &request.into_inner()).await)
+        answer(pool::resize(&self.gate, request.into_inner()).await)
     }
 
     async fn get_tree(&self, _request: Request<proto::GetTreeRequest>) -> Answer<proto::GetTreeResponse> {
@@ -69,40 +69,35 @@ impl ControlService for Control {
         &self,
         request: Request<proto::RestartActorRequest>,
     ) -> Answer<proto::RestartActorResponse> {
-        let node = actor::restart(&self.gate, &request.into_inner().path).await?;
-        Ok(Response::new(proto::RestartActorResponse { node }))
+        answer(actor::restart(&self.gate, request.into_inner()).await)
     }
 
     async fn stop_actor(
         &self,
         request: Request<proto::StopActorRequest>,
     ) -> Answer<proto::StopActorResponse> {
-        let node = actor::stop(&self.gate, &request.into_inner().path).await?;
-        Ok(Response::new(proto::StopActorResponse { node }))
+        answer(actor::stop(&self.gate, request.into_inner()).await)
     }
 
     async fn start_actor(
         &self,
         request: Request<proto::StartActorRequest>,
     ) -> Answer<proto::StartActorResponse> {
-        let node = actor::start(&self.gate, &request.into_inner().path).await?;
-        Ok(Response::new(proto::StartActorResponse { node }))
+        answer(actor::start(&self.gate, request.into_inner()).await)
     }
 
     async fn pause_actor(
         &self,
         request: Request<proto::PauseActorRequest>,
     ) -> Answer<proto::PauseActorResponse> {
-        let node = actor::pause(&self.gate, &request.into_inner().path).await?;
-        Ok(Response::new(proto::PauseActorResponse { node }))
+        answer(actor::pause(&self.gate, request.into_inner()).await)
     }
 
     async fn resume_actor(
         &self,
         request: Request<proto::ResumeActorRequest>,
     ) -> Answer<proto::ResumeActorResponse> {
-        let node = actor::resume(&self.gate, &request.into_inner().path).await?;
-        Ok(Response::new(proto::ResumeActorResponse { node }))
+        answer(actor::resume(&self.gate, request.into_inner()).await)
     }
 
     async fn list_processes(
@@ -244,12 +239,13 @@ impl ControlService for Control {
         &self,
         request: Request<proto::ReloadConfigRequest>,
     ) -> Answer<proto::ReloadConfigResponse> {
-        answer(reload::reload(&self.gate, &request.into_inner()).await)
+        answer(reload::reload(&self.gate, request.into_inner()).await)
     }
 
-    async fn drain(&self, _request: Request<proto::DrainRequest>) -> Answer<proto::DrainResponse> {
+    async fn drain(&self, request: Request<proto::DrainRequest>) -> Answer<proto::DrainResponse> {
+        let reason = request::only_reason(request.into_inner().reason)?;
         info!("drain asked for");
-        process::note_drain(&self.gate).await;
+        process::note_drain(&self.gate, reason).await;
         self.gate.readiness().wish_to_drain();
         Ok(Response::new(proto::DrainResponse {}))
     }

@@ -28,10 +28,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::metadata::MetadataMap;
 use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Status};
-use tracing::{Instrument as _, info_span};
+use tracing::Instrument as _;
 
 use super::config::ApiConfig;
 use super::gate::Gate;
+use super::measure;
 use super::personal::PersonalAnswer;
 use super::status::{ApiError, protocol_details};
 use crate::access::policy::{Policy, Rule};
@@ -110,8 +111,7 @@ pub async fn around(State(entrance): State<Entrance>, request: Request, next: Ne
     let Some(permit) = entrance.in_flight.admit(path) else {
         return Status::from(ApiError::TooManyRequests).into_http();
     };
-    let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or((path, ""));
-    let span = info_span!("rpc", rpc.service = service, rpc.method = method, otel.kind = "server");
+    let span = measure::span(path);
     let metadata = MetadataMap::from_headers(request.headers().clone());
     crate::telemetry::set_parent_from_metadata(&span, &metadata);
     let response = entrance.run(request, next).instrument(span).await;

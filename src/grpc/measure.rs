@@ -3,6 +3,9 @@
 //! It stands around all other layers, so that what they refuse is counted too; the span of a call, of which only the layers
 //! within know, is told to it by [`note_trace`], which stands right around the services.
 //!
+//! Spans follow OpenTelemetry's conventions for RPC as they became stable (semantic conventions 1.45); metrics keep the names of before,
+//! which dashboards and alerts are made of.
+//!
 //! **Owns** nothing; a call that is dropped before its answer has ended counts as cancelled. **Fails** never.
 //! **Limits**: methods are those of the protocol; every other path is one and the same.
 
@@ -21,6 +24,7 @@ use opentelemetry::trace::TraceId;
 use tonic::Code;
 use tracing::Span;
 
+use super::code::code_name;
 use crate::metrics::calls::RpcCall;
 use crate::metrics::methods;
 use crate::telemetry;
@@ -35,6 +39,18 @@ impl Noted {
     fn trace(&self) -> Option<TraceId> {
         self.0.get().and_then(|(_, trace)| *trace)
     }
+}
+
+/// The span of a call by this path. What nobody has given a name is not named after whatever a caller made up.
+pub(super) fn span(path: &str) -> Span {
+    let method = methods::full_name(path);
+    tracing::info_span!(
+        "rpc",
+        otel.name = method.unwrap_or("grpc"),
+        otel.kind = "server",
+        rpc.system.name = "grpc",
+        rpc.method = method.unwrap_or("_OTHER"),
+    )
 }
 
 /// Measures one call.
@@ -58,22 +74,25 @@ pub async fn note_trace(request: Request, next: Next) -> Response {
         let _ = noted.0.set((Span::current(), telemetry::sampled_trace_id()));
     }
     let response = next.run(request).await;
-    if let Some(what) = code_in(response.headers()).and_then(failure) {
-        telemetry::note_failure(what);
+    if let Some(code) = code_in(response.headers()) {
+        note_end(code);
     }
     response
 }
 
-/// What a code is called that is the server's failure and not the caller's (OpenTelemetry's conventions for spans of gRPC).
-fn failure(code: i64) -> Option<&'static str> {
-    match i32::try_from(code).map_or(Code::Unknown, Code::from_i32) {
-        Code::Unknown => Some("UNKNOWN"),
-        Code::DeadlineExceeded => Some("DEADLINE_EXCEEDED"),
-        Code::Unimplemented => Some("UNIMPLEMENTED"),
-        Code::Internal => Some("INTERNAL"),
-        Code::Unavailable => Some("UNAVAILABLE"),
-        Code::DataLoss => Some("DATA_LOSS"),
-        _ => None,
+/// Says of the current span how its call ended.
+fn note_end(code: i64) {
+    let code = i32::try_from(code).map_or(Code::Unknown, Code::from_i32);
+    telemetry::note("rpc.response.status_code", code_name(code));
+    // What of all that is the server's failure and not the caller's (OpenTelemetry's conventions for spans of gRPC).
+    if let Code::Unknown
+    | Code::DeadlineExceeded
+    | Code::Unimplemented
+    | Code::Internal
+    | Code::Unavailable
+    | Code::DataLoss = code
+    {
+        telemetry::note_failure(code_name(code));
     }
 }
 
@@ -92,10 +111,8 @@ impl Measured {
             return;
         }
         self.call.end(code, self.noted.trace());
-        if let Some(what) = failure(code)
-            && let Some((span, _)) = self.noted.0.get()
-        {
-            span.in_scope(|| telemetry::note_failure(what));
+        if let Some((span, _)) = self.noted.0.get() {
+            span.in_scope(|| note_end(code));
         }
     }
 }

@@ -37,6 +37,7 @@ pub(super) async fn reconcile(
     gate: &Gate,
     request: proto::ReconcileBankAccountRequest,
 ) -> Result<proto::ReconcileBankAccountResponse, ApiError> {
+    let reason = request::only_reason(request.reason)?;
     let house = gate.house_for_change()?;
     let id: BankAccountId = request::id("id", &request.id)?;
     let found = house.accounts.find(&gate.tenant()?, &AccountKey::Id(id)).await?;
@@ -56,7 +57,7 @@ pub(super) async fn reconcile(
     let act = Act {
         method: "ReconcileBankAccount",
         subject: Subject::Id(id.0),
-        reason: String::new(),
+        reason,
         before: json!({ "runs": before.runs }),
         after: json!({ "asked": "a run now" }),
         now,

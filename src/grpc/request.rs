@@ -73,6 +73,18 @@ pub fn reason(text: String, violations: &mut Vec<Violation>) -> String {
     reason.unwrap_or_default()
 }
 
+/// Why somebody did something, where they need not say: up to 255 characters, empty for nothing said.
+pub fn optional_reason(text: String, violations: &mut Vec<Violation>) -> String {
+    optional_text("reason", text, REASON_CHARS_MAX, violations).unwrap_or_default()
+}
+
+/// [`optional_reason`] of a request of which nothing else can be wrong.
+pub fn only_reason(text: String) -> Result<String, ApiError> {
+    let mut violations = Vec::new();
+    let reason = optional_reason(text, &mut violations);
+    if violations.is_empty() { Ok(reason) } else { Err(ApiError::Invalid(violations)) }
+}
+
 /// The key of a request that names itself; none for one that does not.
 pub fn key(
     tenant: &TenantId,

@@ -94,7 +94,7 @@ impl Pending {
     }
 
     /// The record of it; none where nothing would change.
-    pub fn act(&self, now: DateTime<Utc>) -> Option<Act> {
+    pub fn act(&self, reason: String, now: DateTime<Utc>) -> Option<Act> {
         let values = |of: fn(&Change) -> &Option<String>| -> Value {
             let pairs = self.taken().iter().map(|change| (change.key.clone(), json!(of(change))));
             Value::Object(Map::from_iter(pairs))
@@ -102,7 +102,7 @@ impl Pending {
         (!self.taken().is_empty()).then(|| Act {
             method: "ReloadConfig",
             subject: Subject::Named("configuration".to_owned()),
-            reason: String::new(),
+            reason,
             before: values(|change| &change.before),
             after: values(|change| &change.after),
             now,
@@ -163,7 +163,7 @@ mod tests {
         let pending = reload.begin().await.expect("all is well");
         assert_eq!(pending.taken().len(), 1);
         assert_eq!(pending.waiting(), ["work.lanes"]);
-        let act = pending.act(Utc::now()).expect("something to be told");
+        let act = pending.act(String::new(), Utc::now()).expect("something to be told");
         assert_eq!(
             (act.before, act.after),
             (json!({"breaker.failures_max": "5"}), json!({"breaker.failures_max": "7"}))
@@ -173,7 +173,7 @@ mod tests {
         reload.begin().await.expect("still well").apply();
         assert_eq!(seen.load(Ordering::SeqCst), 7);
         let again = reload.begin().await.expect("still well");
-        assert!(again.taken().is_empty() && again.act(Utc::now()).is_none());
+        assert!(again.taken().is_empty() && again.act(String::new(), Utc::now()).is_none());
         std::fs::remove_file(&file).expect("the file goes away");
     }
 }

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub struct MetricsConfig {
     /// Where `/metrics` is served; nothing for nowhere. Port 0 takes a free one.
     pub listen: Option<SocketAddr>,
+    /// Whether other machines may reach it there.
+    pub bind_beyond_loopback: bool,
     /// Whether the collector of `telemetry.otlp_endpoint` is told as well.
     pub otlp: bool,
     /// How often it is told: 1 s to 10 min.

@@ -38,6 +38,12 @@ static METHODS: LazyLock<HashMap<String, (String, String)>> = LazyLock::new(|| {
     methods
 });
 
+/// The method that a path calls as OpenTelemetry's conventions name it, `bursar.boleto.v1.BoletoService/CreateBoleto`; nothing for every
+/// other path.
+pub fn full_name(path: &str) -> Option<&'static str> {
+    METHODS.get_key_value(path).map(|(path, _)| path.trim_start_matches('/'))
+}
+
 /// The method that a path calls.
 pub fn of_path(path: &str) -> Method {
     let found = METHODS.get(path);
@@ -52,6 +58,8 @@ mod tests {
     fn paths_are_methods_of_the_protocol_or_nothing() {
         let known = of_path("/bursar.boleto.v1.BoletoService/CreateBoleto");
         assert_eq!((known.service, known.name), ("bursar.boleto.v1.BoletoService", "CreateBoleto"));
+        let full = full_name("/bursar.boleto.v1.BoletoService/CreateBoleto");
+        assert_eq!(full, Some("bursar.boleto.v1.BoletoService/CreateBoleto"));
         let control = of_path("/bursar.control.v1.ControlService/GetTree");
         assert_eq!(control.name, "GetTree");
         for path in [
@@ -62,7 +70,7 @@ mod tests {
             "/bursar.control.v1.ControlService/DropTables-18c2",
             "/grpc.health.v1.Health/Check",
         ] {
-            assert_eq!(of_path(path), UNKNOWN, "{path}");
+            assert_eq!((of_path(path), full_name(path)), (UNKNOWN, None), "{path}");
         }
     }
 }

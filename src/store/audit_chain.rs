@@ -23,10 +23,17 @@ const PAGE: i64 = 500;
 pub struct Verification {
     /// Up to where somebody has followed it before.
     pub after: Chain,
-    /// A place and the hash that was kept of it elsewhere.
+    /// A place and the hash that was kept of it elsewhere, behind that.
     pub expected: Option<Chain>,
     /// Records to look at, at most.
     pub records_max: i64,
+}
+
+impl Verification {
+    /// Whether what is expected can be found: what lies before is not followed, so that nothing could be said about it.
+    pub fn is_answerable(&self) -> bool {
+        self.expected.is_none_or(|it| it.sequence > self.after.sequence || it == self.after)
+    }
 }
 
 /// What came of following the chain.
@@ -40,7 +47,8 @@ pub struct Verified {
     pub broken: Option<Break>,
     /// Whether the end of the chain was reached.
     pub is_complete: bool,
-    /// Records that are no part of the chain: from before it, or from an older process beside it. Counted at its end alone.
+    /// Records that are no part of the chain: from before it, from an older process beside it, or put where it does not reach. Counted at
+    /// its end alone.
     pub outside: i64,
 }
 
@@ -109,7 +117,6 @@ impl Store {
     /// Follows the chain, page by page, up to a limit. What is written meanwhile is a later call's.
     pub async fn verify_audit(&self, verification: &Verification) -> Result<Verified, StoreError> {
         let Verification { after, expected, records_max } = *verification;
-        let end = self.audit_end().await?;
         let mut chain = after;
         let stopped = |chain: Chain, broken| Verified {
             records: chain.sequence - after.sequence,
@@ -118,6 +125,12 @@ impl Store {
             is_complete: false,
             outside: 0,
         };
+        if !verification.is_answerable() {
+            return Err(StoreError::Broken(
+                "a hash to be found lies before where the chain is followed from".to_owned(),
+            ));
+        }
+        let end = self.audit_end().await?;
         let until = end.head.sequence.min(after.sequence.saturating_add(records_max));
         while chain.sequence < until {
             let links = self.links_after(chain.sequence, PAGE.min(until - chain.sequence)).await?;
@@ -171,7 +184,8 @@ impl Store {
     }
 
     async fn records_outside(&self) -> Result<i64, StoreError> {
-        let count = self.statement("select count(*) as total from audit where sequence is null", []);
+        let count =
+            self.statement("select count(*) as total from audit where sequence is null or sequence < 1", []);
         let rows = self.within(async { all(self.reader(), count).await }).await?;
         let row = rows.first().ok_or_else(|| StoreError::unreadable("count", "no row came back"))?;
         Ok(row.try_get("", "total")?)

@@ -1,24 +1,29 @@
 //! Takes a boleto's persons away: its payer, on whose behalf it was collected, what was printed for the payer, and whatever free words
-//! may name them. Numbers, sums, dates, states, payments and codes stay, and so does the audit.
+//! may name them: staff's, the bank's, and what owners answered. Numbers, sums, dates, states, payments and codes stay, and so does
+//! the audit.
 //!
 //! It happens to boletos that have ended, by hand or when nobody wants them kept any more, and nothing brings it back. A boleto is
 //! erased when its payer is nobody ([`ERASED`]), so that a process of the step before reads it like any other; its version stays.
 //!
-//! **Fails** with data ([`BoletoErased`]); whatever is not done leaves nothing behind. **Limits**: what endpoints answered and the
-//! words of ended work are forgotten by their own times; what an owner was sent is the owner's. One slice is one transaction.
+//! Locks are taken as everywhere: the boleto, the work of its deliveries, the deliveries. **Owns** nothing. **Fails** with data
+//! ([`BoletoErased`]); whatever is not done leaves nothing behind. **Limits**: what an owner was sent is the owner's. A message that
+//! was parked because nobody could make a boleto of it belongs to none, and keeps its text until somebody discards it and ended work
+//! is forgotten.
 
-use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use std::collections::HashSet;
+
+use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, QueryResult, Value};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::audit::Deed;
-use super::audit_act::Act;
-use super::audit_list::Subject;
 use super::boleto::{from_json, to_json};
+use super::boleto_order::{order_key, registration_key};
 use super::request_key::{Entered, RequestKey};
+use super::rows::Rows;
 use super::transaction::{all, execute};
-use super::{Store, StoreError, StoreKind, from_us, to_us};
+use super::{Store, StoreError, StoreKind, from_us};
 use crate::domain::boleto::status::Status;
 use crate::domain::boleto::terms::Terms;
 use crate::domain::ids::{BoletoId, TenantId};
@@ -56,25 +61,17 @@ pub enum BoletoErased {
     StillOpen(Status),
     /// Until that day the law wants it kept.
     KeptUntil(NaiveDate),
+    /// Work with its bank is under way, and would write behind it.
+    UnderWay,
 }
 
-/// Whose boletos.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Whose {
-    /// This tenant's.
-    Tenant(String),
-    /// Everybody's but these tenants'.
-    AllBut(Vec<String>),
-}
-
-/// What hangs on a boleto and may name a person in free words.
-const HANGING: [&str; 2] = [
+/// What hangs on a boleto and may name a person in free words. A difference that a person settled stays one that a person settled.
+const HANGING: [&str; 4] = [
     "update boleto_event set reason = null where boleto_id = $1 and reason is not null",
     "update boleto_order set reason = '', response_message = null where boleto_id = $1",
+    "update reconciliation_difference set settled_reason = '' where boleto_id = $1 and settled_at_us is not null",
+    "update delivery set last_answer = null where subject_id = $1 and last_answer is not null",
 ];
-
-/// Those of which something is left; spelled as their index has it.
-const AGING: &str = "status in ('paid', 'refused', 'cancelled') and payer <> ";
 
 impl Store {
     /// Takes the persons of one boleto away.
@@ -128,7 +125,10 @@ impl Store {
         if is_kept(until, erasure.now) {
             return Ok(BoletoErased::KeptUntil(until));
         }
-        self.empty_boleto(transaction, &row).await?;
+        if !self.boletos_at_work(transaction, &[erasure.boleto_id]).await?.is_empty() {
+            return Ok(BoletoErased::UnderWay);
+        }
+        self.empty_boleto(transaction, &row, erasure.now).await?;
         let version: i64 = row.try_get("", "version")?;
         let deed = Deed {
             id: erasure.id,
@@ -145,103 +145,48 @@ impl Store {
         Ok(BoletoErased::Done)
     }
 
-    /// Takes away the persons of boletos that ended before a moment, oldest first, with one record of all of them. Returns how many.
-    pub async fn erase_aged_boletos(
-        &self,
-        whose: &Whose,
-        ended_before: DateTime<Utc>,
-        limit: i64,
-        now: DateTime<Utc>,
-    ) -> Result<u64, StoreError> {
-        let (transaction, erased) = self
-            .within(async {
-                let transaction = self.begin().await?;
-                let erased = self.erase_aged_in(&transaction, whose, ended_before, limit, now).await?;
-                Ok((transaction, erased))
-            })
-            .await?;
-        if erased == 0 {
-            self.within(async { Ok(transaction.rollback().await?) }).await?;
-        } else {
-            crate::failpoint::reached("boleto.erase.before");
-            self.commit(transaction).await?;
-        }
-        Ok(erased)
-    }
-
-    async fn erase_aged_in(
+    /// Those of these boletos, which the caller has locked, that have work with their bank. None gets any once it has ended.
+    pub(super) async fn boletos_at_work(
         &self,
         transaction: &DatabaseTransaction,
-        whose: &Whose,
-        ended_before: DateTime<Utc>,
-        limit: i64,
-        now: DateTime<Utc>,
-    ) -> Result<u64, StoreError> {
-        let lock = if self.kind() == StoreKind::PostgreSql { "for update skip locked" } else { "" };
-        let mut values = vec![Value::from(to_us(ended_before)), Value::from(limit)];
-        let of_whom = match whose {
-            Whose::Tenant(tenant) => {
-                values.push(Value::from(tenant.as_str()));
-                "and tenant_id = $3".to_owned()
-            }
-            Whose::AllBut(tenants) if tenants.is_empty() => String::new(),
-            Whose::AllBut(tenants) => {
-                let places: Vec<String> = (3..3 + tenants.len()).map(|place| format!("${place}")).collect();
-                values.extend(tenants.iter().map(|tenant| Value::from(tenant.as_str())));
-                format!("and tenant_id not in ({})", places.join(", "))
-            }
-        };
+        ids: &[BoletoId],
+    ) -> Result<HashSet<BoletoId>, StoreError> {
+        let keys = ids.iter().flat_map(|id| [registration_key(*id), order_key(*id)]);
         let find = format!(
-            "select id, tenant_id, terms from boleto where {AGING} '{ERASED}' and updated_at_us < $1 {of_whom}
-             order by updated_at_us limit $2 {lock}"
+            " select distinct subject_id from work where unique_key is not null and unique_key {}",
+            self.is_one_of("unique_key")
         );
-        let rows = all(transaction, self.statement(&find, values)).await?;
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        for row in &rows {
-            self.empty_boleto(transaction, row).await?;
-        }
-        let whose = match whose {
-            Whose::Tenant(tenant) => json!({ "tenant": tenant }),
-            Whose::AllBut(tenants) => json!({ "all_but": tenants }),
-        };
-        let act = Act {
-            method: "EraseBoletos",
-            subject: Subject::Named("retention".to_owned()),
-            reason: String::new(),
-            before: json!({
-                "whose": whose,
-                "ended_before": ended_before.to_rfc3339_opts(SecondsFormat::Secs, true),
-            }),
-            after: json!({ "erased": rows.len() }),
-            now,
-        };
-        self.record_act(transaction, act).await?;
-        Ok(rows.len() as u64)
+        let rows = Rows::new().text("unique_key", keys);
+        let found = all(transaction, self.statement_over(rows, vec![], &find)).await?;
+        found.iter().map(|row| Ok(BoletoId(row.try_get("", "subject_id")?))).collect()
     }
 
-    async fn empty_boleto(
+    /// Empties a locked boleto: its `id`, `tenant_id` and `terms` are read of the row.
+    pub(super) async fn empty_boleto(
         &self,
         transaction: &DatabaseTransaction,
         row: &QueryResult,
+        now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let id: Uuid = row.try_get("", "id")?;
+        let (id, tenant): (Uuid, String) = (row.try_get("", "id")?, row.try_get("", "tenant_id")?);
         let terms: Option<String> = row.try_get("", "terms")?;
         let terms = terms.map(|text| without_guarantor(&text)).transpose()?;
         let update = self.statement(
-            "update boleto set payer = $2, terms = $3, instructions = null, response_message = null, pix_emv = null, url = null
-             where id = $1",
-            [Value::from(id), Value::from(ERASED), Value::from(terms)],
+            "update boleto set payer = $3, terms = $4, instructions = null, response_message = null, pix_emv = null, url = null
+             where tenant_id = $1 and id = $2",
+            [Value::from(tenant.as_str()), Value::from(id), Value::from(ERASED), Value::from(terms)],
         );
         execute(transaction, update).await?;
-        let tenant: String = row.try_get("", "tenant_id")?;
-        let unlink = "delete from document_link where tenant_id = $1 and boleto_id = $2";
-        execute(transaction, self.statement(unlink, [Value::from(tenant), Value::from(id)])).await?;
+        self.close_links_of(transaction, &tenant, BoletoId(id), now).await?;
+        let mut keys = vec![registration_key(BoletoId(id)), order_key(BoletoId(id))];
+        keys.extend(self.delivery_keys_of(transaction, id).await?);
+        // Whoever settles a sending that is under way comes second from here on, and finds the boleto erased.
+        self.lock_work_of(transaction, &keys).await?;
+        self.forget_words_of(transaction, &keys).await?;
         for hanging in HANGING {
             execute(transaction, self.statement(hanging, [Value::from(id)])).await?;
         }
-        Ok(())
+        self.forget_answers_of(transaction, id).await
     }
 }
 

@@ -246,6 +246,7 @@ impl Store {
         }
         self.insert_work(transaction, &behind).await?;
         self.end_with_cancelled(transaction, &cancelled).await?;
+        self.settle_erased(transaction, &held_items).await?;
         Ok(items.iter().map(|item| held.contains(&item.claim.id)).collect())
     }
 

@@ -193,6 +193,23 @@ impl Store {
         Ok(LinksRevoked::Done(revoked))
     }
 
+    /// Has all links of a boleto that was erased open no more. They stay until they are forgotten, for the names of the requests that made
+    /// them live on.
+    pub(super) async fn close_links_of(
+        &self,
+        transaction: &DatabaseTransaction,
+        tenant: &str,
+        boleto_id: BoletoId,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let close = self.statement(
+            "update document_link set revoked_at_us = $3
+             where tenant_id = $1 and boleto_id = $2 and revoked_at_us is null",
+            [Value::from(tenant), Value::from(boleto_id.0), Value::from(to_us(now))],
+        );
+        execute(transaction, close).await.map(|_| ())
+    }
+
     /// How many links an earlier request revoked, read off the links: they are forgotten no earlier than its name.
     async fn revoked_by(
         &self,

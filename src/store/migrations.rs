@@ -15,12 +15,13 @@ mod m0008_openbanking;
 mod m0009_access;
 mod m0010_audit;
 mod m0011_retention;
+mod m0012_erasure;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::prelude::*;
 
 /// The schema version that this binary writes.
-pub const SCHEMA_VERSION: i32 = 11;
+pub const SCHEMA_VERSION: i32 = 12;
 /// The oldest binary (by the schema version it was built for) that may run against this schema.
 pub const MIN_BINARY: i32 = 1;
 
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_access::Migration),
             Box::new(m0010_audit::Migration),
             Box::new(m0011_retention::Migration),
+            Box::new(m0012_erasure::Migration),
         ]
     }
 

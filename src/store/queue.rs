@@ -113,7 +113,7 @@ impl Store {
     }
 
     /// Lets a queue be claimed from again. False: it was not paused under this name.
-    pub async fn resume_queue(&self, name: &str) -> Result<bool, StoreError> {
+    pub async fn resume_queue(&self, name: &str, reason: &str) -> Result<bool, StoreError> {
         let statement =
             self.statement("delete from queue_pause where name = $1 returning reason", [Value::from(name)]);
         let (transaction, was_paused) = self
@@ -121,10 +121,10 @@ impl Store {
                 let transaction = self.begin().await?;
                 let rows = all(&transaction, statement).await?;
                 if let Some(row) = rows.first() {
-                    let reason: String = row.try_get("", "reason")?;
-                    let before = json!({ "paused": true, "reason": reason });
+                    let paused_for: String = row.try_get("", "reason")?;
+                    let before = json!({ "paused": true, "reason": paused_for });
                     let told = (before, json!({ "paused": false }));
-                    self.record_act(&transaction, act("ResumeQueue", name, "", told, self.now())).await?;
+                    self.record_act(&transaction, act("ResumeQueue", name, reason, told, self.now())).await?;
                 }
                 Ok((transaction, !rows.is_empty()))
             })

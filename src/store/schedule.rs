@@ -134,7 +134,12 @@ impl Store {
     }
 
     /// Takes a timetable up again from now on; what came meanwhile is not caught up with. False where it was not paused.
-    pub async fn resume_schedule(&self, job: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    pub async fn resume_schedule(
+        &self,
+        job: &str,
+        reason: &str,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
         let statement = self.statement(
             "update schedule set paused_at_us = null, pause_reason = null,
                looked_until_us = case when looked_until_us < $2 then $2 else looked_until_us end
@@ -149,7 +154,7 @@ impl Store {
                     let act = Act {
                         method: "ResumeSchedule",
                         subject: Subject::Named(job.to_owned()),
-                        reason: String::new(),
+                        reason: reason.to_owned(),
                         before: json!({ "paused": true }),
                         after: json!({ "paused": false }),
                         now,

@@ -1,18 +1,19 @@
 //! Takes away everything of a transfer but that it was there: its key, so that it is not analysed again, its state and its times.
 //!
-//! Locks are taken as everywhere: the transfer's work, the transfer, the work of its deliveries, the deliveries.
+//! Locks are taken as everywhere: the transfer's work, the transfer, endpoints, the work of its deliveries, the deliveries.
 //!
 //! **Owns** nothing. **Fails** with data ([`TransferSteered`]); whatever is not done leaves nothing behind. **Limits**: what an
-//! owner has been sent is the owner's, and a sending that is under way is let end. The archive of ended work keeps, for as long as
+//! owner has been sent is the owner's, and a sending to an owner that is under way is let end; one to the transfer's own user has it
+//! refused until that has ended. The archive of ended work keeps, for as long as
 //! it keeps anything, that there was work for a company's transfer, and the audit who decided what and why in their own words.
+
+use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{DatabaseTransaction, QueryResult, Value};
 use uuid::Uuid;
 
 use super::audit::Deed;
-use super::delivery::delivery_key;
-use super::delivery_steer::resend_key;
 use super::request_key::Entered;
 use super::rows::Rows;
 use super::transaction::{all, execute};
@@ -25,16 +26,13 @@ use crate::domain::transfer::TransferState;
 /// What ends its work and its deliveries.
 const ERASED: &str = "the transfer was erased";
 
-/// Everything that hangs on a transfer. What owners were told keeps its place in their order, empty; what they answered may
-/// repeat it.
-const HANGING: [&str; 6] = [
+/// What hangs on a transfer. What owners were told keeps its place in their order, empty.
+const HANGING: [&str; 5] = [
     "delete from recorded_answer where transfer_id = $1",
     "delete from raw_answer where transfer_id = $1",
     "delete from transfer_run where transfer_id = $1",
     "update transfer_event set reason = null where transfer_id = $1 and reason is not null",
     "update subject_event set data = '{}' where subject_id = $1",
-    "update delivery_attempt set answer = null
-     where subject_id = $1 and endpoint_id in (select endpoint_id from delivery where subject_id = $1)",
 ];
 
 impl Store {
@@ -74,22 +72,27 @@ impl Store {
         let Some(before) = self.lock_transfer(transaction, tenant, id).await? else {
             return Ok(TransferSteered::NotFound);
         };
-        if before.state == TransferState::Erased || live.iter().any(|work| work.is_running) {
+        if before.state == TransferState::Erased {
             return Ok(TransferSteered::NotNow(before.state));
         }
-        self.end_work_of(transaction, vec![key.clone()], ERASED, decision.now).await?;
-        // The kinds are spelled as the index of those rows has them.
-        let forget = self.statement(
-            "update work_archive set last_error = null, history = null
-             where kind in ('transfer.analyse', 'transfer.write_back') and unique_key = $1",
-            [Value::from(key)],
-        );
-        execute(transaction, forget).await?;
+        // Whoever held the transfer meanwhile may have ended that row and made another, which is not locked.
+        let known: HashSet<Uuid> = live.iter().map(|work| work.id).collect();
+        let live = self.live_work_of(transaction, std::slice::from_ref(&key), "").await?;
+        if live.iter().any(|work| work.is_running || !known.contains(&work.id)) {
+            return Ok(TransferSteered::NotNow(before.state));
+        }
+        let mailboxes = self.lock_mailboxes_of(transaction, id).await?;
+        self.end_work_of(transaction, std::slice::from_ref(&key), ERASED, decision.now).await?;
         self.stop_deliveries_of(transaction, id.0, ERASED, decision.now).await?;
+        if self.is_sent_to(transaction, id, &mailboxes).await? {
+            return Ok(TransferSteered::NotNow(before.state));
+        }
         for hanging in HANGING {
             execute(transaction, self.statement(hanging, [Value::from(id.0)])).await?;
         }
+        self.forget_answers_of(transaction, id.0).await?;
         self.empty_transfer(transaction, decision).await?;
+        self.forget_mailboxes(transaction, id, &mailboxes).await?;
         let news = TransferNews {
             tenant_id: tenant.clone(),
             transfer_id: id,
@@ -108,31 +111,21 @@ impl Store {
         Ok(TransferSteered::Done)
     }
 
-    /// Ends the waiting rows and the dead letters with these keys, without what their attempts had to say.
+    /// Ends the waiting rows and the dead letters with these keys, without what attempts at any work with them had to say.
     async fn end_work_of(
         &self,
         transaction: &DatabaseTransaction,
-        keys: Vec<String>,
+        keys: &[String],
         why: &str,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let live = self.lock_work_of(transaction, &keys).await?;
-        let mut ended: Vec<Uuid> = live.iter().filter(|work| !work.is_running).map(|work| work.id).collect();
-        self.cancel(transaction, &ended, why, now).await?;
+        let live = self.lock_work_of(transaction, keys).await?;
+        self.forget_words_of(transaction, keys).await?;
+        let waiting: Vec<Uuid> = live.iter().filter(|work| !work.is_running).map(|work| work.id).collect();
+        self.cancel(transaction, &waiting, why, now).await?;
         let dead: Vec<Uuid> =
-            self.dead_letters(transaction, &keys).await?.into_iter().map(|(id, _)| id).collect();
-        self.retire(transaction, &dead).await?;
-        ended.extend(dead);
-        if ended.is_empty() {
-            return Ok(());
-        }
-        let forget = format!(
-            " update work_archive set last_error = $1, history = null where {}",
-            self.is_of_slice("id")
-        );
-        let rows = Rows::new().uuid("id", ended);
-        execute(transaction, self.statement_over(rows, vec![Value::from(why)], &forget)).await?;
-        Ok(())
+            self.dead_letters(transaction, keys).await?.into_iter().map(|(id, _)| id).collect();
+        self.retire(transaction, &dead).await
     }
 
     /// What owners have not been told yet, they are not told any more.
@@ -143,24 +136,11 @@ impl Store {
         why: &str,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let find = self.statement(
-            "select d.endpoint_id, s.id as event_id from delivery d left join subject_event s on s.subject_id = d.subject_id
-             where d.subject_id = $1",
-            [Value::from(subject)],
-        );
-        let mut keys = Vec::new();
-        for row in &all(transaction, find).await? {
-            let (endpoint_id, event_id): (Uuid, Option<Uuid>) =
-                (row.try_get("", "endpoint_id")?, row.try_get("", "event_id")?);
-            keys.push(delivery_key(endpoint_id, subject));
-            keys.extend(event_id.map(|event_id| resend_key(endpoint_id, event_id)));
-        }
+        let keys = self.delivery_keys_of(transaction, subject).await?;
         if keys.is_empty() {
             return Ok(());
         }
-        keys.sort_unstable();
-        keys.dedup();
-        self.end_work_of(transaction, keys, why, now).await?;
+        self.end_work_of(transaction, &keys, why, now).await?;
         let update = self.statement(
             "update delivery set stopped_at_us = case when state in ('pending', 'given_up') then $2 else stopped_at_us end,
                state = case when state in ('pending', 'given_up') then 'cancelled' else state end,
@@ -210,12 +190,21 @@ impl Store {
     }
 
     /// The live rows of work with these keys, locked until the transaction's end: the first lock of whoever decides by hand.
-    async fn lock_work_of(
+    pub(super) async fn lock_work_of(
         &self,
         transaction: &DatabaseTransaction,
         keys: &[String],
     ) -> Result<Vec<LiveWork>, StoreError> {
         let lock = if self.kind() == StoreKind::PostgreSql { "for update" } else { "" };
+        self.live_work_of(transaction, keys, lock).await
+    }
+
+    pub(super) async fn live_work_of(
+        &self,
+        transaction: &DatabaseTransaction,
+        keys: &[String],
+        lock: &str,
+    ) -> Result<Vec<LiveWork>, StoreError> {
         let find = format!(
             " select id, state from work where unique_key is not null and unique_key {} order by id {lock}",
             self.is_one_of("unique_key")
@@ -231,8 +220,8 @@ impl Store {
 }
 
 /// A live row of work.
-struct LiveWork {
+pub(super) struct LiveWork {
     id: Uuid,
     /// Somebody has it in hand.
-    is_running: bool,
+    pub is_running: bool,
 }

@@ -3,7 +3,8 @@
 //! **Owns** a share of the worker's slot, which outlives every incarnation; it exists before the tree is started, so
 //! that actors can be given each other's addresses.
 //! **Fails** with a typed error when there is no place or nobody: the row is the queue, so a message may be given up.
-//! **Limits**: the mailbox's capacity; every wait but that of [`Address::send`] has a deadline.
+//! **Limits**: the mailbox's capacity; every wait but those of [`Address::send`] and
+//! [`Address::hand_over`] has a deadline.
 
 use std::fmt;
 use std::sync::Arc;
@@ -80,12 +81,19 @@ impl<M: Send + 'static> Address<M> {
 
     /// Waits for a place, but not for a restart.
     pub async fn send(&self, message: M) -> Result<(), SendError> {
-        let incarnation = match &*self.slot.occupant() {
-            Occupant::Nobody(absence) => return Err((*absence).into()),
-            Occupant::Incarnation(incarnation) => incarnation.clone(),
-        };
+        let incarnation = self.incarnation()?;
         let depth = incarnation.places.take().await?;
-        self.deliver(&incarnation, depth, message).map_err(|_| SendError::Restarting)
+        self.deliver(&incarnation, depth, message, None).map_err(|_| SendError::Restarting)
+    }
+
+    /// Waits for a place and then until the actor begins with the message, but not for a restart: one that ends before
+    /// it has begun is told as [`SendError::Restarting`].
+    pub async fn hand_over(&self, message: M) -> Result<(), SendError> {
+        let incarnation = self.incarnation()?;
+        let depth = incarnation.places.take().await?;
+        let (begun, begins) = oneshot::channel();
+        self.deliver(&incarnation, depth, message, Some(begun)).map_err(|_| SendError::Restarting)?;
+        begins.await.map_err(|_| SendError::Restarting)
     }
 
     /// Waits for a place, and for a restart under way, for at most `limit`.
@@ -125,7 +133,7 @@ impl<M: Send + 'static> Address<M> {
             if let Some(incarnation) = incarnation {
                 let place = timeout_at(deadline, incarnation.places.take()).await;
                 if let Ok(depth) = place.map_err(|_| SendError::Full)? {
-                    match self.deliver(&incarnation, depth, message) {
+                    match self.deliver(&incarnation, depth, message, None) {
                         Ok(()) => return Ok(()),
                         Err(back) => message = back,
                     }
@@ -136,6 +144,14 @@ impl<M: Send + 'static> Address<M> {
         }
     }
 
+    /// The incarnation that runs now.
+    fn incarnation(&self) -> Result<Arc<Incarnation<M>>, SendError> {
+        match &*self.slot.occupant() {
+            Occupant::Nobody(absence) => Err((*absence).into()),
+            Occupant::Incarnation(incarnation) => Ok(incarnation.clone()),
+        }
+    }
+
     /// Sends if that can be done at once, else gives the message back.
     fn attempt(&self, message: M) -> Result<(), (SendError, M)> {
         match &*self.slot.occupant() {
@@ -143,7 +159,7 @@ impl<M: Send + 'static> Address<M> {
             Occupant::Incarnation(incarnation) => match incarnation.places.try_take() {
                 Err(no_place) => Err((no_place.into(), message)),
                 Ok(depth) => {
-                    let sent = self.deliver(incarnation, depth, message);
+                    let sent = self.deliver(incarnation, depth, message, None);
                     sent.map_err(|message| (SendError::Restarting, message))
                 }
             },
@@ -151,9 +167,15 @@ impl<M: Send + 'static> Address<M> {
     }
 
     /// Sends to an incarnation in which a place has been taken; gives the message back if it has just ended.
-    fn deliver(&self, incarnation: &Incarnation<M>, depth: usize, message: M) -> Result<(), M> {
+    fn deliver(
+        &self,
+        incarnation: &Incarnation<M>,
+        depth: usize,
+        message: M,
+        begun: Option<oneshot::Sender<()>>,
+    ) -> Result<(), M> {
         self.slot.note_depth(depth);
-        let envelope = Envelope { message, sender: Span::current() };
+        let envelope = Envelope { message, sender: Span::current(), begun };
         match incarnation.actor.send_message(envelope) {
             Ok(()) => Ok(()),
             Err(ractor::MessagingErr::SendErr(envelope)) => Err(envelope.message),

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use ractor::ActorRef;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tracing::Span;
 
 use super::path::ActorPath;
@@ -20,6 +20,8 @@ use super::places::Places;
 pub(super) struct Envelope<M> {
     pub(super) message: M,
     pub(super) sender: Span,
+    /// Told when the actor begins with it, if its sender waits for that.
+    pub(super) begun: Option<oneshot::Sender<()>>,
 }
 
 /// Why a slot has nobody in it.

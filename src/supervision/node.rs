@@ -63,6 +63,8 @@ pub struct Node {
     pub mailbox: Option<MailboxFill>,
     /// Messages that it has handled in all its incarnations.
     pub handled: u64,
+    /// How many of them ended in an error or a panic.
+    pub failures: u64,
     /// For how long it was at them, in all.
     pub busy: Duration,
     /// For how long it has been handling its present message.
@@ -286,6 +288,7 @@ impl NodeCell {
                 capacity: slot.capacity(),
             }),
             handled,
+            failures: self.vitals.failures(),
             busy,
             stuck: in_flight_for.is_some() && patience.is_some() && since_progress > patience,
             in_flight_for,

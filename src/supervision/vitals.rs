@@ -18,6 +18,7 @@ pub(super) struct Vitals {
     last_progress_us: AtomicU64,
     handled: AtomicU64,
     busy_us: AtomicU64,
+    failed: AtomicU64,
     paused: AtomicBool,
     resumed: Notify,
 }
@@ -30,6 +31,7 @@ impl Vitals {
             last_progress_us: AtomicU64::new(NONE),
             handled: AtomicU64::new(0),
             busy_us: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
             paused: AtomicBool::new(false),
             resumed: Notify::new(),
         }
@@ -49,6 +51,16 @@ impl Vitals {
         self.handled.fetch_add(1, Ordering::Relaxed);
         self.busy_us.fetch_add(took_us, Ordering::Relaxed);
         self.idle();
+    }
+
+    /// The message that was handled ended its incarnation, by an error or a panic.
+    pub(super) fn failed(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many messages ended their incarnation.
+    pub(super) fn failures(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// How many messages were handled by all incarnations, and for how long.

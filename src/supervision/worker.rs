@@ -19,6 +19,7 @@ use super::mailbox::{Absence, AnySlot, Envelope, Incarnation, Slot};
 use super::node::NodeCell;
 use super::panic::caught;
 use super::{Actor, ActorError, Address, Context};
+use crate::telemetry;
 
 /// What a start by ractor leaves in our hands.
 pub(super) struct Spawned {
@@ -133,12 +134,16 @@ impl<A: Actor> ractor::Actor for Worker<A> {
     async fn handle(
         &self,
         _myself: ActorRef<Self::Msg>,
-        Envelope { message, sender }: Self::Msg,
+        Envelope { message, sender, begun }: Self::Msg,
         Desk { actor, tenancy }: &mut Desk<A>,
     ) -> Result<(), ActorProcessingErr> {
         let node = &tenancy.node;
         node.vitals.resumed().await;
         node.vitals.busy();
+        if let Some(begun) = begun {
+            // Whoever waited for it may have given up.
+            let _ = begun.send(());
+        }
         let span = tracing::info_span!(
             parent: &sender,
             "actor.handle",
@@ -147,7 +152,8 @@ impl<A: Actor> ractor::Actor for Worker<A> {
         );
         // The new span knows its parent; holding the sender's any longer would only delay its export.
         drop(sender);
-        let outcome = caught(async { actor.handle(message).instrument(span).await }).await;
+        let handled = span.clone();
+        let outcome = caught(async { actor.handle(message).instrument(handled).await }).await;
         node.vitals.done();
         tenancy.incarnation.places.give_back();
         let exit = match outcome {
@@ -155,6 +161,8 @@ impl<A: Actor> ractor::Actor for Worker<A> {
             Ok(Err(error)) => Exit::from_error(ExitClass::Error, error.0.as_ref()),
             Err(report) => Exit::from_panic(ExitClass::Panic, report),
         };
+        node.vitals.failed();
+        span.in_scope(|| telemetry::note_failure(exit.class.as_str()));
         // Senders are turned away at once, not only when the supervisor has heard of it.
         tenancy.give_up();
         fail(exit)

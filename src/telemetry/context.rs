@@ -4,10 +4,11 @@
 //! span begins a trace of its own.
 //! **Limits**: a `tracestate` of more than 512 characters is left behind; baggage is never carried.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
-use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, Status, TraceContextExt, TraceFlags, TraceId, TraceState};
+use opentelemetry::{Context, Value};
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -61,9 +62,17 @@ pub fn inject_into_metadata(metadata: &mut MetadataMap) {
     }
 }
 
-/// Says of the current span that it failed, in words of the program's own: they are exported.
-pub fn note_failure(what: &'static str) {
-    Span::current().set_status(Status::error(what));
+/// Says of the current span that it failed, and by which kind of error: a code, or a word of the program's own, for it is exported.
+/// A span that failed is kept even of a trace that was not chosen.
+pub fn note_failure(kind: impl Into<Cow<'static, str>>) {
+    let (span, kind) = (Span::current(), kind.into());
+    span.set_attribute("error.type", kind.clone());
+    span.set_status(Status::error(kind));
+}
+
+/// Says something of the current span that traces tell and log lines do without.
+pub fn note(key: &'static str, value: impl Into<Value>) {
+    Span::current().set_attribute(key, value);
 }
 
 /// The trace of the current span, where it is one that is recorded.

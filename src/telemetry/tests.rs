@@ -15,8 +15,9 @@ use super::*;
 const STORED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
+/// The spans that have ended.
 #[derive(Debug, Clone, Default)]
-struct Kept(Arc<Mutex<Vec<SpanData>>>);
+pub(crate) struct Kept(Arc<Mutex<Vec<SpanData>>>);
 
 impl SpanExporter for Kept {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
@@ -26,20 +27,26 @@ impl SpanExporter for Kept {
 }
 
 impl Kept {
-    fn span(&self, name: &str) -> SpanData {
+    pub(crate) fn span(&self, name: &str) -> SpanData {
         let spans = self.0.lock().unwrap();
         spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("no span {name}")).clone()
     }
 }
 
-fn in_a_house<T>(run: impl FnOnce() -> T) -> (T, Kept) {
+/// A subscriber that keeps the spans of this crate.
+pub(crate) fn keeping() -> (impl Subscriber + Send + Sync, Kept) {
     let kept = Kept::default();
     let provider = SdkTracerProvider::builder().with_simple_exporter(kept.clone()).build();
-    (tracing::subscriber::with_default(subscriber(&provider), run), kept)
+    (subscriber(&provider), kept)
+}
+
+fn in_a_house<T>(run: impl FnOnce() -> T) -> (T, Kept) {
+    let (subscriber, kept) = keeping();
+    (tracing::subscriber::with_default(subscriber, run), kept)
 }
 
 fn subscriber(provider: &SdkTracerProvider) -> Layered<impl Layer<Registry> + use<>, Registry> {
-    let filter = trace_filter(concat!(module_path!(), "=info")).unwrap();
+    let filter = trace_filter("bursar=info").unwrap();
     tracing_subscriber::registry().with(span_layer(provider, filter))
 }
 

@@ -17,6 +17,7 @@ mod pages;
 mod sessions;
 mod templates;
 mod view;
+mod way;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -71,11 +72,8 @@ pub fn spec(
     };
     let limits = Limits {
         connections_max: config.connections_max as usize,
-        // A proxy's connections are everybody's.
-        connections_per_address_max: match config.trusts_forwarded_for {
-            true => config.connections_max as usize,
-            false => config.connections_per_address_max as usize,
-        },
+        connections_per_address_max: (!config.trusts_forwarded_for)
+            .then_some(config.connections_per_address_max as usize),
         header_timeout: config.header_timeout,
         header_bytes_max: config.header_bytes_max,
         connection_timeout: config.connection_timeout,
@@ -169,11 +167,14 @@ impl Inner {
         if path == SIGN_IN.at {
             return match self.is_open {
                 true => answer::see_other(OVERVIEW.at),
-                false => self.sign_in_page(StatusCode::OK, None),
+                false => {
+                    let next = field(&fields_of(request.uri()), "next");
+                    self.sign_in_page(StatusCode::OK, None, way::onward(&next))
+                }
             };
         }
         let Some(visit) = self.visit(request.headers(), address) else {
-            return answer::see_other(SIGN_IN.at);
+            return answer::see_other(&way::by_sign_in(request.uri()));
         };
         let fields = fields_of(request.uri());
         let shown = match path.split('/').collect::<Vec<_>>().as_slice() {
@@ -196,7 +197,9 @@ impl Inner {
         };
         match shown {
             (page, Ok(values)) => self.fill_in(StatusCode::OK, &page, Some(&visit), values),
-            (_, Err(trouble)) => self.refusal(request.headers(), &visit, trouble),
+            (_, Err(trouble)) => {
+                self.refusal(request.headers(), &visit, trouble, &way::by_sign_in(request.uri()))
+            }
         }
     }
 
@@ -220,14 +223,14 @@ impl Inner {
             return self.trouble(StatusCode::FORBIDDEN, words);
         }
         let done = match head.uri.path() {
-            "/sign-out" => return self.sign_out(&head.headers),
+            "/sign-out" => return self.sign_out(&head.headers, SIGN_IN.at),
             "/dead-letters/retry" => dead_letters::retry(&visit.visitor, &form).await,
             "/timetable/run" => timetable::run_now(&visit.visitor, &form).await,
             _ => return self.trouble(StatusCode::NOT_FOUND, "There is no such form."),
         };
         match done {
-            Ok(()) => answer::see_other(&way_back(head.uri.path(), &form)),
-            Err(trouble) => self.refusal(&head.headers, &visit, trouble),
+            Ok(()) => answer::see_other(&way::back(head.uri.path(), &form)),
+            Err(trouble) => self.refusal(&head.headers, &visit, trouble, SIGN_IN.at),
         }
     }
 
@@ -260,18 +263,22 @@ impl Inner {
         if self.is_open {
             return answer::see_other(OVERVIEW.at);
         }
+        let next = field(form, "next");
+        let next = way::onward(&next);
         let token = SecretString::from(field(form, "token").trim());
         let visitor = Visitor::new(&self.served, Some(&token), address);
         match visitor.is_known().await {
             Ok(()) => {}
             Err(Trouble::SignedOut) => {
                 let words = "This is no token, or one that has ended or was revoked.";
-                return self.sign_in_page(StatusCode::UNAUTHORIZED, Some(words));
+                return self.sign_in_page(StatusCode::UNAUTHORIZED, Some(words), next);
             }
-            Err(Trouble::Refused { code, words }) => return self.sign_in_page(status_of(code), Some(&words)),
+            Err(Trouble::Refused { code, words }) => {
+                return self.sign_in_page(status_of(code), Some(&words), next);
+            }
         }
         match self.sessions.open(token, Instant::now()) {
-            Ok(id) => answer::with_cookie(answer::see_other(OVERVIEW.at), &self.cookie_of(&id, None)),
+            Ok(id) => answer::with_cookie(answer::see_other(next), &self.cookie_of(&id, None)),
             Err(why) => {
                 error!(error = why, "nobody can sign in");
                 self.trouble(StatusCode::INTERNAL_SERVER_ERROR, "Nobody can sign in at present.")
@@ -279,17 +286,17 @@ impl Inner {
         }
     }
 
-    fn sign_out(&self, headers: &HeaderMap) -> Answer {
+    fn sign_out(&self, headers: &HeaderMap, sign_in: &str) -> Answer {
         if let Some(id) = self.cookie(headers) {
             self.sessions.close(id);
         }
-        answer::with_cookie(answer::see_other(SIGN_IN.at), &self.cookie_of("", Some(Duration::ZERO)))
+        answer::with_cookie(answer::see_other(sign_in), &self.cookie_of("", Some(Duration::ZERO)))
     }
 
-    /// Says why there is no page; a session whose token holds no more is at its end.
-    fn refusal(&self, headers: &HeaderMap, visit: &Visit, trouble: Trouble) -> Answer {
+    /// Says why there is no page; a session whose token holds no more is at its end, and `sign_in` is the way to the next one.
+    fn refusal(&self, headers: &HeaderMap, visit: &Visit, trouble: Trouble, sign_in: &str) -> Answer {
         match trouble {
-            Trouble::SignedOut => self.sign_out(headers),
+            Trouble::SignedOut => self.sign_out(headers, sign_in),
             Trouble::Refused { code, words } => {
                 self.fill_in(status_of(code), &TROUBLE, Some(visit), json!({ "words": words }))
             }
@@ -300,8 +307,8 @@ impl Inner {
         self.fill_in(status, &TROUBLE, None, json!({ "words": words }))
     }
 
-    fn sign_in_page(&self, status: StatusCode, trouble: Option<&str>) -> Answer {
-        self.fill_in(status, &SIGN_IN, None, json!({ "trouble": trouble }))
+    fn sign_in_page(&self, status: StatusCode, trouble: Option<&str>, next: &str) -> Answer {
+        self.fill_in(status, &SIGN_IN, None, json!({ "trouble": trouble, "next": next }))
     }
 
     fn fill_in(&self, status: StatusCode, page: &Page, visit: Option<&Visit>, mut values: Value) -> Answer {
@@ -331,10 +338,12 @@ impl Inner {
         pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value)
     }
 
+    /// `Lax`: a link in somebody's chat shows whoever is signed in the page that it is about. What a stranger's page sends comes without
+    /// the cookie all the same, and what is changed by a form is guarded by where it comes from and by its key besides.
     fn cookie_of(&self, value: &str, max_age: Option<Duration>) -> String {
         let secure = if self.is_behind_tls() { "; Secure" } else { "" };
         let age = max_age.map_or_else(String::new, |age| format!("; Max-Age={}", age.as_secs()));
-        format!("{}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{age}", self.cookie_name())
+        format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}", self.cookie_name())
     }
 
     /// With the prefix, browsers take the cookie from nobody but this very host (RFC 6265bis §4.1.3.2).
@@ -350,18 +359,6 @@ impl Inner {
 fn fields_of(uri: &Uri) -> Fields {
     // What is no query asks for nothing.
     Query::<Fields>::try_from_uri(uri).map(|Query(fields)| fields).unwrap_or_default()
-}
-
-/// The page from which a form came, with the news of what it has done.
-fn way_back(path: &str, form: &Fields) -> String {
-    let (page, news, of) = match path {
-        "/dead-letters/retry" => (DEAD_LETTERS.at, "retried", "id"),
-        _ => (TIMETABLE.at, "begun", "job"),
-    };
-    let plain =
-        |text: &str| text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
-    let value: String = plain(&field(form, of));
-    format!("{page}?{news}={value}")
 }
 
 /// What HTTP calls a code of gRPC.

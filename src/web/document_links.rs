@@ -33,9 +33,12 @@ use crate::messages::drawing::DrawError;
 use crate::store::StoreError;
 use crate::store::document_link::DocumentLink;
 use crate::supervision::ChildSpec;
+use crate::telemetry;
 
 const ID: &str = "document_links";
 const FOLDER: &str = "/d/";
+/// The path as traces name it, for what stands behind the folder opens the document.
+const ROUTE: &str = "/d/{token}";
 
 /// The listener for documents as a child, or the reason why there is none. `bound` is told its address.
 pub fn spec(config: &LinksConfig, door: &Door, bound: watch::Sender<Option<SocketAddr>>) -> ChildSpec {
@@ -44,11 +47,8 @@ pub fn spec(config: &LinksConfig, door: &Door, bound: watch::Sender<Option<Socke
     }
     let limits = Limits {
         connections_max: config.connections_max as usize,
-        // A proxy's connections are everybody's.
-        connections_per_address_max: match config.trusts_forwarded_for {
-            true => config.connections_max as usize,
-            false => config.connections_per_address_max as usize,
-        },
+        connections_per_address_max: (!config.trusts_forwarded_for)
+            .then_some(config.connections_per_address_max as usize),
         header_timeout: config.header_timeout,
         header_bytes_max: config.header_bytes_max,
         connection_timeout: config.connection_timeout,
@@ -114,13 +114,19 @@ impl Site for DocumentLinks {
         let method = if is_head { "HEAD" } else { "GET" };
         let span = info_span!(
             "http",
-            http.request.method = method,
-            http.route = "/d/{token}",
+            otel.name = format_args!("{method} {ROUTE}"),
             otel.kind = "server",
+            http.request.method = method,
+            http.route = ROUTE,
+            url.scheme = "http",
             http.response.status_code = tracing::field::Empty,
         );
         let answer = self.open(&request, is_head).instrument(span.clone()).await;
-        span.record("http.response.status_code", answer.status().as_u16());
+        let status = answer.status();
+        span.record("http.response.status_code", status.as_u16());
+        if status.is_server_error() {
+            span.in_scope(|| telemetry::note_failure(status.as_u16().to_string()));
+        }
         answer
     }
 }

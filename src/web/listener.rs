@@ -45,7 +45,8 @@ pub trait Site: Clone + Send + Sync + 'static {
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub connections_max: usize,
-    pub connections_per_address_max: usize,
+    /// None where one address may be everybody's, as a proxy's is.
+    pub connections_per_address_max: Option<usize>,
     pub header_timeout: Duration,
     pub header_bytes_max: usize,
     pub connection_timeout: Duration,
@@ -168,7 +169,8 @@ impl<S: Site> Serving<S> {
 
     fn take_in(&mut self, stream: TcpStream, peer: IpAddr) {
         let place = self.places.clone().try_acquire_owned().ok();
-        let seat = self.addresses.seat(peer, self.limits.connections_per_address_max);
+        let per_address_max = self.limits.connections_per_address_max.unwrap_or(self.limits.connections_max);
+        let seat = self.addresses.seat(peer, per_address_max);
         let (Some(place), Some(seat)) = (place, seat) else {
             if let Ok(permit) = self.turning_away.clone().try_acquire_owned() {
                 self.connections.spawn(async move {

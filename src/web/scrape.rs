@@ -53,7 +53,7 @@ pub fn spec(
     };
     let limits = Limits {
         connections_max: CONNECTIONS_MAX,
-        connections_per_address_max: CONNECTIONS_MAX,
+        connections_per_address_max: None,
         header_timeout: IDLE_MAX,
         header_bytes_max: HEADER_BYTES_MAX,
         connection_timeout: CONNECTION_MAX,

@@ -1,6 +1,6 @@
 //! Forgets what has been kept long enough, a slice at a time: ended work, the names of old requests, what endpoints and
-//! analyzers answered, runs of jobs and their slots, requests to banks and what came of them, processes long dead; and takes the
-//! payers of boletos away that nobody may want kept any more. Dead letters stay until somebody deals with them.
+//! analyzers answered, runs of jobs and their slots, requests to banks and what came of them, processes long dead. Then it has
+//! persons erased whom nobody wants kept any more ([`Erasing`]). Dead letters stay until somebody deals with them.
 //!
 //! **Owns** nothing. One process does it for all, under the office of the same name. **Fails** softly: what is not
 //! forgotten now is forgotten later. **Limits**: [`SLICE`] rows a statement, and nothing younger than its retention.
@@ -8,14 +8,13 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use super::config::WorkConfig;
+use super::erasing::Erasing;
 use super::leader::Office;
 use super::retention::RetentionConfig;
 use super::ticker::Ticker;
-use crate::domain::retention::over_before;
-use crate::store::boleto_erase::Whose;
 use crate::store::openbanking::forget::Aged;
 use crate::store::{Store, StoreError};
 use crate::supervision::{Actor, ActorError, ChildSpec, Context};
@@ -25,8 +24,6 @@ pub const OFFICE: &str = "archiver";
 
 /// Rows forgotten in one statement; short enough to be in nobody's way.
 const SLICE: i64 = 1_000;
-/// Boletos whose payers are taken away in one transaction, by a few statements each.
-const ERASED_AT_ONCE: i64 = 100;
 const INTERVAL: Duration = Duration::from_secs(60);
 /// Operators are shown who died within the last day.
 const DEAD_RUNNER_RETENTION: Duration = Duration::from_secs(24 * 3_600);
@@ -44,6 +41,7 @@ pub struct Archiver {
     archive_retention: Duration,
     request_retention: Duration,
     retention: Retention,
+    erasing: Erasing,
     _ticker: Ticker,
 }
 
@@ -69,14 +67,22 @@ impl Archiver {
         let (_, spec) = ChildSpec::worker("archiver", move |context: Context<ArchiverMessage>| {
             let ticker = Ticker::start(context.myself, INTERVAL, None, || ArchiverMessage::Forget);
             let (store, office, retention) = (store.clone(), office.clone(), retention.clone());
-            let archiver =
-                Self { store, office, archive_retention, request_retention, retention, _ticker: ticker };
+            let erasing = Erasing::new(store.clone(), retention.persons.clone());
+            let archiver = Self {
+                store,
+                office,
+                archive_retention,
+                request_retention,
+                retention,
+                erasing,
+                _ticker: ticker,
+            };
             async move { Ok(archiver) }
         });
         spec
     }
 
-    async fn forget(&self) {
+    async fn forget(&mut self) {
         // By the store's clock: a machine whose clock is set ahead must not forget what is young.
         let now = self.store.now();
         self.forget_all(Kept::EndedWork, now - self.archive_retention).await;
@@ -91,31 +97,8 @@ impl Archiver {
             self.forget_all(Kept::OpenBanking(aged), now - kept).await;
         }
         self.forget_all(Kept::DeadProcesses, now - DEAD_RUNNER_RETENTION).await;
-        self.erase_payers(now).await;
-    }
-
-    /// Takes the payers of boletos away, of each tenant as long after their end as is set for it.
-    async fn erase_payers(&self, now: DateTime<Utc>) {
-        let RetentionConfig { tenant, tenants } = &self.retention.persons;
-        let of_one = tenants.iter().map(|(name, kept)| (Whose::Tenant(name.clone()), kept));
-        let of_others = (Whose::AllBut(tenants.keys().cloned().collect()), tenant);
-        for (whose, kept) in of_one.chain([of_others]).filter(|(_, kept)| kept.erases_boletos) {
-            let Some(ended_before) = over_before(now, kept.boleto_years) else { continue };
-            while self.office.holds().is_some() {
-                match self.store.erase_aged_boletos(&whose, ended_before, ERASED_AT_ONCE, now).await {
-                    Ok(rows) if rows == ERASED_AT_ONCE.unsigned_abs() => info!(rows, "payers erased"),
-                    Ok(0) => break,
-                    Ok(rows) => {
-                        info!(rows, "payers erased");
-                        break;
-                    }
-                    Err(error) => {
-                        warn!(%error, "payers not erased");
-                        break;
-                    }
-                }
-            }
-        }
+        let office = &self.office;
+        self.erasing.round(now, &|| office.holds().is_some()).await;
     }
 
     /// Forgets until there is nothing more, or somebody else holds the office.

@@ -2,7 +2,8 @@
 //! a caller that hung up. So no row is ever orphaned under a live process.
 //!
 //! **Owns** the claim and the queue of those to be given back. **Fails** softly: what cannot be given back while the store
-//! is away is tried again until it can, or until this process is buried and everything returns at once.
+//! is away is tried again until it can, or until this process is buried and everything returns at once. The span of an attempt that
+//! was cut off says so.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,7 @@ use crate::domain::ids::WorkId;
 use crate::domain::work::{Claim, RetryPolicy, WorkState};
 use crate::store::Store;
 use crate::store::work::{Ending, PutBack};
+use crate::telemetry;
 
 /// Rows given back in one statement at most.
 const GROUP_MAX: usize = 64;
@@ -128,6 +130,11 @@ impl ClaimGuard {
 impl Drop for ClaimGuard {
     fn drop(&mut self) {
         if let Some(claim) = self.held.take() {
+            if std::thread::panicking() {
+                telemetry::note_failure("panic");
+            } else if self.begun {
+                telemetry::note_failure("cut_off");
+            }
             // The receiver ends only with the runtime.
             let _ = self.returns.entry.send(Returned { claim, begun: self.begun });
         }

@@ -3,6 +3,7 @@
 //! **Owns** nothing. Defaults, with their reasons, stand in `config/default.toml` alone.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,12 +27,27 @@ pub struct TenantRetention {
     pub boleto_years: u32,
     /// Whether it is erased then without anybody's asking.
     pub erases_boletos: bool,
+    /// From when it was taken in a transfer is kept so long: 1 day to 100 years.
+    #[serde(with = "humantime_serde")]
+    pub transfers_kept: Duration,
+    /// Whether it is erased then.
+    pub erases_transfers: bool,
+    /// So long a customer of banks is kept who is not active: 1 day to 100 years.
+    #[serde(with = "humantime_serde")]
+    pub customers_kept: Duration,
+    /// Whether it is erased then.
+    pub erases_customers: bool,
 }
 
 impl RetentionConfig {
     /// What holds for a tenant.
     pub fn of(&self, tenant: &TenantId) -> TenantRetention {
         self.tenants.get(tenant.as_str()).copied().unwrap_or(self.tenant)
+    }
+
+    /// Whether any tenant has it so.
+    pub fn erases(&self, is_so: impl Fn(&TenantRetention) -> bool) -> bool {
+        self.tenants.values().chain([&self.tenant]).any(is_so)
     }
 
     /// What is wrong with it, each with its key.

@@ -10,8 +10,8 @@ use bursar::domain::access::Scope;
 use bursar::proto::DESCRIPTOR_SET;
 use bursar::proto::access::v1::Reading;
 
-/// What people do by hand, and reads of personal data. Each has its record.
-const DEEDS: [&str; 54] = [
+/// What people do by hand, and reads of personal data. Each has its record; the tour of an outside client looks for them.
+pub const DEEDS: [&str; 54] = [
     // Boletos and their accounts.
     "CreateBankAccount",
     "UpdateBankAccount",

@@ -233,7 +233,7 @@ async fn a_resumed_queue_is_served_while_looks_are_dear(kind: Kind) {
     process.finds_looks_dear();
     let held_back = process.inserts(0, now()).await;
     assert!(process.claimer.claim().await.expect("an answer").is_empty());
-    assert!(process.store.resume_queue(QUEUE).await.expect("resumed"));
+    assert!(process.store.resume_queue(QUEUE, "").await.expect("resumed"));
     assert_eq!(process.claims().await, held_back);
     process.close().await;
 }

@@ -50,7 +50,7 @@ async fn every_event_that_there_is_arrives_as_its_schema_says() {
     an_endpoint_says_that_it_is_gone(&house, &endpoints).await;
     // Last, for it leaves a counter behind that gives out what was given out.
     one_comes_into_review(&house).await;
-    let test = TestEndpointRequest { id: all.id };
+    let test = TestEndpointRequest { id: all.id, ..Default::default() };
     endpoints.clone().test_endpoint(test).await.expect("a test");
 
     let bodies = bodies_of_all_types(&house).await;

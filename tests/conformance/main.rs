@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[allow(dead_code, reason = "shared with other test binaries, which use the rest")]
 #[path = "../support/callers.rs"]
 mod callers;
 #[path = "../support/nats.rs"]
@@ -29,6 +30,7 @@ mod consent_watcher;
 mod documents;
 mod engine_machine;
 mod engine_model;
+mod erasing;
 mod event_schemas;
 mod import_superbowleto;
 mod manual;
@@ -48,6 +50,7 @@ mod personal_fields;
 mod poll_scene;
 mod store_audit;
 mod store_boleto_erase;
+mod store_boleto_erase_plans;
 mod store_boletos;
 mod store_copy;
 mod store_deliveries;
@@ -76,6 +79,7 @@ mod store_queues;
 mod store_reconciliation;
 mod store_timetable;
 mod store_tokens;
+mod store_transfer_erase;
 mod store_transfer_lists;
 mod store_transfer_plans;
 mod store_transfer_run_plans;

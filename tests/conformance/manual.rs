@@ -3,20 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use bursar::cli::remedy;
 use bursar::proto::DESCRIPTOR_SET;
 use prost::Message as _;
 
 const README: &str = include_str!("../../README.md");
 const STATUS: &str = include_str!("../../src/grpc/status.rs");
 
-/// The rows of the table of reasons in `text`: each reason with its code.
-fn reasons(text: &str) -> BTreeMap<&str, &str> {
+/// The rows of the table of reasons in `text`: each reason with its code and with what to do.
+fn reasons(text: &str) -> BTreeMap<&str, [&str; 2]> {
     let mut found = BTreeMap::new();
     let rows = text.lines().map(|line| line.trim_start_matches("//!").trim());
     for row in rows.skip_while(|row| !row.starts_with("| reason |")).take_while(|row| row.starts_with('|')) {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
         for name in cells[0].split('`').skip(1).step_by(2) {
-            assert!(found.insert(name, cells[1]).is_none(), "{name} stands in two rows");
+            assert!(found.insert(name, [cells[1], cells[2]]).is_none(), "{name} stands in two rows");
         }
     }
     found
@@ -52,12 +53,47 @@ fn spoken(folder: &Path, found: &mut BTreeSet<String>) {
 
 #[test]
 fn the_readme_tells_the_reasons_that_the_code_gives() {
-    let table = reasons(STATUS);
-    assert_eq!(reasons(README), table);
+    let codes = |text| reasons(text).into_iter().map(|(reason, [code, _])| (reason, code)).collect();
+    let table: BTreeMap<&str, &str> = codes(STATUS);
+    assert_eq!(codes(README), table);
     let mut given = BTreeSet::new();
     spoken(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/grpc"), &mut given);
     let named: BTreeSet<String> = table.keys().map(|&name| name.to_owned()).collect();
     assert_eq!(given, named);
+}
+
+#[test]
+fn the_readme_lists_every_method_of_every_service() {
+    let files = prost_types::FileDescriptorSet::decode(DESCRIPTOR_SET).expect("what the build wrote").file;
+    let ours = files.iter().filter(|file| file.package().starts_with("bursar."));
+    let services = ours.flat_map(|file| file.service.iter().map(move |service| (file.package(), service)));
+    let served: BTreeMap<String, BTreeSet<&str>> = services
+        .map(|(package, service)| {
+            let methods = service.method.iter().map(prost_types::MethodDescriptorProto::name).collect();
+            (format!("{package}.{}", service.name()), methods)
+        })
+        .collect();
+    let rows = README
+        .lines()
+        .skip_while(|row| !row.starts_with("| service |"))
+        .take_while(|row| row.starts_with('|'));
+    let listed: BTreeMap<String, BTreeSet<&str>> = rows
+        .filter_map(|row| {
+            let mut names = row.split('`').skip(1).step_by(2);
+            Some((names.next()?.to_owned(), names.collect()))
+        })
+        .collect();
+    assert_eq!(listed, served);
+}
+
+#[test]
+fn the_command_line_says_what_the_readme_says_to_do() {
+    let table = reasons(README);
+    assert!(table.len() > 60, "{table:?}");
+    for (reason, [_, what_to_do]) in table {
+        assert_eq!(remedy::by_reason(reason), Some(what_to_do.replace('`', "").as_str()), "{reason}");
+    }
+    assert_eq!(remedy::by_reason("OF_A_LATER_SERVICE"), None);
 }
 
 #[test]

@@ -21,6 +21,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode as SpanStatus;
 use tokio::net::TcpListener;
 use tonic::transport::Server;
@@ -32,6 +33,7 @@ use crate::small_house::{Outside, ServedHouse, a_boleto};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
+const CREATE_BOLETO: &str = "bursar.boleto.v1.BoletoService/CreateBoleto";
 
 /// A collector that keeps what it is sent.
 #[derive(Clone, Default)]
@@ -132,6 +134,16 @@ fn attribute(span: &Span, key: &str) -> String {
     }
 }
 
+/// By which kind of error a span failed, empty where it did not.
+#[track_caller]
+fn failure(span: &Span) -> String {
+    let kind = attribute(span, "error.type");
+    let status = span.status.as_ref().expect("a status");
+    assert_eq!(status.code() == SpanStatus::Error, !kind.is_empty(), "{span:#?}");
+    assert_eq!(status.message, kind);
+    kind
+}
+
 /// The spans of our trace by this name.
 fn of_trace<'a>(spans: &'a [Span], name: &str) -> Vec<&'a Span> {
     let mut found: Vec<&Span> =
@@ -171,7 +183,11 @@ async fn one_trace_leads_from_the_caller_over_a_retry_to_the_owner() {
     let house = ServedHouse::furnished(&outside, &settings).await;
 
     let queue_url = outside.world.addresses().queue_url.clone();
-    let asked = boleto::CreateBoletoRequest { queue_url, token: "the token".to_owned(), ..a_boleto() };
+    let asked = boleto::CreateBoletoRequest {
+        queue_url: queue_url.clone(),
+        token: "the token".to_owned(),
+        ..a_boleto()
+    };
     let mut request = Request::new(asked.clone());
     request.metadata_mut().insert("traceparent", format!("00-{TRACE}-{CALLER}-01").parse().expect("ASCII"));
     let answer = BoletoServiceClient::new(house.channel.clone()).create_boleto(request).await;
@@ -181,9 +197,10 @@ async fn one_trace_leads_from_the_caller_over_a_retry_to_the_owner() {
     let log = house.close().await;
 
     let spans = collector.spans();
-    let call = only(&of_trace(&spans, "rpc"));
+    let call = only(&of_trace(&spans, CREATE_BOLETO));
     assert_eq!(hex(&call.parent_span_id), CALLER);
-    assert_eq!(attribute(call, "rpc.method"), "CreateBoleto");
+    let told = ["rpc.system.name", "rpc.method", "rpc.response.status_code"].map(|key| attribute(call, key));
+    assert_eq!(told, ["grpc", CREATE_BOLETO, "OK"]);
     has_group(&spans, "create_boletos", call);
 
     let attempts = of_trace(&spans, "boleto.register");
@@ -194,11 +211,30 @@ async fn one_trace_leads_from_the_caller_over_a_retry_to_the_owner() {
         assert_eq!(attribute(attempt, "boleto_id"), made.id);
         has_group(&spans, "settle_registrations", attempt);
     }
+    // The bank's 500 made the first attempt a failure, and the line that says so leads back to it.
+    assert_eq!([failure(attempts[0]), failure(attempts[1])], ["attempt_failed", ""]);
+    let line = log.iter().find_map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        (line["fields"]["message"] == "boleto left pending").then_some(line)
+    });
+    let line = line.expect("a line of the first attempt");
+    assert_eq!((&line["trace_id"], &line["span_id"]), (&TRACE.into(), &hex(&attempts[0].span_id).into()));
     let delivery = only(&of_trace(&spans, "notification.deliver"));
     assert_eq!(delivery.parent_span_id, call.span_id);
     has_group(&spans, "settle_deliveries", delivery);
+    let sends: Vec<&Span> =
+        spans.iter().filter(|span| !attribute(span, "messaging.system").is_empty()).collect();
+    let send = only(&sends);
+    assert_eq!(
+        (send.parent_span_id.as_slice(), send.kind()),
+        (delivery.span_id.as_slice(), SpanKind::Producer)
+    );
+    let queue = queue_url.rsplit('/').next().expect("the queue's name");
+    assert_eq!(send.name, format!("send {queue}"));
+    let keys = ["messaging.system", "messaging.operation.name", "messaging.destination.name"];
+    assert_eq!(keys.map(|key| attribute(send, key)), ["aws_sqs", "send", queue]);
 
-    went_along_with_every_request(&spans, &attempts, delivery, &doorman.seen());
+    went_along_with_every_request(&spans, &attempts, send, &doorman.seen());
     let messages = outside.world.messages();
     let carried: Vec<&str> =
         messages.iter().map(|message| message.attributes["traceparent"].as_str()).collect();
@@ -208,7 +244,32 @@ async fn one_trace_leads_from_the_caller_over_a_retry_to_the_owner() {
     outside.world.close().await;
 }
 
-/// Each request that left the house has its span under the step that made it, and named that span to the other side.
+/// Of traces that are not chosen, the attempt and the request that failed are told, and nothing of what went well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_fails_is_told_of_traces_that_were_not_chosen() {
+    let collector = Collector::default();
+    let endpoint = collector.open().await;
+    let outside = Outside::open().await;
+    outside.world.script().bank_register(Behaviour::status(500));
+    let settings = [("telemetry.otlp_endpoint", endpoint.as_str()), ("telemetry.sample_ratio", "0.0")];
+    let house = ServedHouse::furnished(&outside, &settings).await;
+    let queue_url = outside.world.addresses().queue_url.clone();
+    let asked = boleto::CreateBoletoRequest { queue_url, ..a_boleto() };
+    let answer = BoletoServiceClient::new(house.channel.clone()).create_boleto(asked).await;
+    answer.expect("an answer");
+    let told = outside.world.wait_for_effects(|effects| effects.len() >= 2, PATIENCE).await;
+    told.expect("registered, and its owner told");
+    house.close().await;
+
+    let spans = collector.spans();
+    let failed: Vec<(&str, String)> = spans.iter().map(|span| (span.name.as_str(), failure(span))).collect();
+    assert!(failed.iter().all(|(_, kind)| !kind.is_empty()), "{failed:?}");
+    let of = |name| failed.iter().filter(move |(span, _)| *span == name).map(|(_, kind)| kind.as_str());
+    assert_eq!(of("boleto.register").collect::<Vec<_>>(), ["attempt_failed"], "{failed:?}");
+    assert!(of("POST").any(|kind| kind == "500"), "{failed:?}");
+    outside.world.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_span_of_a_stream_says_that_it_failed_long_after_it_began() {
     let collector = Collector::default();
@@ -233,27 +294,35 @@ async fn the_span_of_a_stream_says_that_it_failed_long_after_it_began() {
     assert_eq!(read_on.await.expect("no panic"), Code::Unavailable);
 
     let spans = collector.spans();
-    let call = only(&of_trace(&spans, "rpc"));
-    assert_eq!(attribute(call, "rpc.method"), "WatchTree");
-    let status = call.status.as_ref().expect("a status");
-    assert_eq!((status.code(), status.message.as_str()), (SpanStatus::Error, "UNAVAILABLE"));
+    let call = only(&of_trace(&spans, "bursar.control.v1.ControlService/WatchTree"));
+    assert_eq!(attribute(call, "rpc.response.status_code"), "UNAVAILABLE");
+    assert_eq!(failure(call), "UNAVAILABLE");
     outside.world.close().await;
 }
 
+/// Each request that left the house has its span under the step that made it, and named that span to the other side.
 fn went_along_with_every_request(
     spans: &[Span],
     attempts: &[&Span],
-    delivery: &Span,
+    send: &Span,
     at_the_bank: &[(Method, String)],
 ) {
-    let requests = of_trace(spans, "http_request");
+    let requests: Vec<&Span> = [of_trace(spans, "GET"), of_trace(spans, "POST")].concat();
+    for request in &requests {
+        assert_eq!(attribute(request, "http.request.method"), request.name);
+        let place = ["server.address", "url.scheme", "url.full"].map(|key| attribute(request, key));
+        assert_eq!((place, request.kind()), (["127.0.0.1", "http", ""].map(str::to_owned), SpanKind::Client));
+        assert!(attribute(request, "server.port").parse::<u16>().is_ok_and(|port| port > 0));
+    }
     let under = |step: &Span, method: &str| {
-        let ours = |span: &&&Span| {
-            span.parent_span_id == step.span_id && attribute(span, "http.request.method") == method
-        };
+        let ours = |span: &&&Span| span.parent_span_id == step.span_id && span.name == method;
         let found: Vec<&Span> = requests.iter().filter(ours).copied().collect();
         found.iter().map(|span| hex(&span.span_id)).collect::<Vec<_>>()
     };
+    let failed: Vec<String> =
+        requests.iter().map(|span| failure(span)).filter(|kind| !kind.is_empty()).collect();
+    // The look-up that finds nothing, and the registration of which nobody knows what became of it.
+    assert_eq!(failed, ["404", "500"], "{requests:#?}");
     // The first attempt signs in and registers; the second looks first, finds nothing, and registers.
     let named: BTreeSet<(Method, String)> = at_the_bank.iter().cloned().collect();
     assert_eq!(named.len(), 3, "{at_the_bank:?}");
@@ -264,7 +333,7 @@ fn went_along_with_every_request(
         assert!(told.into_iter().any(|told| told == *context), "{method} {context}: {requests:#?}");
     }
     assert_eq!(under(attempts[1], "GET").len(), 1, "the second attempt looked first: {requests:#?}");
-    assert_eq!(under(delivery, "POST").len(), 1, "{requests:#?}");
+    assert_eq!(under(send, "POST").len(), 1, "{requests:#?}");
 }
 
 /// Neither personal data nor what would let somebody pay, sign in or be told stands in a trace or a log.

@@ -85,7 +85,8 @@ async fn traces_and_metrics_go_over_http() {
     house.close().await;
 
     let spans = collector.span_names();
-    assert!(spans.iter().any(|name| name == "rpc"), "{spans:?}");
+    let call = "bursar.boleto.v1.BoletoService/CreateBoleto";
+    assert!(spans.iter().any(|name| name == call), "{spans:?}");
     let metrics = collector.metric_names();
     // What is recorded, and what is looked at.
     let expected =

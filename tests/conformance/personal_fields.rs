@@ -135,7 +135,6 @@ const PLAIN: &[&str] = &[
     "percentage",
     "percentage_per_month",
     "person_key",
-    "pix_emv",
     "prefix",
     "product",
     "provider",

@@ -208,6 +208,11 @@ async fn what_the_database_alone_cannot_tell_is_found_by_a_hash_that_was_kept(ki
     let since = Verification { after: kept, expected: None, records_max: 10 };
     let broken = store.verify_audit(&since).await.expect("an answer").broken.expect("another chain");
     assert_eq!(broken.flaw, Flaw::Head);
+    // What lies before where the chain is followed from is not looked at, so that nobody is told that it is as it was.
+    for before in [Chain { sequence: kept.sequence - 1, ..kept }, Chain { hash: ChainHash::START, ..kept }] {
+        let unanswerable = Verification { after: kept, expected: Some(before), records_max: 10 };
+        assert!(store.verify_audit(&unanswerable).await.is_err(), "{before:?}");
+    }
     store.close().await.expect("closed");
 }
 
@@ -233,6 +238,13 @@ async fn records_from_before_the_chain_are_counted_and_not_vouched_for(kind: Kin
     let by_nobody = records(&store, &AuditFilter::default()).await;
     let by_nobody = by_nobody.iter().filter(|record| record.sequence.is_none() && record.actor.is_none());
     assert_eq!(by_nobody.count(), 2);
+    // A place that the chain does not reach is no place in it.
+    let hidden = write
+        .replace("insert into audit (", "insert into audit (sequence, ")
+        .replace("values (", "values (0, ");
+    tamper(&database, &[&hidden, &hidden.replace("values (0, ", "values (-7, ")]).await;
+    let found = verified(&store, None).await;
+    assert_eq!((found.records, found.outside, found.broken), (2, 4, None));
     store.close().await.expect("closed");
 }
 

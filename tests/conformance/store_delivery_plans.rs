@@ -171,7 +171,7 @@ async fn fill(server: &DatabaseConnection, id: EndpointId) {
 }
 
 /// Rows of a table read in any way, once the sessions of the store have written it down.
-async fn written_down(server: &DatabaseConnection, table: &str) -> i64 {
+pub async fn written_down(server: &DatabaseConnection, table: &str) -> i64 {
     let text = format!(
         "select t.seq_tup_read + sum(i.idx_tup_read)::bigint as read,
             (select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()

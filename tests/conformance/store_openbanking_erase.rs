@@ -239,6 +239,10 @@ async fn a_visit_that_goes_on_brings_nothing_back(kind: Kind) {
     assert_eq!(store.keep_tokens(by, 1, &tokens(HERS), now()).await.expect("a store"), None);
     assert_eq!(store.accounts_stale(&[(on, hers("reason"))], now()).await.expect("a store"), 0);
     assert_eq!(scene.database.everything().await, before);
+    // A payment is the owner's, and is followed all the same; nobody's from now on.
+    let late = PaymentDraft { user_id: Some(anna), reference_id: Some(hers("order")), ..payment("late") };
+    let late = scene.payment(scene.tracks(late).await).await;
+    assert_eq!((late.state, late.user_id, late.reference_id), (PaymentState::InProgress, None, None));
 }
 
 async fn a_visit_at_the_same_moment_leaves_nothing_behind(kind: Kind) {
@@ -255,11 +259,21 @@ async fn a_visit_at_the_same_moment_leaves_nothing_behind(kind: Kind) {
             store.apply_told(&[hers_told(on)]).await.remove(0).expect("a store");
         });
         let store = scene.store.clone();
+        let tracks = tokio::spawn(async move {
+            let name = format!("late {number}");
+            let late =
+                PaymentDraft { user_id: Some(user), reference_id: Some(hers("order")), ..payment(&name) };
+            store.track_payments(&[late]).await.remove(0).expect("a store");
+        });
+        let store = scene.store.clone();
         let erases = tokio::spawn(async move { store.erase_psu_user(&erasure(&name)).await });
         visits.await.expect("no panic");
+        tracks.await.expect("no panic");
         assert_eq!(erases.await.expect("no panic").expect("nobody was sacrificed"), UserErased::Done);
     }
     assert!(hers_left(&scene).await.is_empty(), "{:?}", hers_left(&scene).await);
+    let named = "select external_id as text from payment where user_id is not null";
+    assert!(scene.texts(named).await.is_empty() && scene.count("payment").await == 20);
 }
 
 async fn a_customer_is_erased_once(kind: Kind) {

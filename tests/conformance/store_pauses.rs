@@ -95,7 +95,7 @@ async fn nothing_is_claimed_once_a_pause_was_answered(kind: Kind) {
         paused.store(true, Ordering::SeqCst);
         let late: usize = claiming.join_all().await.into_iter().sum();
         assert_eq!((late, running(&store).await), (0, taken));
-        assert!(store.resume_queue(QUEUE).await.expect("resumed"));
+        assert!(store.resume_queue(QUEUE, "").await.expect("resumed"));
     }
     store.close().await.expect("closed");
 }
@@ -123,8 +123,8 @@ async fn a_prefix_holds_back_what_is_below_it_and_nothing_else(kind: Kind) {
     assert_eq!(shown, whole);
     let rest = store.queues(1, Some("registration/a/"), now()).await.expect("queues");
     assert_eq!(rest, views[1..2]);
-    assert!(store.resume_queue("registration/a/").await.expect("resumed"));
-    assert!(!store.resume_queue("registration/a/").await.expect("it was not paused"));
+    assert!(store.resume_queue("registration/a/", "").await.expect("resumed"));
+    assert!(!store.resume_queue("registration/a/", "").await.expect("it was not paused"));
     assert_eq!(store.claim(&claim_from("registration/", runner, 10)).await.expect("an answer").len(), 2);
     store.close().await.expect("closed");
 }

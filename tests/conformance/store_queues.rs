@@ -77,10 +77,10 @@ async fn nothing_is_claimed_from_a_paused_queue(kind: Kind) {
     let (_database, store, runner) = open(kind, &items).await;
     store.pause_queue(&items[0].queue, "the owner asked", now()).await.expect("paused");
     assert_eq!(claimed(&store, &claim_all(runner)).await, [items[1].id]);
-    assert!(store.resume_queue(&items[0].queue).await.expect("resumed"));
+    assert!(store.resume_queue(&items[0].queue, "").await.expect("resumed"));
     store.pause_queue("delivery/", "all of them", now()).await.expect("paused");
     assert!(claimed(&store, &claim_all(runner)).await.is_empty(), "a prefix covers what is below it");
-    assert!(store.resume_queue("delivery/").await.expect("resumed"));
+    assert!(store.resume_queue("delivery/", "").await.expect("resumed"));
     store.pause_queue("delivery/sqs", "no prefix without a slash", now()).await.expect("paused");
     assert_eq!(claimed(&store, &claim_all(runner)).await, [items[0].id]);
 }

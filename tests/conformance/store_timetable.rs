@@ -249,8 +249,8 @@ async fn what_comes_during_a_pause_is_not_run_and_not_caught_up_with(kind: Kind)
     looks(&store, &entry, hours(2)).await;
     assert_eq!(outcomes(&store).await, vec![SlotOutcome::SkippedPaused; 2]);
     // Nobody looks for some hours, and then it is taken up again.
-    assert!(store.resume_schedule(JOB, hours(5)).await.expect("resumed"));
-    assert!(!store.resume_schedule(JOB, hours(5)).await.expect("it was not paused"));
+    assert!(store.resume_schedule(JOB, "", hours(5)).await.expect("resumed"));
+    assert!(!store.resume_schedule(JOB, "", hours(5)).await.expect("it was not paused"));
     looks(&store, &entry, hours(5)).await;
     assert!(states(&store).await.is_empty());
     looks(&store, &entry, hours(6)).await;

@@ -28,7 +28,7 @@ async fn pause(channel: &Channel, name: &str) {
 }
 
 async fn resume(channel: &Channel, name: &str) {
-    let request = ResumeQueueRequest { name: name.to_owned() };
+    let request = ResumeQueueRequest { name: name.to_owned(), ..Default::default() };
     ControlServiceClient::new(channel.clone()).resume_queue(request).await.expect("an end of the pause");
 }
 

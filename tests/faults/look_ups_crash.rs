@@ -27,7 +27,9 @@ async fn reconcile(channel: &Channel) {
     let listed = accounts.list_bank_accounts(ListBankAccountsRequest::default()).await;
     let Ok(listed) = listed else { return };
     for account in listed.into_inner().bank_accounts {
-        let _ = accounts.reconcile_bank_account(ReconcileBankAccountRequest { id: account.id }).await;
+        let _ = accounts
+            .reconcile_bank_account(ReconcileBankAccountRequest { id: account.id, ..Default::default() })
+            .await;
     }
 }
 

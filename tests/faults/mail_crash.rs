@@ -79,7 +79,10 @@ async fn crash_at(kind: Kind, point: &str, times: usize) {
     waited.expect("the owner is told");
     let mut control = ControlServiceClient::new(channel.clone());
     for name in OTHERS {
-        control.resume_queue(ResumeQueueRequest { name: name.to_owned() }).await.expect("no pause");
+        control
+            .resume_queue(ResumeQueueRequest { name: name.to_owned(), ..Default::default() })
+            .await
+            .expect("no pause");
     }
     judge::no_work_left(&house).await;
     let ids = taken(&stage, &boleto);

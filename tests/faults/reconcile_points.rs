@@ -76,7 +76,8 @@ impl Deed for Reconciliation {
     }
 
     async fn ask(self, channel: &Channel, boleto: &Boleto) -> Option<()> {
-        let request = ReconcileBankAccountRequest { id: boleto.bank_account_id.clone() };
+        let request =
+            ReconcileBankAccountRequest { id: boleto.bank_account_id.clone(), ..Default::default() };
         BankAccountServiceClient::new(channel.clone()).reconcile_bank_account(request).await.ok().map(|_| ())
     }
 

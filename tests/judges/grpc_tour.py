@@ -2,12 +2,16 @@
 """Takes the README's tour as an outside client would: grpcio, no generated stubs, everything learnt from reflection.
 
     grpc_tour.py house ADDRESS < sandbox.json     the whole house; the document is what `bursar sandbox --json` prints first
-    grpc_tour.py doors ADDRESS < secret           a house that tells callers apart; the secret is an administrator's
+    grpc_tour.py doors ADDRESS < house.json       the same store behind a door; the document is what `house` printed
 
 `house` ends by draining, so that the house should end with 0 after it. Prints what was called:
 
     {"walked": ["boletos", …], "called": 110, "of": 112, "services": {"bursar.boleto.v1.BoletoService": [17, 18]},
-     "never_called": ["bursar.….Method"], "administrator": "bursar_…"}
+     "never_called": ["bursar.….Method"], "granted": ["GetBoleto", …], "named": [["bursar.….Method", {"id": "…"}], …],
+     "administrator": "bursar_…"}
+
+`doors` reads persons as an administrator, asks for everything that is named in there as another tenant, and prints whom the audit
+knows about: {"recorded": ["CreateToken", …], "granted": […], "strangers_asked": 31, "stream": {…}}.
 
 Exits with 0 when every answer was as promised and every service was called, 1 when one was not (it says which call), 2 when the
 input cannot be read, 3 when the server cannot be reached.
@@ -19,8 +23,8 @@ import argparse
 import base64
 import datetime
 import json
+import re
 import sys
-import threading
 import traceback
 from typing import Any, Callable, TextIO
 
@@ -28,16 +32,27 @@ import grpc
 from google.protobuf.json_format import ParseError
 from grpc_client import reflection
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_walker import CONTROL, PATIENCE_S, STREAM_S, Disappointed, Showing, Walker, must, until
+from grpc_doors import doors
+from grpc_walker import (
+    ACCESS,
+    BOLETO,
+    CONTROL,
+    CUSTOMER,
+    NOTIFICATION,
+    OPENBANKING,
+    PATIENCE_S,
+    REASON,
+    STREAM_S,
+    TRANSFER,
+    Disappointed,
+    Walker,
+    must,
+    until,
+)
 
-BOLETO, ACCESS = "bursar.boleto.v1", "bursar.access.v1"
-NOTIFICATION, OPENBANKING, TRANSFER = "bursar.notification.v1", "bursar.openbanking.v1", "bursar.transfer.v1"
-# A revocation is promised to be felt within a second; a busy machine is given more.
-REVOKED_WITHIN_S = 10.0
-CUSTOMER = "sandbox-ana"
-REASON = "the tour"
 # An id as ours are, and of nothing.
 NOBODY = "00000000-0000-7000-8000-000000000000"
+AN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 # Each stop of the tour is a function: what it is called with, it may add to for those behind it.
 
@@ -376,54 +391,25 @@ def house(channel: grpc.Channel, source: TextIO) -> tuple[dict[str, Any], int]:
         "of": len(ours),
         "services": services,
         "never_called": sorted(ours - walk.called),
+        "granted": walk.done(),
+        "named": [[method, request] for method, request in walk.granted if names_something(method, request)],
         "administrator": seen["administrator"],
     }
     return answer, 0 if all(called for called, _ in services.values()) else 1
+
+
+def names_something(method: str, request: dict[str, Any]) -> bool:
+    """Whether it is about something of a tenant's, by its id or the owner's name for it."""
+    if method.startswith((f"{CONTROL}.", f"{ACCESS}.")):
+        return False
+    named = [value for value in request.values() if isinstance(value, str)]
+    return any(AN_ID.fullmatch(value) or value == CUSTOMER for value in named)
 
 
 def methods(walk: Walker) -> set[str]:
     """Every method of our services, as reflection tells them."""
     names = [name for name in reflection(walk.channel, "v1").get_services() if not name.startswith("grpc.")]
     return {f"{name}.{method.name}" for name in names for method in walk.caller.pool.FindServiceByName(name).methods}
-
-
-def doors(channel: grpc.Channel, source: TextIO) -> tuple[dict[str, Any], int]:
-    """A token is made, opens what it may and nothing else, and is taken back while a stream is open."""
-    secret = source.read().strip()
-    health = health_pb2_grpc.HealthStub(channel)
-    serving = health_pb2.HealthCheckResponse.SERVING
-    asked = health_pb2.HealthCheckRequest(service="")
-    # Whoever listens is not ready yet, and health is told without a token.
-    until("the house is ready", lambda: True if health.Check(asked, timeout=PATIENCE_S).status == serving else None)
-    # What reflection tells needs a token as well.
-    letting_in = grpc.intercept_channel(channel, Showing(secret))
-    admin = Walker(letting_in)
-    control, boletos_of = f"{CONTROL}.ControlService", f"{BOLETO}.BoletoService"
-    request = {"name": "who looks", "scopes": ["control.read"], "reason": REASON}
-    made = admin.ask(f"{ACCESS}.TokenService/CreateToken", request)
-    shown = grpc.intercept_channel(channel, Showing(made["secret"]))
-    looker = Walker(shown)
-    must(looker.ask(f"{control}/GetTree")["root"]["path"] == "root", "it may look", {})
-    looker.refused(f"{control}/PauseQueue", {"name": "delivery/", "reason": REASON}, "PERMISSION_DENIED", "SCOPE_MISSING")
-    looker.refused(f"{boletos_of}/ListBoletos", {}, "PERMISSION_DENIED", "SCOPE_MISSING")
-
-    ended: list[dict[str, Any]] = []
-    opened = threading.Event()
-
-    def watch() -> None:
-        try:
-            ended.append(looker.watch_to_its_end(f"{control}/WatchTree", opened))
-        finally:
-            opened.set()
-
-    watching = threading.Thread(target=watch)
-    watching.start()
-    must(opened.wait(PATIENCE_S), "the stream is open", {})
-    admin.ask(f"{ACCESS}.TokenService/RevokeToken", {"prefix": made["token"]["prefix"], "reason": REASON})
-    watching.join(REVOKED_WITHIN_S)
-    must(bool(ended) and ended[0].get("reason") == "NOT_AUTHENTICATED", "the stream ends with the token", ended)
-    looker.refused(f"{control}/GetTree", {}, "UNAUTHENTICATED", "NOT_AUTHENTICATED")
-    return {"walked": ["doors"], "stream": ended[0]}, 0
 
 
 def now() -> str:

@@ -1,6 +1,6 @@
 """Walks through an API: makes calls, expects what was promised of their answers, and keeps which methods were called.
 
-Used by grpc_tour.py; it does nothing by itself.
+Used by grpc_tour.py and grpc_doors.py; it does nothing by itself.
 """
 
 from __future__ import annotations
@@ -14,10 +14,16 @@ import grpc
 from google.protobuf.message_factory import GetMessageClass
 from grpc_client import Caller, told
 
-CONTROL = "bursar.control.v1"
+ACCESS, BOLETO, CONTROL = "bursar.access.v1", "bursar.boleto.v1", "bursar.control.v1"
+NOTIFICATION, OPENBANKING, TRANSFER = "bursar.notification.v1", "bursar.openbanking.v1", "bursar.transfer.v1"
+# The sandbox's own.
+CUSTOMER = "sandbox-ana"
+REASON = "the tour"
 PATIENCE_S = 30.0
 # A stream that is watched to its end is given up after that.
 STREAM_S = 60.0
+# A stream that has told nothing for that long has nothing to tell.
+SILENCE_S = 2.0
 
 T = TypeVar("T")
 
@@ -43,16 +49,24 @@ def until(what: str, look: Callable[[], T | None]) -> T:
 
 
 class Walker:
-    """Makes calls, expects what was promised, and keeps which methods were called."""
+    """Makes calls, expects what was promised, and keeps which methods were called and what was granted."""
 
     def __init__(self, channel: grpc.Channel) -> None:
         self.channel = channel
         self.caller = Caller(channel, "v1alpha")
         self.called: set[str] = set()
+        self.granted: list[tuple[str, dict[str, Any]]] = []
 
     def answer(self, method: str, request: dict[str, Any], **options: Any) -> dict[str, Any]:
         self.called.add(method.replace("/", "."))
-        return self.caller.call({"method": method, "request": request, **options})
+        answer = self.caller.call({"method": method, "request": request, **options})
+        if answer["ok"]:
+            self.granted.append((method, request))
+        return answer
+
+    def done(self) -> list[str]:
+        """The methods that have done what they were asked, by their own names."""
+        return sorted({method.rpartition("/")[2] for method, _ in self.granted})
 
     def ask(self, method: str, request: dict[str, Any] | None = None) -> dict[str, Any]:
         answer = self.answer(method, request or {})
@@ -87,6 +101,16 @@ class Walker:
         answer = self.answer(method, request, expect_fields=fields or [])
         must(not answer["ok"] and not answer["breaches"], f"{method} is refused as promised", answer)
         must((answer["code"], answer["reason"]) == (code, reason), f"{method} is refused with {reason}", answer)
+
+    def learns(self, method: str, request: dict[str, Any]) -> dict[str, Any] | None:
+        """What a stranger learns of what is somebody else's: nothing where it is not found, a list is empty or a stream is silent."""
+        answer = self.answer(method, request, deadline_s=SILENCE_S)
+        if answer["ok"]:
+            told_of = answer.get("responses", [answer.get("response")])
+            # Where a stream would go on is told with nothing in it.
+            return None if all(one.keys() <= {"cursor"} for one in told_of) else answer
+        silent = answer["code"] == "DEADLINE_EXCEEDED" and self.caller.method(method).server_streaming
+        return None if silent or answer["code"] == "NOT_FOUND" else answer
 
     def all_pages(self, method: str, request: dict[str, Any], rows: str) -> list[dict[str, Any]]:
         """A list page by page, each by the token of the one before."""

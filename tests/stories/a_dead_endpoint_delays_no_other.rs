@@ -97,7 +97,7 @@ async fn the_healthy_get_theirs_before_the_dead_one_is_asked_again() {
         operator.subscribes_webhook_at(&format!("{base}/{name}"), &["*"], vec![own]).await;
     }
     a_thousand_are_registered(&house, &dead.id).await;
-    let resume = ResumeQueueRequest { name: DELIVERIES.to_owned() };
+    let resume = ResumeQueueRequest { name: DELIVERIES.to_owned(), ..Default::default() };
     operator.control.clone().resume_queue(resume).await.expect("an end of the pause");
 
     silence.is_called().await;

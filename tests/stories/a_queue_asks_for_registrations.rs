@@ -194,7 +194,7 @@ async fn an_operator_holds_the_queue_back() {
     let other = house.shop().creates(a_boleto()).await;
     house.owner().hears(&other.id, 1).await;
     assert_eq!(sender.depth().await, (1, 0), "nobody receives from a queue that is held back");
-    control.resume_queue(ResumeQueueRequest { name }).await.expect("let go on");
+    control.resume_queue(ResumeQueueRequest { name, ..Default::default() }).await.expect("let go on");
     house.shop().sees(&boleto.id, BoletoStatus::Registered).await;
     emptied(&sender).await;
     house.close().await;

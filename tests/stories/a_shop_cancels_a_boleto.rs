@@ -18,7 +18,7 @@ async fn pause(house: &Opened, name: &str) {
 }
 
 async fn resume(house: &Opened, name: &str) {
-    let request = ResumeQueueRequest { name: name.to_owned() };
+    let request = ResumeQueueRequest { name: name.to_owned(), ..Default::default() };
     house.operator().control.clone().resume_queue(request).await.expect("an end of the pause");
 }
 

@@ -15,7 +15,8 @@ async fn exports(
     filter: ListBoletosRequest,
     after_id: &str,
 ) -> Result<Vec<Vec<Boleto>>, Status> {
-    let request = ExportBoletosRequest { filter: Some(filter), after_id: after_id.to_owned() };
+    let request =
+        ExportBoletosRequest { filter: Some(filter), after_id: after_id.to_owned(), ..Default::default() };
     let mut stream = house.shop().boletos.export_boletos(request).await?.into_inner();
     let mut messages = Vec::new();
     while let Some(message) = stream.message().await? {

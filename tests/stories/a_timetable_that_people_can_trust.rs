@@ -218,7 +218,7 @@ async fn a_paused_timetable_says_why_and_a_job_that_nobody_does_says_so() {
     permits.add_permits(STEPS as usize);
     control.trigger_job(trigger()).await.expect("begun");
     waits_for(&house, "the run by hand", &[JobRunState::Completed]).await;
-    let resume = ResumeScheduleRequest { job: JOB.to_owned() };
+    let resume = ResumeScheduleRequest { job: JOB.to_owned(), ..Default::default() };
     assert!(control.resume_schedule(resume.clone()).await.expect("resumed").into_inner().was_paused);
     assert!(!control.resume_schedule(resume).await.expect("an answer").into_inner().was_paused);
 

@@ -120,7 +120,12 @@ async fn a_bank_that_an_operator_pauses_is_not_asked_and_is_no_failure() {
         assert!(state != freshness::State::Fresh && why.contains(&reason), "{why}");
     }
 
-    house.operator().control.resume_queue(ResumeQueueRequest { name }).await.expect("an end of it");
+    house
+        .operator()
+        .control
+        .resume_queue(ResumeQueueRequest { name, ..Default::default() })
+        .await
+        .expect("an end of it");
     is_heeded(&house, "").await;
     customers.syncs().await;
     assert_eq!(house.aspsp(POLISH).asked(AspspStep::Transactions), u64::from(EACH));

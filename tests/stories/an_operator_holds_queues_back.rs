@@ -22,7 +22,7 @@ async fn pauses(operator: &Operator, name: &str, reason: &str) -> Result<QueuePa
 }
 
 async fn resumes(operator: &Operator, name: &str) -> Result<bool, Status> {
-    let request = ResumeQueueRequest { name: name.to_owned() };
+    let request = ResumeQueueRequest { name: name.to_owned(), ..Default::default() };
     Ok(operator.control.clone().resume_queue(request).await?.into_inner().was_paused)
 }
 

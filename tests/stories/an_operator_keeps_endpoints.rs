@@ -49,7 +49,11 @@ async fn switches_on(operator: &Operator, id: &str) -> Result<Endpoint, Status> 
 }
 
 async fn tests(operator: &Operator, id: &str) -> Result<DeliveryAttempt, Status> {
-    let answer = operator.endpoints.clone().test_endpoint(TestEndpointRequest { id: id.to_owned() }).await?;
+    let answer = operator
+        .endpoints
+        .clone()
+        .test_endpoint(TestEndpointRequest { id: id.to_owned(), ..Default::default() })
+        .await?;
     Ok(answer.into_inner().attempt.expect("an attempt in the answer"))
 }
 

@@ -5,8 +5,12 @@ use std::path::Path;
 
 use bursar::proto::boleto::v1::BoletoStatus;
 use bursar::proto::boleto::v1::RecordPaymentRequest;
-use bursar::proto::control::v1::{NodeStatus, PauseQueueRequest, TriggerJobRequest, WorkState};
-use bursar::sandbox::{Behaviour, Party};
+use bursar::proto::control::v1::{
+    GetTreeRequest, ListSchedulesRequest, NodeStatus, PauseQueueRequest, TriggerJobRequest, WorkState,
+};
+use bursar::proto::transfer::v1::transfer::State;
+use bursar::proto::transfer::v1::{ListTransferChangesRequest, TransferChange};
+use bursar::sandbox::{Behaviour, Party, VendorName};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
@@ -104,6 +108,8 @@ async fn a_dead_letter_is_tried_again_from_the_page_without_a_mouse() {
     assert!(words.as_str().expect("text").contains("status 500"), "{words}");
 
     house.script().clear(Party::BankRegister);
+    browser.opens(&house.dashboard().url(&format!("/dead-letters?queue={}", letter.queue))).await;
+    browser.sees("the letter in its queue", &format!("{row} !== null")).await;
     let field = format!("#work-{} input[name=reason]", letter.id);
     browser.tabs_to(&field).await;
     browser.writes("the bank is back").await;
@@ -119,8 +125,30 @@ async fn a_dead_letter_is_tried_again_from_the_page_without_a_mouse() {
             "document.getElementById('done')?.innerText.includes('was made to live again')",
         )
         .await;
+    let queue = browser.finds("new URLSearchParams(location.search).get('queue')").await;
+    assert_eq!(queue, json!(letter.queue), "in the list that they were in");
     house.shop().sees(&boleto.id, BoletoStatus::Registered).await;
     browser.sees("no letter", "document.body.innerText.includes('Nothing was given up')").await;
+    content(browser).await;
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_form_that_is_sent_twice_is_the_same_form_however_often_the_page_has_asked_anew() {
+    let house = with_dashboard().with("dashboard.refresh_every", "100ms").open().await;
+    let mut browser = looks(&house, "/timetable").await;
+    browser.sees("a job", "document.querySelector('#job-sync_update form') !== null").await;
+    // Sent as a page sends it, before and after it has asked anew: as two clicks do it, one second apart.
+    let sent = "(async () => { \
+                const form = document.querySelector('#job-sync_update form'); \
+                const fields = new URLSearchParams(new FormData(form)); fields.set('reason', 'twice'); \
+                return (await fetch(form.action, { method: 'POST', body: fields })).ok })()";
+    assert_eq!(browser.finds(sent).await, json!(true));
+    browser.sees("the run, on a later page", "document.body.innerText.includes('twice')").await;
+    assert_eq!(browser.finds(sent).await, json!(true));
+    browser.opens(&house.dashboard().url("/timetable")).await;
+    let runs = browser.finds("document.body.innerText.split('twice').length - 1").await;
+    assert_eq!(runs, json!(1));
     content(browser).await;
     house.close().await;
 }
@@ -144,21 +172,24 @@ async fn whatever_anybody_has_written_is_shown_as_text() {
         reason: HOSTILE.to_owned(),
         ..TriggerJobRequest::default()
     };
-    // Where nobody does the job there is no run to show; the other pages hold the words as well.
-    drop(house.operator().control.clone().trigger_job(trigger).await);
+    house.operator().control.clone().trigger_job(trigger).await.expect("a run");
 
     let mut browser = looks(&house, "/").await;
+    let says = |words: &str| format!("document.body.textContent.includes({})", json!(words));
+    let asked = "<script>document.title='owned'</script>";
     let pages = [
-        ("/".to_owned(), name.as_str()),
-        ("/queues".to_owned(), HOSTILE),
-        ("/boletos".to_owned(), HOSTILE),
-        (format!("/boletos/{}", boleto.id), HOSTILE),
-        ("/timetable".to_owned(), ""),
-        ("/dead-letters?queue=%3Cscript%3Edocument.title%3D'owned'%3C%2Fscript%3E".to_owned(), ""),
+        ("/".to_owned(), says(&name)),
+        ("/queues".to_owned(), says(HOSTILE)),
+        ("/boletos".to_owned(), says(HOSTILE)),
+        (format!("/boletos/{}", boleto.id), says(HOSTILE)),
+        ("/timetable".to_owned(), says(HOSTILE)),
+        (
+            "/dead-letters?queue=%3Cscript%3Edocument.title%3D'owned'%3C%2Fscript%3E".to_owned(),
+            format!("document.getElementById('queue').value === {}", json!(asked)),
+        ),
     ];
-    for (path, words) in pages {
+    for (path, is_text) in pages {
         browser.opens(&house.dashboard().url(&path)).await;
-        let is_text = format!("document.body.textContent.includes({})", json!(words));
         browser.sees("the words", &is_text).await;
         // Once more, as the script of the page takes it over.
         browser.finds("window.before = document.getElementById('as-of').dateTime; true").await;
@@ -193,21 +224,13 @@ async fn somebody_signs_in_and_is_shown_out_when_the_token_is_revoked() {
     browser.sees("where to write", "document.activeElement.id === 'token'").await;
     browser.writes(&token.reveal()).await;
     browser.presses("Enter", 13).await;
-    browser.sees("the overview", "document.getElementById('node-house') !== null").await;
+    browser.sees("what was asked for", "document.getElementById('job-sync_update') !== null").await;
+    assert_eq!(browser.finds("location.pathname").await, json!("/timetable"));
     assert_eq!(browser.finds("document.cookie").await, json!(""), "no script sees the session");
 
-    let way = tonic::service::interceptor::InterceptedService::new(
-        house.channel(),
-        callers::Showing::token(&admin),
-    );
-    let revoke = bursar::proto::access::v1::RevokeTokenRequest {
-        prefix: token.prefix().to_string(),
-        reason: "a telephone was lost".to_owned(),
-    };
-    let mut keeper = bursar::proto::access::v1::token_service_client::TokenServiceClient::new(way);
-    keeper.revoke_token(revoke).await.expect("revoked");
+    callers::ends(house.channel(), &admin, &token).await;
     browser.sees("the way in, by itself", "location.pathname === '/sign-in'").await;
-    let left = browser.finds("document.body.innerText.includes('registrars')").await;
+    let left = browser.finds("document.body.innerText.includes('sync_update')").await;
     assert_eq!(left, json!(false));
     content(browser).await;
     house.close().await;
@@ -228,6 +251,117 @@ async fn a_page_says_since_when_nothing_answers() {
     browser.sees("that it answers again", "document.getElementById('stale').hidden").await;
     content(browser).await;
     house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_is_not_shown_anew_says_why() {
+    let house = with_dashboard().with("dashboard.refresh_every", "200ms").open().await;
+    let boleto = house.shop().creates(a_boleto()).await;
+    let mut browser = looks(&house, &format!("/boletos/{}", boleto.id)).await;
+    // The answer may be lost with the connection that it would come by.
+    drop(house.operator().stops("api").await);
+    let told = "document.getElementById('stale').innerText";
+    browser.sees("why", &format!("{told}.includes('UTC: the API of this process is down;')")).await;
+    let kept = browser.finds(&format!("document.body.innerText.includes('{}')", boleto.id)).await;
+    assert_eq!(kept, json!(true), "what was known is still there");
+    content(browser).await;
+    house.close().await;
+}
+
+/// What the cells of a row say, of a row that the page's script finds by its name.
+fn cells_of(row: &str) -> String {
+    format!("[...document.getElementById({}).children].map((cell) => cell.innerText.trim())", json!(row))
+}
+
+/// A house whose vendor has fallen silent after it was asked about one transfer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_heard_what_waits_and_who_is_silent_is_shown_and_when_jobs_run_next() {
+    let house = with_dashboard()
+        .with_feed("main")
+        .with("breaker.failures_max", "1")
+        .with("breaker.wait_base", "1h")
+        .with("breaker.wait_cap", "1h")
+        .with("transfers.analysis.retry_base", "1h")
+        .with("transfers.analysis.retry_cap", "1h")
+        .open()
+        .await;
+    let (feed, operator) = (house.feed(), house.operator());
+    feed.offers("-NsampleHeard", 2);
+    let heard = operator.sees_transfer("-NsampleHeard", State::Done).await;
+    house.script().always(Party::Vendor(VendorName::Ra7), Behaviour::status(503));
+    let mut work = Vec::new();
+    for (key, state) in [("-NsampleUnheard", WorkState::Retryable), ("-NsampleBehind", WorkState::Available)]
+    {
+        feed.offers(key, 1);
+        let known = async || operator.finds_transfer(key).await.transfer;
+        let transfer = eventually("a transfer that is known", known).await;
+        work.push(operator.finds_work_in(&transfer.id, state).await);
+    }
+    let queue = &work[0].queue;
+    assert_eq!(queue, &work[1].queue);
+
+    let mut browser = looks(&house, "/").await;
+    let tree = operator.control.clone().get_tree(GetTreeRequest {}).await.expect("the tree");
+    let open = tree.into_inner().open_breakers.pop().expect("an open breaker");
+    let row = cells_of(&format!("breaker-{}", open.queue));
+    let probe = open.breaker.and_then(|breaker| breaker.probe_time).expect("a probe").to_string();
+    let shown = browser.finds(&row).await;
+    let at = probe[..19].replace('T', " ");
+    assert_eq!(shown, json!([open.queue, "open", "1", at]));
+    browser.opens(&house.dashboard().url("/queues")).await;
+    let row = cells_of(&format!("queue-{queue}"));
+    let shown = browser.finds(&row).await;
+    let shown: Vec<&str> = shown.as_array().expect("cells").iter().filter_map(Value::as_str).collect();
+    let [name, depth, due, later, retried, in_hand, oldest, per_minute] = shown[..] else {
+        panic!("{shown:?}")
+    };
+    assert!(name.starts_with(queue.as_str()), "{shown:?}");
+    assert_eq!([depth, due, later, retried, in_hand], ["2", "1", "0", "1", "0"], "{shown:?}");
+    assert!(oldest.ends_with('s') && oldest != "0 s", "{shown:?}");
+    let attempts: u32 = per_minute.parse().expect("a number");
+    assert!(attempts >= 2, "one that heard, one that did not: {shown:?}");
+
+    browser.opens(&house.dashboard().url(&format!("/transfers/{}", heard.id))).await;
+    let request = ListTransferChangesRequest { id: heard.id.clone() };
+    let changes = operator.transfers.clone().list_transfer_changes(request).await.expect("changes");
+    let states: Vec<String> = changes.into_inner().changes.iter().map(words_of).collect();
+    assert_eq!(states.first().zip(states.last()), Some((&"queued".to_owned(), &"done".to_owned())));
+    let told = "[...document.querySelectorAll('.timeline .what')].map((it) => it.firstChild.data.trim())";
+    assert_eq!(browser.finds(told).await, json!(states));
+    let facts = browser.finds("document.querySelector('.facts').innerText").await;
+    let facts = facts.as_str().expect("text");
+    assert!(facts.contains("-NsampleHeard") && facts.contains("2 of 2"), "{facts}");
+
+    let before = next_of(&house, "sync_update").await;
+    browser.opens(&house.dashboard().url("/timetable")).await;
+    let slots =
+        "[...document.querySelectorAll('#job-sync_update td.time time')].map((slot) => slot.dateTime)";
+    let shown = browser.finds(slots).await;
+    let after = next_of(&house, "sync_update").await;
+    assert!(before.len() == 3 && (shown == json!(before) || shown == json!(after)), "{shown}, {before:?}");
+
+    let paths = [
+        ("breaker", "/".to_owned()),
+        ("feeds", "/transfers".to_owned()),
+        ("transfer", format!("/transfers/{}", heard.id)),
+    ];
+    are_pictured(&house, &mut browser, &paths).await;
+    content(browser).await;
+    house.close().await;
+}
+
+/// A change's state as people say it.
+fn words_of(change: &TransferChange) -> String {
+    change.state().as_str_name().trim_start_matches("STATE_").to_lowercase().replace('_', " ")
+}
+
+/// When a job runs next, three times.
+async fn next_of(house: &Opened, job: &str) -> Vec<String> {
+    let request = ListSchedulesRequest { next_max: 3 };
+    let answer = house.operator().control.clone().list_schedules(request).await.expect("schedules");
+    let schedule = answer.into_inner().schedules.into_iter().find(|schedule| schedule.job == job);
+    let slots = schedule.expect("the job").next;
+    slots.iter().filter_map(|slot| slot.time).map(|time| time.to_string()).collect()
 }
 
 /// A house in which something has gone wrong and something has gone well, for the pictures; one of them stands in the README.
@@ -276,7 +410,6 @@ async fn pictures_of_it_are_legible_in_light_and_dark_and_on_a_telephone() {
 
     house.customers().runs("sync_update").await;
 
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/dashboard");
     let mut browser = looks(&house, "/").await;
     let paths = [
         ("overview", "/".to_owned()),
@@ -287,8 +420,16 @@ async fn pictures_of_it_are_legible_in_light_and_dark_and_on_a_telephone() {
         ("boleto", format!("/boletos/{paid}")),
         ("transfers", "/transfers".to_owned()),
     ];
-    for (name, path) in paths {
-        browser.opens(&house.dashboard().url(&path)).await;
+    are_pictured(&house, &mut browser, &paths).await;
+    content(browser).await;
+    house.close().await;
+}
+
+/// Takes a picture of each page in each form, where nothing is wider than the page and everything can be read.
+async fn are_pictured(house: &Opened, browser: &mut Browser, pages: &[(&str, String)]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/dashboard");
+    for (name, path) in pages {
+        browser.opens(&house.dashboard().url(path)).await;
         for (form, width, height) in [("wide", 1_280, 800), ("tall", 1_280, 1_200), ("narrow", 400, 800)] {
             browser.is_sized(width, height).await;
             for scheme in ["light", "dark"] {
@@ -301,8 +442,6 @@ async fn pictures_of_it_are_legible_in_light_and_dark_and_on_a_telephone() {
             }
         }
     }
-    content(browser).await;
-    house.close().await;
 }
 
 /// Every piece of text whose contrast with what lies behind it is below 4.5 (WCAG 2.2, 1.4.3), with the ratio.

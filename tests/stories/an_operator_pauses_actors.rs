@@ -9,13 +9,13 @@ use crate::support::house::{House, Operator, Refusal as _, a_boleto};
 const REGISTRAR: &str = "house/workers/registrars/banco_do_brasil";
 
 async fn pauses(operator: &Operator, path: &str) -> Result<Node, Status> {
-    let request = PauseActorRequest { path: path.to_owned() };
+    let request = PauseActorRequest { path: path.to_owned(), ..Default::default() };
     let answer = operator.control.clone().pause_actor(request).await?.into_inner();
     Ok(answer.node.expect("a node in the answer"))
 }
 
 async fn resumes(operator: &Operator, path: &str) -> Result<Node, Status> {
-    let request = ResumeActorRequest { path: path.to_owned() };
+    let request = ResumeActorRequest { path: path.to_owned(), ..Default::default() };
     let answer = operator.control.clone().resume_actor(request).await?.into_inner();
     Ok(answer.node.expect("a node in the answer"))
 }

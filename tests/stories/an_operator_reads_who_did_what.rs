@@ -161,6 +161,12 @@ impl Desk {
         record
     }
 
+    /// The same of somebody who said why.
+    async fn finds_why(&mut self, method: &str, subject: &str) {
+        let record = self.finds(method, subject).await;
+        assert_eq!(record.reason, WHY, "{method}");
+    }
+
     /// Makes a boleto that its bank does not take, and waits until its work waits.
     async fn leaves_work_waiting(&self) -> (boleto::Boleto, Work) {
         let request = a_boleto().told_to_nobody().into_request();
@@ -196,8 +202,8 @@ async fn every_deed_is_there_once(kind: Kind) {
     accounts_and_endpoints(&mut desk).await;
     boletos_and_their_work(&mut desk).await;
 
-    desk.control().drain(control::DrainRequest {}).await.expect("a wish");
-    desk.finds("Drain", "process").await;
+    desk.control().drain(control::DrainRequest { reason: WHY.to_owned() }).await.expect("a wish");
+    desk.finds_why("Drain", "process").await;
     desk.house.drain_wished().await;
     desk.house.close().await;
 }
@@ -213,25 +219,40 @@ async fn queues_and_actors(desk: &mut Desk) {
     assert!(record.time.is_some(), "{record:?}");
     for _ in 0..2 {
         desk.control()
-            .resume_queue(control::ResumeQueueRequest { name: name.clone() })
+            .resume_queue(control::ResumeQueueRequest { name: name.clone(), reason: WHY.to_owned() })
             .await
             .expect("an answer");
     }
-    desk.finds("ResumeQueue", QUEUE).await;
+    desk.finds_why("ResumeQueue", QUEUE).await;
 
     let path = || REGISTRAR.to_owned();
-    desk.control().pause_actor(control::PauseActorRequest { path: path() }).await.expect("paused");
-    desk.finds("PauseActor", REGISTRAR).await;
-    desk.control().resume_actor(control::ResumeActorRequest { path: path() }).await.expect("going on");
-    desk.finds("ResumeActor", REGISTRAR).await;
-    desk.control().restart_actor(control::RestartActorRequest { path: path() }).await.expect("restarted");
-    desk.finds("RestartActor", REGISTRAR).await;
-    desk.control().stop_actor(control::StopActorRequest { path: path() }).await.expect("stopped");
-    desk.finds("StopActor", REGISTRAR).await;
-    desk.control().start_actor(control::StartActorRequest { path: path() }).await.expect("started");
-    desk.finds("StartActor", REGISTRAR).await;
+    desk.control()
+        .pause_actor(control::PauseActorRequest { path: path(), reason: WHY.to_owned() })
+        .await
+        .expect("paused");
+    desk.finds_why("PauseActor", REGISTRAR).await;
+    desk.control()
+        .resume_actor(control::ResumeActorRequest { path: path(), reason: WHY.to_owned() })
+        .await
+        .expect("going on");
+    desk.finds_why("ResumeActor", REGISTRAR).await;
+    desk.control()
+        .restart_actor(control::RestartActorRequest { path: path(), reason: WHY.to_owned() })
+        .await
+        .expect("restarted");
+    desk.finds_why("RestartActor", REGISTRAR).await;
+    desk.control()
+        .stop_actor(control::StopActorRequest { path: path(), reason: WHY.to_owned() })
+        .await
+        .expect("stopped");
+    desk.finds_why("StopActor", REGISTRAR).await;
+    desk.control()
+        .start_actor(control::StartActorRequest { path: path(), reason: WHY.to_owned() })
+        .await
+        .expect("started");
+    desk.finds_why("StartActor", REGISTRAR).await;
     // What is refused before anything is done leaves no record.
-    let nobody = control::RestartActorRequest { path: "house/nobody".to_owned() };
+    let nobody = control::RestartActorRequest { path: "house/nobody".to_owned(), ..Default::default() };
     desk.control().restart_actor(nobody).await.expect_err("no such actor");
     assert_eq!(desk.reads().await, []);
 }
@@ -240,9 +261,12 @@ async fn jobs(desk: &mut Desk) {
     let (job, reason) = (|| JOB.to_owned(), || WHY.to_owned());
     let pause = control::PauseScheduleRequest { job: job(), reason: reason() };
     desk.control().pause_schedule(pause).await.expect("paused");
-    desk.finds("PauseSchedule", JOB).await;
-    desk.control().resume_schedule(control::ResumeScheduleRequest { job: job() }).await.expect("resumed");
-    desk.finds("ResumeSchedule", JOB).await;
+    desk.finds_why("PauseSchedule", JOB).await;
+    desk.control()
+        .resume_schedule(control::ResumeScheduleRequest { job: job(), reason: WHY.to_owned() })
+        .await
+        .expect("resumed");
+    desk.finds_why("ResumeSchedule", JOB).await;
     let trigger = control::TriggerJobRequest {
         job: job(),
         reason: reason(),

@@ -30,7 +30,12 @@ async fn opens(kind: Kind, text: &str) -> (Opened, PathBuf) {
 }
 
 async fn reloads(house: &Opened, check_only: bool) -> Result<ReloadConfigResponse, Status> {
-    Ok(house.operator().control.reload_config(ReloadConfigRequest { check_only }).await?.into_inner())
+    Ok(house
+        .operator()
+        .control
+        .reload_config(ReloadConfigRequest { check_only, ..Default::default() })
+        .await?
+        .into_inner())
 }
 
 fn keys(answer: &ReloadConfigResponse) -> Vec<&str> {

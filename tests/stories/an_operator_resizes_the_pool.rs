@@ -11,7 +11,7 @@ const VENDOR: Party = Party::Vendor(VendorName::Ra7);
 const KEYS: [&str; 3] = ["-Nsample0000000000A1", "-Nsample0000000000A2", "-Nsample0000000000A3"];
 
 async fn resizes(house: &Opened, pool: &str, slots: i32) -> Result<ResizePoolResponse, Status> {
-    let request = ResizePoolRequest { pool: pool.to_owned(), slots };
+    let request = ResizePoolRequest { pool: pool.to_owned(), slots, ..Default::default() };
     Ok(house.operator().control.clone().resize_pool(request).await?.into_inner())
 }
 

@@ -155,7 +155,7 @@ async fn a_drained_house_finishes_what_it_has_in_hand_and_takes_nothing_new() {
     });
     house.bank().holds(1).await;
     let mut watching = shop.watches("", "").await.expect("a stream");
-    house.operator().control.drain(DrainRequest {}).await.expect("drained");
+    house.operator().control.drain(DrainRequest::default()).await.expect("drained");
     house.drain_wished().await;
 
     let closing = house.closing();

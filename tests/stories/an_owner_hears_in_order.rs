@@ -133,7 +133,7 @@ async fn later_news_waits_for_earlier_news_of_the_same_boleto(kind: Kind) {
     let stubborn = paid_in_parts(&house).await;
     let other = house.shop().creates(a_boleto().told_to_subscribers()).await;
     let receiver = Receiver::open(listener, &stubborn.id).await;
-    let resume = ResumeQueueRequest { name: DELIVERIES.to_owned() };
+    let resume = ResumeQueueRequest { name: DELIVERIES.to_owned(), ..Default::default() };
     control.resume_queue(resume).await.expect("an end of the pause");
 
     let hooks = receiver.took(6).await;

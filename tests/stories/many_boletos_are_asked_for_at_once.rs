@@ -237,7 +237,7 @@ async fn what_an_account_cannot_hold_is_told_item_by_item() {
         results.iter().partition(|result| matches!(result, ItemResult::Error(_)));
     assert!((1..=3).contains(&let_in.len()), "{} were let in where 3 may wait", let_in.len());
     assert!(full.iter().all(|result| failed(result).reason == "BACKLOG_FULL"));
-    let resumed = ResumeQueueRequest { name: "registration/".to_owned() };
+    let resumed = ResumeQueueRequest { name: "registration/".to_owned(), ..Default::default() };
     house.operator().control.clone().resume_queue(resumed).await.expect("no pause");
     house.operator().sees_all_work_done().await;
     house.close().await;

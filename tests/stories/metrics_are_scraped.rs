@@ -1,6 +1,8 @@
 //! An operator has Prometheus ask the house how it is. Whatever the alerts and the dashboards look at is there, in words that
 //! Prometheus's own tools accept; it tells of nobody, and asking costs the store next to nothing.
 
+mod labels;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,6 +16,7 @@ use tonic::codegen::http::uri::PathAndQuery;
 use tonic::{Code, Request};
 use tonic_prost::ProstCodec;
 
+use crate::support::canary;
 use crate::support::house::customers::{BERLIN, iban};
 use crate::support::house::{House, Opened, a_boleto, eventually};
 
@@ -47,7 +50,9 @@ async fn scraped(house: &Opened, accept: &str) -> (String, String) {
     let answer = client.get(url).header("accept", accept).send().await.expect("an answer");
     assert_eq!(answer.status(), 200);
     let content_type = answer.headers()["content-type"].to_str().expect("ASCII").to_owned();
-    (content_type, answer.text().await.expect("a text"))
+    let text = answer.text().await.expect("a text");
+    canary::saw(&text);
+    (content_type, text)
 }
 
 /// Every word that is a metric's name, of an expression or of a whole file.
@@ -56,6 +61,25 @@ fn names(text: &str) -> BTreeSet<&str> {
     words
         .filter(|word| PREFIXES.iter().any(|prefix| word.starts_with(prefix)) && !LABELS.contains(word))
         .collect()
+}
+
+/// Every expression of a dashboard (JSON) or of rules (YAML, each with the rule around it).
+fn expressions(text: &str) -> Vec<String> {
+    let Ok(dashboard) = serde_json::from_str::<serde_json::Value>(text) else {
+        let rules: Vec<String> = text.split("- alert: ").skip(1).map(str::to_owned).collect();
+        assert!(rules.len() >= 15, "{rules:?}");
+        return rules;
+    };
+    let (mut found, mut waiting) = (Vec::new(), vec![&dashboard]);
+    while let Some(value) = waiting.pop() {
+        if let Some(expression) = value.get("expr").and_then(serde_json::Value::as_str) {
+            found.push(expression.to_owned());
+        }
+        waiting.extend(value.as_object().into_iter().flat_map(serde_json::Map::values));
+        waiting.extend(value.as_array().into_iter().flatten());
+    }
+    assert!(found.len() >= 15, "{found:?}");
+    found
 }
 
 /// The sample names of an exposition.
@@ -110,11 +134,14 @@ async fn what_alerts_and_dashboards_look_at_is_there() {
     })
     .await;
     assert!(text.ends_with("# EOF\n"));
-    let there = samples(&text);
+    let (there, with_labels) = (samples(&text), labels::labels(&text));
     for file in ["alerts/bursar.rules.yml", "grafana/office.json", "grafana/engine.json"] {
         let looked_at = std::fs::read_to_string(files().join(file)).expect("a file of the repository");
         let missing: Vec<&str> = names(&looked_at).into_iter().filter(|name| !there.contains(name)).collect();
         assert!(missing.is_empty(), "{file} looks at {missing:?}, and there is only: {there:#?}");
+        let without: Vec<String> =
+            expressions(&looked_at).iter().flat_map(|one| labels::missing(one, &with_labels)).collect();
+        assert!(without.is_empty(), "{file}: {without:?}");
     }
 
     assert_eq!(value(&text, "bursar_ready "), Some(1.0));

@@ -63,7 +63,7 @@ async fn a_row_that_was_put_in_by_hand_is_never_signed_for() {
         boletos.push(house.shop().creates(a_boleto().told_to_queue(&honest)).await);
         puts_in_its_place(house.database_url(), &honest, url).await;
     }
-    let resume = ResumeQueueRequest { name: DELIVERIES.to_owned() };
+    let resume = ResumeQueueRequest { name: DELIVERIES.to_owned(), ..Default::default() };
     control.resume_queue(resume).await.expect("an end of the pause");
     for (boleto, url) in boletos.iter().zip(&hostile) {
         let letter = eventually("the delivery is a dead letter", async || {

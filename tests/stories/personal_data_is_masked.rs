@@ -32,6 +32,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use uuid::Uuid;
 
 use crate::support::answers::answers;
+use crate::support::canary;
 use crate::support::house::customers::{BERLIN, iban};
 use crate::support::house::{House, Opened, Refusal as _, a_boleto, an_account};
 
@@ -231,6 +232,11 @@ const NOT_ASKED: [(&str, &str); 3] =
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_about_a_person_is_masked_for_whoever_wants_masks() {
     let house = House::new().with_feed("main").with_aspsps().open().await;
+    for (kind, value) in
+        [("name", NAME), ("name", GUARANTOR), ("name", OTHER), ("street", STREET), ("purpose", PURPOSE)]
+    {
+        canary::plants(kind, value);
+    }
     house.operator().opens(an_account()).await.expect("a bank account");
     let account = an_account_at_a_bank(&house).await;
     let reads_in_clear: [(&str, MetadataValue<Ascii>); 0] = [];

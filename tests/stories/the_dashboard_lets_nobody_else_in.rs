@@ -2,17 +2,14 @@
 //! can neither read nor send anything, and what somebody may not see is said to them and not shown.
 
 use bursar::domain::token::ApiToken;
-use bursar::proto::access::v1::RevokeTokenRequest;
-use bursar::proto::access::v1::token_service_client::TokenServiceClient;
 use bursar::proto::boleto::v1::BoletoStatus;
 use bursar::proto::control::v1::WorkState;
 use bursar::sandbox::{Behaviour, Party};
 use chrono::TimeDelta;
 use reqwest::header::{HOST, ORIGIN};
 use reqwest::{Method, StatusCode};
-use tonic::service::interceptor::InterceptedService;
 
-use crate::support::callers::{self, Showing};
+use crate::support::callers;
 use crate::support::house::dashboard::shown;
 use crate::support::house::{House, Opened, a_boleto, eventually};
 
@@ -62,6 +59,8 @@ async fn every_answer_forbids_what_pages_do_not_need() {
         assert_eq!(header("access-control-allow-origin"), "", "{path}");
         let kept = if path.starts_with("/assets/") { "no-cache, private" } else { "no-store, private" };
         assert_eq!(header("cache-control"), kept, "{path}");
+        // It would take away what is being typed, and keep a session from ever being idle.
+        assert!(!shown.text.contains("http-equiv"), "{path} asks anew by itself without a script");
         let is_there =
             !matches!(*path, "/nothing-of-the-kind" | "/work/00000000-0000-7000-8000-000000000000");
         assert_eq!(shown.status == StatusCode::OK, is_there, "{path}: {}", shown.status);
@@ -135,11 +134,15 @@ async fn whoever_has_not_signed_in_sees_nothing_and_whoever_has_is_let_out_again
     let (house, tokens) = house(&["control.read"]).await;
     let dashboard = house.dashboard();
     for path in PAGES {
+        let by_sign_in = match path {
+            "/" => "/sign-in".to_owned(),
+            path => format!("/sign-in?next={}", path.replace('/', "%2F")),
+        };
         let answer = dashboard.gets(path, None).await;
-        assert_eq!((answer.status, answer.location.as_str()), (StatusCode::SEE_OTHER, "/sign-in"), "{path}");
+        assert_eq!((answer.status, &answer.location), (StatusCode::SEE_OTHER, &by_sign_in), "{path}");
         assert!(answer.text.is_empty(), "{path}");
         let made_up = dashboard.gets(path, Some("bursar=made-up")).await;
-        assert_eq!(made_up.location, "/sign-in", "{path}");
+        assert_eq!(made_up.location, by_sign_in, "{path}");
     }
     let unsigned = dashboard.posts("/dead-letters/retry", None, &[("id", "x")]).await;
     assert_eq!((unsigned.status, unsigned.location.as_str()), (StatusCode::SEE_OTHER, "/sign-in"));
@@ -156,12 +159,16 @@ async fn whoever_has_not_signed_in_sees_nothing_and_whoever_has_is_let_out_again
 
     let answer = dashboard.posts("/sign-in", None, &[("token", format!(" {token}\n").as_str())]).await;
     let given = answer.headers["set-cookie"].to_str().expect("ASCII").to_owned();
-    assert!(given.ends_with("; Path=/; HttpOnly; SameSite=Strict"), "{given}");
+    assert!(given.ends_with("; Path=/; HttpOnly; SameSite=Lax"), "{given}");
     assert!(!given.contains(&token) && !given.contains(tokens[0].prefix().as_str()), "{given}");
     let cookie = answer.cookie.expect("a cookie");
     let page = dashboard.gets("/", Some(&cookie)).await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.text.contains("Supervision tree") && !page.text.contains(&token), "{}", page.text);
+    for (next, place) in [("/queues?x=y", "/queues?x=y"), ("//strangers.example", "/"), ("/\\x", "/")] {
+        let fields = [("token", token.as_str()), ("next", next)];
+        assert_eq!(dashboard.posts("/sign-in", None, &fields).await.location, place, "{next}");
+    }
     // Of several cookies that other services of this machine have given, ours is found.
     assert_eq!(dashboard.gets("/", Some(&format!("a=b; {cookie}; c=d"))).await.status, StatusCode::OK);
 
@@ -179,10 +186,7 @@ async fn a_session_ends_with_its_token() {
     let dashboard = house.dashboard();
     let cookie = dashboard.lets_in(&tokens[1].reveal()).await;
     assert_eq!(dashboard.gets("/", Some(&cookie)).await.status, StatusCode::OK);
-    let way = InterceptedService::new(house.channel(), Showing::token(&tokens[0]));
-    let revoke =
-        RevokeTokenRequest { prefix: tokens[1].prefix().to_string(), reason: "it has leaked".to_owned() };
-    TokenServiceClient::new(way).revoke_token(revoke).await.expect("revoked");
+    callers::ends(house.channel(), &tokens[0], &tokens[1]).await;
     let ended = dashboard.gets("/", Some(&cookie)).await;
     assert_eq!((ended.status, ended.location.as_str()), (StatusCode::SEE_OTHER, "/sign-in"));
     assert!(ended.headers["set-cookie"].to_str().expect("ASCII").contains("Max-Age=0"));
@@ -200,6 +204,10 @@ async fn what_a_token_does_not_allow_is_said_in_its_place() {
     assert_eq!(overview.status, StatusCode::OK);
     assert!(overview.text.contains("this needs the scope control.read"), "{}", overview.text);
     assert!(!overview.text.contains("registrars"), "{}", overview.text);
+    for tile in ["house", "actors", "letters", "processes"] {
+        assert!(overview.text.contains(&format!("id=\"tile-{tile}\"")), "{tile}: {}", overview.text);
+    }
+    assert_eq!(overview.text.matches("<dd>unknown</dd>").count(), 4, "{}", overview.text);
     assert_eq!(dashboard.gets("/boletos", Some(&seller)).await.status, StatusCode::OK);
 
     let watcher = dashboard.lets_in(&tokens[1].reveal()).await;

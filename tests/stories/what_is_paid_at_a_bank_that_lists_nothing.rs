@@ -193,7 +193,10 @@ async fn an_operator_holds_the_questions_back() {
     let held = reconciles(&operator, &account).await.expect("an answer");
     let before = held.reconciliation.expect("how it stands").runs;
     assert!(held.pending, "nobody asks the bank");
-    control.resume_queue(ResumeQueueRequest { name: BANK.to_owned() }).await.expect("no pause");
+    control
+        .resume_queue(ResumeQueueRequest { name: BANK.to_owned(), ..Default::default() })
+        .await
+        .expect("no pause");
     eventually("a run", async || (stands(&operator).await.runs > before).then_some(())).await;
     house.close().await;
 }

@@ -18,6 +18,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, interval, timeout};
 use uuid::Uuid;
 
+use super::canary;
+
 /// Chromium takes ten seconds to start on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -98,6 +100,7 @@ impl Browser {
         let answer = self.asks("Page.navigate", json!({ "url": url })).await;
         assert_eq!(answer.get("errorText"), None, "{url}");
         self.sees("a whole page", "document.readyState === 'complete'").await;
+        self.is_kept().await;
     }
 
     /// What an expression of the page's script comes to.
@@ -169,9 +172,18 @@ impl Browser {
 
     /// Ends it in good order.
     pub async fn close(mut self) {
+        self.is_kept().await;
         self.session.clear();
         self.asks("Browser.close", json!({})).await;
         timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("it was ours to end");
+    }
+
+    /// Its page, as it stands by now, is looked through for what no page may show.
+    async fn is_kept(&mut self) {
+        // One that is just giving way to another has been kept, or will be.
+        if let Ok(Value::String(page)) = self.tries("document.documentElement.outerHTML").await {
+            canary::saw(&page);
+        }
     }
 
     async fn tries(&mut self, expression: &str) -> Result<Value, String> {

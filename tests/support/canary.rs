@@ -1,5 +1,5 @@
-//! The canary: what all stories log, trace and measure, at the finest level, written into a folder in which somebody looks for what must
-//! not be there (`tests/judges/canary.py`).
+//! The canary: what all stories log, trace and measure, at the finest level, and the pages for operators that they see, written into a
+//! folder in which somebody looks for what must not be there (`tests/judges/canary.py`).
 //!
 //! **Owns** the process's telemetry, from the first story on and for as long as the process lives. **Fails** a story whose telemetry
 //! cannot be set up. **Limits**: nothing at all where `BURSAR_TEST_CANARY_DIR` is not set; `.ci/test` sets it.
@@ -40,6 +40,7 @@ static CANARY: OnceLock<Option<Canary>> = OnceLock::new();
 
 struct Canary {
     planted: Mutex<File>,
+    pages: Mutex<File>,
 }
 
 /// Watches what the process tells from here on, if somebody wants to know.
@@ -53,6 +54,14 @@ pub fn plants(kind: &str, value: &str) {
         let line = json!({ "kind": kind, "value": value });
         let mut planted = canary.planted.lock().unwrap_or_else(PoisonError::into_inner);
         writeln!(planted, "{line}").expect("a line about what is planted");
+    }
+}
+
+/// Keeps a page for operators as it was shown.
+pub fn saw(page: &str) {
+    if let Some(Some(canary)) = CANARY.get() {
+        let mut pages = canary.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        writeln!(pages, "{page}").expect("a page is kept");
     }
 }
 
@@ -89,7 +98,7 @@ impl Canary {
         for (kind, value) in PLANTED {
             writeln!(planted, "{}", json!({ "kind": kind, "value": value })).expect("a line");
         }
-        Self { planted: Mutex::new(planted) }
+        Self { planted: Mutex::new(planted), pages: Mutex::new(file(folder, "pages.html")) }
     }
 }
 

@@ -300,7 +300,7 @@ impl ServedHouse {
 
     /// Has it drain and end, and returns its log.
     pub async fn close(mut self) -> Vec<String> {
-        let drained = ControlServiceClient::new(self.channel).drain(DrainRequest {}).await;
+        let drained = ControlServiceClient::new(self.channel).drain(DrainRequest::default()).await;
         drained.expect("it takes the wish");
         let ended = timeout(PATIENCE * 2, self.child.wait()).await.expect("it ends");
         assert!(ended.expect("it was ours").success(), "{:?}", self.lines);

@@ -39,6 +39,7 @@ fn boleto(id: &str) -> Boleto {
         charges: Some(Charges { discounts: vec![Discount::default()], ..Charges::default() }),
         bank_response: Some(BankResponse { code: "48".to_owned(), message: "unknown: Maria".to_owned() }),
         url: "https://bank.example/1".to_owned(),
+        pix_emv: "00020101021226pix.example/v2/1".to_owned(),
         ..Boleto::default()
     }
 }
@@ -52,8 +53,15 @@ fn persons_are_masked_and_everything_else_stays() {
     let address = payer.address.unwrap();
     assert_eq!((address.city.as_str(), address.state.as_str(), address.street.as_str()), ("***", "SP", ""));
     assert_eq!(seen.bank_response.clone().unwrap().message, "***");
-    assert!(seen.url.is_empty());
-    let others = |boleto: Boleto| Boleto { payer: None, bank_response: None, url: String::new(), ..boleto };
+    // By either of them whoever has it finds the charge, and its debtor.
+    assert!(seen.url.is_empty() && seen.pix_emv.is_empty());
+    let others = |boleto: Boleto| Boleto {
+        payer: None,
+        bank_response: None,
+        url: String::new(),
+        pix_emv: String::new(),
+        ..boleto
+    };
     assert_eq!(others(seen), others(boleto("b-1")));
 }
 
@@ -96,6 +104,19 @@ fn whom_an_answer_tells_of_is_known_by_the_outermost_id() {
     assert!(protocol.told(shape, &[]).unwrap().is_empty());
     assert_eq!(protocol.told(shape, &[0x0a, 0x05]), Err(Malformed), "a message that is cut off");
     assert_eq!(protocol.mask(shape, &[0x0a, 0x05]), Err(Malformed));
+}
+
+/// A mask is what is shown of somebody, and not whatever looks like one.
+#[test]
+fn whoever_has_stars_in_the_name_is_told_of_all_the_same() {
+    let protocol = protocol();
+    let shape = protocol.shape(".bursar.boleto.v1.GetBoletoResponse").unwrap();
+    let named = |name: &str| {
+        let payer = Payer { name: name.to_owned(), ..Payer::default() };
+        let boleto = Boleto { id: "b-1".to_owned(), payer: Some(payer), ..Boleto::default() };
+        protocol.told(shape, &GetBoletoResponse { boleto: Some(boleto) }.encode_to_vec()).unwrap().len()
+    };
+    assert_eq!((named("Maria Exemplo *** ME"), named("M*** E***"), named("***")), (1, 0, 0));
 }
 
 #[test]

@@ -27,6 +27,7 @@ use crate::store::transfer::write_back_queue;
 use crate::store::transfer_analysis::{
     AnalysisBegin, AnalysisChange, AnalysisSettlement, KeptAnswer, TransferSettled,
 };
+use crate::telemetry;
 use crate::work::ClaimGuard;
 
 /// How long the end of an attempt waits for its claim to be given back.
@@ -248,10 +249,12 @@ fn report(settlement: &AnalysisSettlement) {
     match &settlement.change {
         AnalysisChange::Analysed { .. } => info!(%transfer_id, "transfer analysed"),
         AnalysisChange::Later { error, run_at, .. } => {
+            telemetry::note_failure("attempt_failed");
             warn!(%transfer_id, %error, %run_at, "transfer not analysed yet");
         }
         AnalysisChange::Failed { reason, .. } => {
-            warn!(%transfer_id, reason, "analysis failed: a dead letter")
+            telemetry::note_failure("given_up");
+            warn!(%transfer_id, reason, "analysis failed: a dead letter");
         }
         AnalysisChange::Skipped { reason } => info!(%transfer_id, reason, "transfer skipped"),
     }

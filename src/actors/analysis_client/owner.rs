@@ -54,7 +54,10 @@ impl Attempt {
 
     async fn endpoint_of(&self, course: &Course, address: &str) -> Result<Option<EndpointId>, Cut> {
         let (means, tenant) = (&self.means, &course.transfer.tenant_id);
-        if let Some(known) = means.mailboxes.find(tenant, address) {
+        // One that is remembered may have been erased since.
+        if let Some(known) = means.mailboxes.find(tenant, address)
+            && let Ok(Some(_)) = means.claimer.store.endpoint(known).await
+        {
             return Ok(Some(known));
         }
         let is_blank = |character: char| character.is_control() || character.is_whitespace();

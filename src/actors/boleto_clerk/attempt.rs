@@ -30,6 +30,7 @@ use crate::messages::bank_accounts::AccountKey;
 use crate::store::StoreError;
 use crate::store::boleto_order::OrderPayload;
 use crate::store::boleto_order_settle::{Effect, OrderChange, OrderSettled, OrderSettlement};
+use crate::telemetry;
 use crate::work::ClaimGuard;
 use crate::work::breaker::Verdict;
 
@@ -424,8 +425,12 @@ fn report(settlement: &OrderSettlement, settled: OrderSettled) {
         (_, OrderChange::Later { state: WorkState::Scheduled, error, .. }) => {
             debug!(%boleto_id, %order_id, %error, "order waits");
         }
-        (_, OrderChange::Later { error, .. }) => warn!(%boleto_id, %order_id, %error, "order left pending"),
+        (_, OrderChange::Later { error, .. }) => {
+            telemetry::note_failure("attempt_failed");
+            warn!(%boleto_id, %order_id, %error, "order left pending");
+        }
         (_, OrderChange::GivenUp { error }) => {
+            telemetry::note_failure("given_up");
             warn!(%boleto_id, %order_id, %error, "order given up: a dead letter");
         }
         (_, OrderChange::Moot) => debug!(%boleto_id, %order_id, "nothing left to do"),

@@ -26,6 +26,7 @@ use crate::domain::work::{Claim, WorkState};
 use crate::messages::bank_accounts::AccountKey;
 use crate::store::StoreError;
 use crate::store::boleto_settle::{Change, Given, Settled, Settlement};
+use crate::telemetry;
 use crate::work::ClaimGuard;
 use crate::work::breaker::Verdict;
 
@@ -377,8 +378,14 @@ fn report(settlement: &Settlement, settled: Settled) {
     match (settled, &settlement.change) {
         (Settled::LostLease, _) => warn!(%boleto_id, "outcome dropped: the row had moved on"),
         (_, Change::Decided { status, .. }) => info!(%boleto_id, status = status.as_str(), "boleto decided"),
-        (_, Change::Open { error, .. }) => warn!(%boleto_id, %error, "boleto left pending"),
-        (_, Change::GivenUp { error }) => warn!(%boleto_id, %error, "registration given up: a dead letter"),
+        (_, Change::Open { error, .. }) => {
+            telemetry::note_failure("attempt_failed");
+            warn!(%boleto_id, %error, "boleto left pending");
+        }
+        (_, Change::GivenUp { error }) => {
+            telemetry::note_failure("given_up");
+            warn!(%boleto_id, %error, "registration given up: a dead letter");
+        }
         (_, Change::Moot) => debug!(%boleto_id, "nothing left to register"),
     }
 }

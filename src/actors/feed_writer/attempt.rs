@@ -20,6 +20,7 @@ use crate::connectors::transfer_feeds::{
 use crate::domain::work::Claim;
 use crate::store::transfer_analysis::TransferSettled;
 use crate::store::transfer_write_back::{WriteBackBegun, WriteBackChange, WriteBackSettlement};
+use crate::telemetry;
 use crate::work::ClaimGuard;
 
 /// An attempt about to be made.
@@ -170,9 +171,11 @@ fn report(settlement: &WriteBackSettlement) {
         WriteBackChange::Written => info!(%transfer_id, "result written back"),
         WriteBackChange::Gone => info!(%transfer_id, "result not written back: its record is gone"),
         WriteBackChange::Later { error, run_at, .. } => {
+            telemetry::note_failure("attempt_failed");
             warn!(%transfer_id, %error, %run_at, "result not written back yet");
         }
         WriteBackChange::Failed { reason } => {
+            telemetry::note_failure("given_up");
             warn!(%transfer_id, reason, "result not written back: a dead letter");
         }
     }

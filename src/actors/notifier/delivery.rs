@@ -18,6 +18,7 @@ use crate::domain::ids::{EndpointId, EventId};
 use crate::domain::work::{Claim, WorkState};
 use crate::messages::notice;
 use crate::store::delivery::{DeliveryChange, DeliverySettlement, DueDelivery, DueEvent};
+use crate::telemetry;
 use crate::work::breaker::Verdict;
 use crate::work::{ClaimGuard, Place};
 
@@ -278,9 +279,11 @@ async fn settle(means: Arc<Means>, owed: Owed, settlement: DeliverySettlement) {
             match settlement.change {
                 DeliveryChange::Delivered => debug!(%boleto_id, %endpoint_id, "owner told"),
                 DeliveryChange::Later { .. } => {
+                    telemetry::note_failure("attempt_failed");
                     warn!(%boleto_id, %endpoint_id, error = %settlement.answer, "owner not told yet");
                 }
                 DeliveryChange::GivenUp => {
+                    telemetry::note_failure("given_up");
                     warn!(%boleto_id, %endpoint_id, error = %settlement.answer, "delivery given up: a dead letter");
                 }
             }

@@ -24,6 +24,7 @@ use crate::store::StoreError;
 use crate::store::ingress::ParkedMessage;
 use crate::store::work::Ending;
 use crate::store::work_steer::RegisterAgain;
+use crate::telemetry;
 use crate::work::ClaimGuard;
 
 /// Between two tries while the store is away.
@@ -49,6 +50,7 @@ pub(super) async fn take_in(means: &Means, message: &Message, mut closing: watch
             Err(error) => error,
         };
         if !error.is_transient() || Instant::now() + AWAY_WAIT >= give_up_at {
+            telemetry::note_failure("attempt_failed");
             warn!(%error, "message left on its queue");
             return false;
         }
@@ -63,6 +65,7 @@ async fn once(means: &Means, message: &Message) -> Result<(), StoreError> {
         Outcome::Done => Ok(()),
         Outcome::Poison(reason) => {
             park(means, message, &reason).await?;
+            telemetry::note_failure("given_up");
             warn!(reason, "message parked as a dead letter");
             Ok(())
         }

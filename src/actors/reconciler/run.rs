@@ -27,6 +27,7 @@ use crate::messages::reconciler::{Position, reconciliation_work};
 use crate::store::reconciliation::{Counts, RunChange, RunEnd, RunEnded};
 use crate::store::reconciliation_apply::{Asked, Slice, Told};
 use crate::store::{StoreError, StoreKind};
+use crate::telemetry;
 use crate::work::ClaimGuard;
 use crate::work::breaker::Verdict;
 
@@ -292,6 +293,7 @@ fn report(end: &RunEnd, ended: RunEnded) {
         }
         (_, RunChange::Later { run_at, error }) => {
             let run_at: &DateTime<Utc> = run_at;
+            telemetry::note_failure("attempt_failed");
             warn!(%bank_account_id, %error, %run_at, "account not reconciled");
         }
         (_, RunChange::Moot) => debug!(%bank_account_id, "nothing to ask for"),

@@ -27,6 +27,7 @@ use crate::store::openbanking::account::AllowedAccount;
 use crate::store::openbanking::back_off::BackOff;
 use crate::store::openbanking::consent::Consent;
 use crate::store::openbanking::session::{ApiSession, SOURCE_TIMETABLE, SessionEnd, VisitState};
+use crate::telemetry;
 
 /// Who is to be visited, as the store says when the slice begins.
 pub(super) struct Visitor {
@@ -248,7 +249,10 @@ impl Visit {
         let state = close(&self.run, self.session_id, state, reason.clone(), self.added.new).await;
         match (state, reason) {
             (VisitState::Ok, _) => tracing::debug!(new = self.added.new, "visit ended"),
-            (VisitState::Failed, Some(reason)) => warn!(reason, "visit failed"),
+            (VisitState::Failed, Some(reason)) => {
+                telemetry::note_failure("attempt_failed");
+                warn!(reason, "visit failed");
+            }
             (state, reason) => info!(state = state.as_str(), reason, "visit ended"),
         }
         (state, self.added)

@@ -232,9 +232,13 @@ fn tell(end: &AttemptEnd) {
             info!(state = state.as_str(), took_ms, "run ended");
         }
         AttemptChange::Ended { state, error: Some(error) } => {
+            telemetry::note_failure(state.as_str());
             warn!(state = state.as_str(), took_ms, error, "run ended");
         }
-        AttemptChange::Later { run_at, error } => warn!(%run_at, error, "run goes on later"),
+        AttemptChange::Later { run_at, error } => {
+            telemetry::note_failure("attempt_failed");
+            warn!(%run_at, error, "run goes on later");
+        }
         AttemptChange::Interrupted => info!("run goes on elsewhere"),
         AttemptChange::Moot => debug!("nothing to run"),
     }

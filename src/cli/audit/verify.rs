@@ -81,6 +81,10 @@ pub(super) async fn at_service(
             ));
         }
         (request.after_sequence, request.after_hash) = (answer.sequence, answer.hash);
+        if request.expected_sequence <= request.after_sequence {
+            // It was found as it was kept.
+            (request.expected_sequence, request.expected_hash) = (0, String::new());
+        }
     }
 }
 
@@ -89,7 +93,7 @@ pub(super) async fn in_store(
     timeout: Duration,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    let expected = args.expected();
+    let mut expected = args.expected();
     let config = StoreConfig { url: args.store.unwrap_or_default(), connections_max: CONNECTIONS, timeout };
     let store = Store::open(&config).await.map_err(|error| opening(&error))?;
     let mut after = Chain::START;
@@ -97,7 +101,11 @@ pub(super) async fn in_store(
         let verification = Verification { after, expected, records_max: RECORDS_MAX };
         match store.verify_audit(&verification).await {
             Ok(verified) if verified.is_complete || verified.broken.is_some() => break Ok(verified),
-            Ok(verified) => after = verified.until,
+            Ok(verified) => {
+                after = verified.until;
+                // It was found as it was kept.
+                expected = expected.filter(|it| it.sequence > after.sequence);
+            }
             Err(error) => break Err(Failure::found(Code::Unavailable, error.to_string())),
         }
     };

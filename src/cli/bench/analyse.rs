@@ -79,7 +79,7 @@ pub(super) async fn measure(bench: &Bench, store: Store) -> anyhow::Result<Vec<R
     let ideal = VENDOR_TIME.mul_f64(answers as f64 / SLOTS as f64);
     let meters = service.meters(bench, &site, Some(&world));
     let (before, started) = (meters.read(), Instant::now());
-    steering.resume_queue(ResumeQueueRequest { name: QUEUES.to_owned() }).await?;
+    steering.resume_queue(ResumeQueueRequest { name: QUEUES.to_owned(), ..Default::default() }).await?;
     let patience = ideal * END_PATIENCE_TIMES;
     let ledger = site.folder.join(ledger::FILE_NAME);
     timeout(patience, analysed(&ledger, answers)).await.context("not analysed in time")?;

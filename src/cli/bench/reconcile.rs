@@ -90,7 +90,7 @@ pub(super) async fn measure(bench: &Bench, store: Store) -> anyhow::Result<Vec<R
 
 /// Has the account's bank asked now.
 async fn ask(channel: &Channel, account: &str) -> anyhow::Result<()> {
-    let request = ReconcileBankAccountRequest { id: account.to_owned() };
+    let request = ReconcileBankAccountRequest { id: account.to_owned(), ..Default::default() };
     BankAccountServiceClient::new(channel.clone()).reconcile_bank_account(request).await?;
     Ok(())
 }

@@ -192,7 +192,7 @@ impl Service {
     pub async fn close(mut self) -> anyhow::Result<()> {
         let asked = async {
             let channel = self.connect(1).await?.remove(0);
-            ControlServiceClient::new(channel).drain(DrainRequest {}).await?;
+            ControlServiceClient::new(channel).drain(DrainRequest::default()).await?;
             self.child.wait().await.context("cannot wait for the service")
         };
         match timeout(CLOSING_PATIENCE, asked).await {

@@ -46,6 +46,9 @@ pub(in crate::cli) struct ExportArgs {
     /// Go on after this boleto
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     after_id: String,
+    /// Why; kept for the audit
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -60,7 +63,11 @@ pub(super) async fn run(
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     let mut last = args.after_id.clone();
-    let request = ExportBoletosRequest { filter: Some(args.filter.request()), after_id: args.after_id };
+    let request = ExportBoletosRequest {
+        filter: Some(args.filter.request()),
+        after_id: args.after_id,
+        reason: args.reason,
+    };
     let stream = connection.call(connection.boletos().export_boletos(request)).await?;
     // A part that goes on behind another one has its heading there already.
     if args.format == Format::Csv && last.is_empty() {

@@ -32,6 +32,9 @@ pub(in crate::cli) struct ReconcileArgs {
     /// Ask nobody and show the open differences
     #[arg(long)]
     differences: bool,
+    /// Why; kept for the audit
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
 }
 
 pub(super) async fn run(
@@ -48,7 +51,7 @@ pub(super) async fn run(
     }
     let mut asked = Vec::new();
     if !args.differences {
-        asked = ask(args.account.as_deref(), connection).await?;
+        asked = ask(args.account.as_deref(), &args.reason, connection).await?;
     }
     let account = args.account.unwrap_or_default();
     let open = paging::fetch(&every_page(), async |page_token| {
@@ -69,22 +72,22 @@ pub(super) async fn run(
 }
 
 /// Has each account's bank asked, one after the other; those that cannot be asked are shown as such.
-async fn ask(account: Option<&str>, connection: &Connection) -> Result<Vec<Value>, Failure> {
+async fn ask(account: Option<&str>, reason: &str, connection: &Connection) -> Result<Vec<Value>, Failure> {
     if let Some(id) = account {
-        return Ok(vec![ask_one(id, connection).await?]);
+        return Ok(vec![ask_one(id, reason, connection).await?]);
     }
     let mut asked = Vec::new();
     for known in standings(connection).await? {
         match (known["supported"].as_bool(), known["bank_account_id"].as_str()) {
-            (Some(true), Some(id)) => asked.push(ask_one(id, connection).await?),
+            (Some(true), Some(id)) => asked.push(ask_one(id, reason, connection).await?),
             _ => asked.push(known),
         }
     }
     Ok(asked)
 }
 
-async fn ask_one(id: &str, connection: &Connection) -> Result<Value, Failure> {
-    let request = ReconcileBankAccountRequest { id: id.to_owned() };
+async fn ask_one(id: &str, reason: &str, connection: &Connection) -> Result<Value, Failure> {
+    let request = ReconcileBankAccountRequest { id: id.to_owned(), reason: reason.to_owned() };
     let answer = connection.call(connection.bank_accounts().reconcile_bank_account(request)).await?;
     let known = answer.reconciliation.ok_or_else(Failure::empty_answer)?;
     Ok(reconciliation::reconciliation(&known))

@@ -17,17 +17,20 @@ pub(in crate::cli) struct ReloadArgs {
     /// Say what would be taken over, and change nothing
     #[arg(long)]
     check: bool,
+    /// Why; kept for the audit
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
 }
 
 const TAKEN: [Column; 3] =
     [Column::plain("KEY", "/key"), Column::plain("BEFORE", "/before"), Column::plain("AFTER", "/after")];
 
 pub(super) async fn run(
-    args: &ReloadArgs,
+    args: ReloadArgs,
     connection: &Connection,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    let request = ReloadConfigRequest { check_only: args.check };
+    let request = ReloadConfigRequest { check_only: args.check, reason: args.reason };
     let answer = connection.call(connection.control().reload_config(request)).await?;
     let taken: Vec<Value> = answer.taken.iter().map(change).collect();
     let document = json!({ "check_only": args.check, "taken": taken, "waiting": answer.waiting });

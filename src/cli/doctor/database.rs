@@ -26,7 +26,9 @@ pub(super) fn findings(
 ) -> Vec<Finding> {
     match examined {
         Ok(Some(examined)) => judge(config, &examined, now),
-        Ok(None) => vec![Finding::well("store", "there is none yet; the first start makes it")],
+        Ok(None) => {
+            vec![Finding::well("store", "there is none yet; the first start makes it"), clock_alone()]
+        }
         Err(error) => {
             let why = "without its store the house takes no requests";
             let remedy = "see that the server runs, that store.url leads to it from here, and that the user may sign in";
@@ -55,7 +57,7 @@ fn judge(config: &Config, examined: &Examined, now: DateTime<Utc>) -> Vec<Findin
             "let store.url lead to the primary",
         ));
     }
-    findings.extend(examined.clock_ahead_ms.map(clock));
+    findings.push(examined.clock_ahead_ms.map_or_else(clock_alone, clock));
     findings.extend(examined.connections.map(|counts| connections(config, counts)));
     findings.extend(queues(&examined.due, now));
     findings.push(match examined.dead_letters {
@@ -93,6 +95,14 @@ fn schema(examined: &Examined) -> Finding {
         ),
         Some((version, _)) => Finding::well("store", format!("{server}, schema {version}")),
     }
+}
+
+/// Of a database that has no clock of its own.
+fn clock_alone() -> Finding {
+    let what =
+        "not looked at: SQLite goes by this machine's clock, and there is no other here to hold it against";
+    let why = "banks and queues refuse what is signed five minutes off, and tokens of a minute end at once";
+    Finding::new(Level::Well, "clock", what, why, "`timedatectl` says whether it is kept by NTP")
 }
 
 fn clock(ahead_ms: i64) -> Finding {
@@ -188,6 +198,11 @@ mod tests {
         let of = |subject: &str, level| (subject.to_owned(), level);
         let off = Examined { clock_ahead_ms: Some(-6_000), ..well.clone() };
         assert_eq!(levels(&off, now), [of("clock", Level::Wrong)]);
+        let alone = Examined { clock_ahead_ms: None, ..well.clone() };
+        assert_eq!(levels(&alone, now), []);
+        let found = judge(&Config::default(), &alone, now);
+        let clock = found.iter().find(|one| one.subject == "clock").unwrap();
+        assert!(clock.what.starts_with("not looked at") && clock.remedy.contains("timedatectl"));
         let forgetful = Examined {
             forgets: Some(("synchronous_commit".to_owned(), "off".to_owned())),
             is_read_only: true,

@@ -29,6 +29,14 @@ pub(in crate::cli) struct SwitchArgs {
     request_id: Option<String>,
 }
 
+#[derive(Args)]
+pub(in crate::cli) struct TestArgs {
+    id: String,
+    /// Why; kept for the audit
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
+}
+
 impl SwitchArgs {
     fn request_id(&mut self) -> String {
         self.request_id.get_or_insert_with(|| Uuid::now_v7().to_string()).clone()
@@ -55,8 +63,13 @@ pub(super) async fn enable(
     Ok(answer.map_err(|failure| failure.with_request_id(&request_id))?.endpoint)
 }
 
-pub(super) async fn test(id: String, connection: &Connection, screen: &mut Screen) -> Result<(), Failure> {
-    let answer = connection.call(connection.endpoints().test_endpoint(TestEndpointRequest { id })).await?;
+pub(super) async fn test(
+    args: TestArgs,
+    connection: &Connection,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    let request = TestEndpointRequest { id: args.id, reason: args.reason };
+    let answer = connection.call(connection.endpoints().test_endpoint(request)).await?;
     let attempt = answer.attempt.ok_or_else(Failure::empty_answer)?;
     let document = json!({ "attempt": delivery::attempt(&attempt) });
     screen.show(&document, |document| table::detail(&delivery::ATTEMPT_DETAIL, &document["attempt"]))?;

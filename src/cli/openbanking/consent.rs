@@ -9,10 +9,11 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use tonic::Code;
 
+use super::many;
 use super::user::words;
-use super::{HandArgs, many};
 use crate::cli::connection::Connection;
 use crate::cli::failure::Failure;
+use crate::cli::hand::HandArgs;
 use crate::cli::input::openbanking::ConsentInput;
 use crate::cli::paging::{self, Page, PageArgs};
 use crate::cli::render::openbanking as render;

@@ -9,10 +9,11 @@ use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
 use tonic::{Code, Streaming};
 
-use super::{HandArgs, many};
+use super::many;
 use crate::cli::connection::Connection;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::hand::HandArgs;
 use crate::cli::input::openbanking::PaymentInput;
 use crate::cli::paging::{self, Page, PageArgs};
 use crate::cli::render::openbanking as render;

@@ -7,9 +7,9 @@ use clap::{ArgGroup, Args, Subcommand};
 use prost_types::Timestamp;
 use serde_json::{Value, json};
 
-use super::HandArgs;
 use crate::cli::connection::Connection;
 use crate::cli::failure::Failure;
+use crate::cli::hand::HandArgs;
 use crate::cli::job::follow;
 use crate::cli::paging::{self, Page, PageArgs};
 use crate::cli::progress;

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
-use tonic::Code;
 
-use super::{HandArgs, many};
+use super::many;
 use crate::cli::connection::Connection;
 use crate::cli::failure::Failure;
+use crate::cli::hand::{ErasureArgs, HandArgs};
 use crate::cli::input::openbanking::UserInput;
 use crate::cli::paging::{self, Page, PageArgs};
 use crate::cli::render::openbanking as render;
@@ -60,11 +60,8 @@ pub(in crate::cli) struct UpdateArgs {
 pub(in crate::cli) struct EraseArgs {
     /// The owner's name for them
     external_id: String,
-    /// Do it; nothing brings it back
-    #[arg(long)]
-    yes: bool,
     #[command(flatten)]
-    hand: HandArgs,
+    erasure: ErasureArgs,
 }
 
 pub(super) async fn run(
@@ -131,15 +128,12 @@ async fn update(args: UpdateArgs, connection: &Connection, screen: &mut Screen) 
 }
 
 async fn erase(args: EraseArgs, connection: &Connection, screen: &mut Screen) -> Result<(), Failure> {
-    if !args.yes {
-        let message = "nothing brings it back; give --yes to have it erased";
-        return Err(Failure::found(Code::FailedPrecondition, message));
-    }
-    let request_id = args.hand.request_id();
+    let hand = args.erasure.confirmed()?;
+    let request_id = hand.request_id();
     let request = EraseUserRequest {
         request_id: request_id.clone(),
         external_id: args.external_id,
-        reason: args.hand.reason,
+        reason: hand.reason,
     };
     let answer = connection.call(connection.users().erase_user(request)).await;
     let answer = answer.map_err(|failure| failure.with_request_id(&request_id))?;

@@ -32,6 +32,7 @@ pub fn node(node: &Node) -> Value {
         "last_exit": node.last_exit.as_ref().map(exit),
         "mailbox_depth": node.mailbox_depth,
         "mailbox_depth_max": node.mailbox_depth_max,
+        "mailbox_capacity": node.mailbox_capacity,
         "uptime": duration(node.uptime.as_ref()),
         "in_flight": duration(node.in_flight.as_ref()),
         "note": node.note,
@@ -62,26 +63,30 @@ pub fn tree(root: &Node, paths: bool, colour: bool) -> String {
 
 /// Recursion ends with the tree: the service does not send one deeper than gRPC's own limit of nesting.
 fn branch(node: &Node, depth: usize, paths: bool, rows: &mut Vec<Vec<Cell>>) {
-    let name = match paths {
-        true => node.path.clone(),
-        false => format!("{}{}", "  ".repeat(depth), node.path.rsplit('/').next().unwrap_or_default()),
-    };
-    // A supervisor has no mailbox worth a look, and what never ran has none.
-    let mailbox = match (NodeKind::try_from(node.kind), node.mailbox_depth_max) {
-        (Ok(NodeKind::Supervisor), _) | (_, 0) => String::new(),
-        (_, depth_max) => format!("{}/{depth_max}", node.mailbox_depth),
-    };
     rows.push(vec![
-        Cell::new(name),
-        Cell::tinted(status(node.status), tint(node.status)),
+        Cell::new(if paths { node.path.clone() } else { name(node, depth) }),
+        Cell::tinted(status(node.status), tint(node)),
         Cell::new(node.restarts.to_string()),
         Cell::new(node.last_exit.as_ref().map_or_else(String::new, exit_text)),
-        Cell::new(mailbox),
+        Cell::new(mailbox(node)),
         Cell::new(node.uptime.as_ref().map_or_else(String::new, span)),
         Cell::new(note(node)),
     ]);
     for child in &node.children {
         branch(child, depth + 1, paths, rows);
+    }
+}
+
+/// The last part of its path, below its supervisor's.
+pub fn name(node: &Node, depth: usize) -> String {
+    format!("{}{}", "  ".repeat(depth), node.path.rsplit('/').next().unwrap_or_default())
+}
+
+/// What lies in its mailbox, of what it holds. Nothing of a supervisor, whose mailbox is not told, nor of what does not run.
+pub fn mailbox(node: &Node) -> String {
+    match node.mailbox_capacity {
+        0 => String::new(),
+        capacity => format!("{}/{capacity}", node.mailbox_depth),
     }
 }
 
@@ -103,15 +108,25 @@ pub(super) fn exit(exit: &Exit) -> Value {
     })
 }
 
-/// The colour that says whether it needs a look.
-pub fn tint(number: i32) -> Option<Tint> {
-    match NodeStatus::try_from(number).ok()? {
-        NodeStatus::Melted => Some(Tint::Red),
+/// The colour that says whether it needs a look. One that runs may be stuck or paused, which its note says.
+pub fn tint(node: &Node) -> Option<Tint> {
+    let is_noted = |wanted: &str| node.note.split("; ").any(|note| note == wanted);
+    match NodeStatus::try_from(node.status).ok()? {
+        NodeStatus::Running if is_noted("stuck") => Some(Tint::Red),
+        NodeStatus::Running if is_noted("paused") => Some(Tint::Yellow),
         NodeStatus::Running => Some(Tint::Green),
-        NodeStatus::Starting | NodeStatus::BackingOff | NodeStatus::Stopping => Some(Tint::Yellow),
-        NodeStatus::Stopped | NodeStatus::Disabled => Some(Tint::Dim),
+        NodeStatus::Melted => Some(Tint::Red),
+        NodeStatus::Starting | NodeStatus::BackingOff | NodeStatus::Stopping | NodeStatus::Stopped => {
+            Some(Tint::Yellow)
+        }
+        NodeStatus::Disabled => Some(Tint::Dim),
         NodeStatus::Unspecified => None,
     }
+}
+
+/// Whether it needs a look: all but what runs as it should, and what is not wanted here.
+pub fn needs_a_look(node: &Node) -> bool {
+    !matches!(tint(node), Some(Tint::Green | Tint::Dim))
 }
 
 /// `kind: reason (location)`, without what is empty.
@@ -152,7 +167,8 @@ pub(in crate::cli) mod tests {
             path: path.to_owned(),
             kind: NodeKind::Worker.into(),
             status: status.into(),
-            mailbox_depth_max: 1024,
+            mailbox_depth_max: 7,
+            mailbox_capacity: 1024,
             ..Node::default()
         }
     }
@@ -178,7 +194,7 @@ pub(in crate::cli) mod tests {
         };
         let feed = Node {
             note: "no feed is configured".to_owned(),
-            mailbox_depth_max: 0,
+            mailbox_capacity: 0,
             ..leaf("house/feed", NodeStatus::Disabled)
         };
         Node {
@@ -222,8 +238,29 @@ house         running   0                                                       
     }
 
     #[test]
+    fn what_runs_and_is_stuck_or_held_needs_a_look_as_well() {
+        let noted = |note: &str| Node { note: note.to_owned(), ..leaf("house/a", NodeStatus::Running) };
+        let seen = ["", "paused", "paused; stuck", "unstuck"].map(|note| {
+            let node = noted(note);
+            (tint(&node), needs_a_look(&node))
+        });
+        assert_eq!(
+            seen,
+            [
+                (Some(Tint::Green), false),
+                (Some(Tint::Yellow), true),
+                (Some(Tint::Red), true),
+                (Some(Tint::Green), false),
+            ]
+        );
+        let seen = [NodeStatus::Starting, NodeStatus::Stopped, NodeStatus::Disabled, NodeStatus::Unspecified]
+            .map(|status| needs_a_look(&leaf("house/a", status)));
+        assert_eq!(seen, [true, true, false, true]);
+    }
+
+    #[test]
     fn a_status_from_a_newer_service_is_shown_as_its_number() {
         assert_eq!(status(99), "99");
-        assert_eq!(tint(99), None);
+        assert_eq!(tint(&Node { status: 99, ..Node::default() }), None);
     }
 }

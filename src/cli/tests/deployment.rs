@@ -99,6 +99,11 @@ async fn a_doctor_says_what_is_wrong_why_it_matters_and_what_to_do() {
     let data_dir = format!("data_dir={}", folder.file("data"));
     let well = nobody.shows(&["doctor", "--set", &data_dir]).await;
     assert_eq!(well.exit, Exit::Success, "{}{}", well.out, well.err);
+    assert!(
+        well.out.contains("well   clock: not looked at") && well.out.contains("timedatectl"),
+        "{}",
+        well.out
+    );
 
     let certificate = rcgen::generate_simple_self_signed(vec!["bank.example".to_owned()]).unwrap();
     let mut ended = rcgen::CertificateParams::new(vec!["bank.example".to_owned()]).unwrap();

@@ -176,6 +176,11 @@ impl BoletoService for Scripted {
         if code == Code::ResourceExhausted {
             details.set_retry_info(Some(std::time::Duration::from_secs(2)));
         }
+        if code == Code::Internal {
+            let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+            let metadata = [("traceparent".to_owned(), traceparent.to_owned())];
+            details.set_error_info("INTERNAL", "bursar", metadata);
+        }
         Err(Status::with_error_details(code, "scripted", details))
     }
 

@@ -6,7 +6,7 @@
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::news::Wish;
-use super::state::{Act, Mode, State};
+use super::state::{Act, Mode, Question, State};
 
 const FILTER_MAX: usize = 100;
 const REASON_MAX: usize = 300;
@@ -71,7 +71,7 @@ fn look(state: &mut State, key: KeyCode) -> Outcome {
         KeyCode::Char('p') => state.is_paused = !state.is_paused,
         KeyCode::Char('r') => state.ask(Act::Retry),
         KeyCode::Char('c') => state.ask(Act::Cancel),
-        KeyCode::Enter if state.chosen().is_some() => state.mode = Mode::Reading(0),
+        KeyCode::Enter if state.settle() => state.mode = Mode::Reading(0),
         key => {
             if let Some(step) = step(key) {
                 state.choose(step);
@@ -112,7 +112,7 @@ fn read(state: &mut State, key: KeyCode) -> Outcome {
         (KeyCode::Char('q'), _) => return Outcome::Leave,
         (KeyCode::Esc | KeyCode::Enter, _) => state.mode = Mode::Looking,
         (_, Some(step)) => {
-            let last = state.chosen_row().map_or(0, |row| row.detail.len().saturating_sub(1));
+            let last = state.read_row().map_or(0, |row| row.detail.len().saturating_sub(1));
             state.mode = Mode::Reading(passed.saturating_add_signed(step).min(last));
         }
         _ => {}
@@ -155,6 +155,19 @@ fn answer(state: &mut State, key: KeyCode) -> Outcome {
         (true, _) => {}
     }
     Outcome::Stay
+}
+
+/// Takes a text that was pasted, where one is being written: none of it is a key, so that no line of it confirms anything.
+pub fn paste(state: &mut State, pasted: &str) {
+    let (text, characters_max) = match &mut state.mode {
+        Mode::Filtering => (&mut state.filter, FILTER_MAX),
+        Mode::Asking(Question { is_confirming: false, reason, .. }) => (reason, REASON_MAX),
+        _ => return,
+    };
+    for c in pasted.trim().chars() {
+        let c = if c.is_control() { ' ' } else { c };
+        write(text, characters_max, KeyCode::Char(c));
+    }
 }
 
 fn write(text: &mut String, characters_max: usize, key: KeyCode) {

@@ -40,6 +40,9 @@ pub enum Reading {
     /// Dead letters first, then what is tried again.
     Failing {
         work: Vec<Work>,
+        /// Whether there are more dead letters than these.
+        dead_has_more: bool,
+        /// Whether there is more of either.
         has_more: bool,
     },
 }

@@ -19,17 +19,15 @@ pub async fn run(way: Way<'_>, screen: &mut Screen) -> Result<(), Failure> {
     let mut state = State::new(way.address.to_string());
     let (mut document, mut first) = (json!({}), None);
     for pane in QUESTIONS {
-        match feed::ask(pane, &connection).await {
-            Ok(readings) => {
-                for reading in readings {
-                    note(&reading, &mut document);
-                    state.hear(News::Read(reading));
-                }
-            }
-            Err(failure) => {
-                state.hear(News::Refused(pane, failure.to_string()));
-                first = first.or(Some(failure));
-            }
+        let mut heard = Vec::new();
+        let failed = feed::ask(pane, &connection, &mut heard).await.err();
+        for reading in heard {
+            note(&reading, &mut document);
+            state.hear(News::Read(reading));
+        }
+        if let Some(failure) = failed {
+            state.hear(News::Refused(pane, failure.to_string()));
+            first = first.or(Some(failure));
         }
     }
     let colour = screen.colour();
@@ -43,11 +41,17 @@ fn note(reading: &Reading, document: &mut Value) {
         Reading::House(info) => document["info"] = node::info(info),
         Reading::Tree(root) => document["root"] = node::node(root),
         Reading::Breakers(open) => document["open_breakers"] = open.iter().map(queue::open_breaker).collect(),
-        Reading::Queues { queues, .. } => document["queues"] = queues.iter().map(queue::queue).collect(),
+        Reading::Queues { queues, has_more, .. } => {
+            document["queues"] = queues.iter().map(queue::queue).collect();
+            document["queues_has_more"] = json!(has_more);
+        }
         Reading::Timetable(schedules) => {
             document["schedules"] = schedules.iter().map(job::schedule).collect()
         }
-        Reading::Failing { work, .. } => document["work"] = work.iter().map(work::work).collect(),
+        Reading::Failing { work, has_more, .. } => {
+            document["work"] = work.iter().map(work::work).collect();
+            document["work_has_more"] = json!(has_more);
+        }
     }
 }
 
@@ -59,10 +63,11 @@ fn text(state: &State, colour: bool) -> String {
     for pane in Pane::ALL {
         let (shelf, rows) = (state.shelf(pane), state.rows(pane));
         text.push_str(&format!("\n{}\n", pane.title().to_uppercase()));
-        match (&shelf.fault, rows.is_empty()) {
-            (Some(fault), _) => text.push_str(&format!("{fault}\n")),
-            (None, true) => text.push_str("none\n"),
-            (None, false) => {
+        match (&shelf.fault, shelf.is_known, rows.is_empty()) {
+            (Some(fault), _, _) => text.push_str(&format!("{fault}\n")),
+            (None, false, _) => text.push_str("not told\n"),
+            (None, true, true) => text.push_str("none\n"),
+            (None, true, false) => {
                 let mut lines = vec![pane.columns().iter().map(|(title, _)| Cell::new(title)).collect()];
                 lines.extend(rows.iter().map(|row| row.cells.clone()));
                 text.push_str(&aligned(&lines, colour));
@@ -73,4 +78,38 @@ fn text(state: &State, colour: bool) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::control::v1::GetInfoResponse;
+
+    #[test]
+    fn what_was_not_told_is_not_said_to_be_none() {
+        let mut state = State::new("h:1".to_owned());
+        let info = GetInfoResponse { version: "0.1.0".to_owned(), ready: true, ..GetInfoResponse::default() };
+        state.hear(News::Read(Reading::House(info)));
+        state.hear(News::Refused(Pane::Tree, "this needs the scope control.read".to_owned()));
+        state.hear(News::Read(Reading::Timetable(Vec::new())));
+        let expected = "\
+bursar 0.1.0    h:1  ready
+
+TREE
+this needs the scope control.read
+
+QUEUES
+not told
+
+BREAKERS
+this needs the scope control.read
+
+TIMETABLE
+none
+
+FAILING
+not told
+";
+        assert_eq!(text(&state, false), expected);
+    }
 }

@@ -8,9 +8,7 @@ use prost_types::Timestamp;
 use super::pace::Pace;
 use crate::cli::render::{job, node, queue, work};
 use crate::cli::table::{Cell, Tint, safe};
-use crate::proto::control::v1::{
-    BreakerState, Node, NodeKind, NodeStatus, OpenBreaker, Queue, Schedule, Work, WorkState,
-};
+use crate::proto::control::v1::{BreakerState, Node, OpenBreaker, Queue, Schedule, Work, WorkState};
 
 /// One line of a pane.
 #[derive(Debug, Clone)]
@@ -45,10 +43,10 @@ pub fn tree(root: &Node) -> Vec<Row> {
 
 /// Recursion ends with the tree: the service does not send one deeper than gRPC's own limit of nesting.
 fn branch(node: &Node, depth: usize, rows: &mut Vec<Row>) {
-    let name = format!("{}{}", "  ".repeat(depth), node.path.rsplit('/').next().unwrap_or_default());
-    let mailbox = match (NodeKind::try_from(node.kind), node.mailbox_depth_max) {
-        (Ok(NodeKind::Supervisor), _) | (_, 0) => String::new(),
-        (_, depth_max) => format!("{}/{depth_max}", node.mailbox_depth),
+    let mailbox = node::mailbox(node);
+    let highest = match node.mailbox_depth_max {
+        0 => String::new(),
+        depth_max => depth_max.to_string(),
     };
     let uptime = node.uptime.as_ref().map_or_else(String::new, node::span);
     let exit = node.last_exit.as_ref().map_or_else(String::new, node::exit_text);
@@ -56,8 +54,8 @@ fn branch(node: &Node, depth: usize, rows: &mut Vec<Row>) {
     let said = [note.as_str(), exit.as_str()].into_iter().filter(|text| !text.is_empty());
     let status = node::status(node.status);
     let cells = vec![
-        Cell::new(name),
-        Cell::tinted(&status, node::tint(node.status)),
+        Cell::new(node::name(node, depth)),
+        Cell::tinted(&status, node::tint(node)),
         Cell::new(node.restarts.to_string()),
         Cell::new(&mailbox),
         Cell::new(&uptime),
@@ -72,6 +70,7 @@ fn branch(node: &Node, depth: usize, rows: &mut Vec<Row>) {
         ("at", ended),
         ("restarts", node.restarts.to_string()),
         ("mailbox", mailbox),
+        ("mailbox's highest", highest),
         ("uptime", uptime),
     ];
     rows.push(Row::new(&node.path, cells, detail));
@@ -80,10 +79,9 @@ fn branch(node: &Node, depth: usize, rows: &mut Vec<Row>) {
     }
 }
 
-/// How many actors and supervisors are not where they should be.
+/// How many actors and supervisors need a look.
 pub fn troubled(node: &Node) -> usize {
-    let fine = matches!(node.status(), NodeStatus::Running | NodeStatus::Disabled);
-    usize::from(!fine) + node.children.iter().map(troubled).sum::<usize>()
+    usize::from(node::needs_a_look(node)) + node.children.iter().map(troubled).sum::<usize>()
 }
 
 /// The queues: what has waited longest first, then by name.

@@ -42,7 +42,7 @@ impl Pane {
     pub fn columns(self) -> &'static [(&'static str, u16)] {
         match self {
             Self::Tree => {
-                &[("NAME", 28), ("STATUS", 11), ("RESTARTS", 8), ("MAILBOX", 7), ("UPTIME", 9), ("NOTE", 0)]
+                &[("NAME", 28), ("STATUS", 11), ("RESTARTS", 8), ("MAILBOX", 9), ("UPTIME", 9), ("NOTE", 0)]
             }
             Self::Queues => &[
                 ("QUEUE", 34),
@@ -135,10 +135,12 @@ pub struct State {
     pub lost: Option<String>,
     /// What came of the last thing that was done.
     pub notice: Option<String>,
-    /// Nodes that do not run and should.
+    /// Nodes that need a look.
     pub troubled: usize,
-    /// The work that has ended as a dead letter, by its id.
+    /// The work that has ended as a dead letter, by its id, as far as it was asked for.
     pub dead: HashSet<String>,
+    /// Whether there are more dead letters.
+    pub dead_has_more: bool,
     shelves: [Shelf; Pane::ALL.len()],
     pace: Pace,
 }
@@ -156,6 +158,7 @@ impl State {
             notice: None,
             troubled: 0,
             dead: HashSet::new(),
+            dead_has_more: false,
             shelves: Default::default(),
             pace: Pace::default(),
         }
@@ -176,7 +179,12 @@ impl State {
             News::Steered(what) => self.notice = Some(safe(&what)),
             News::Refused(pane, why) => {
                 self.lost = None;
-                self.shelf_mut(pane).fault = Some(safe(&why));
+                let why = safe(&why);
+                if pane == Pane::Tree {
+                    // They come with it.
+                    self.shelf_mut(Pane::Breakers).fault = Some(why.clone());
+                }
+                self.shelf_mut(pane).fault = Some(why);
             }
             News::Read(reading) => {
                 self.lost = None;
@@ -210,7 +218,8 @@ impl State {
                 self.fill(Pane::Queues, rows, has_more);
             }
             Reading::Timetable(schedules) => self.fill(Pane::Timetable, rows::timetable(&schedules), false),
-            Reading::Failing { work, has_more } => {
+            Reading::Failing { work, dead_has_more, has_more } => {
+                self.dead_has_more = dead_has_more;
                 let dead = work.iter().filter(|one| one.state() == WorkState::Discarded);
                 self.dead = dead.map(|one| one.id.clone()).collect();
                 self.fill(Pane::Failing, rows::failing(&work), has_more);
@@ -245,6 +254,18 @@ impl State {
         self.chosen().and_then(|at| self.rows(self.focus).get(at).copied())
     }
 
+    /// The row that is read, by its name: what stands in its place meanwhile is another.
+    pub fn read_row(&self) -> Option<&Row> {
+        let shelf = self.shelf(self.focus);
+        shelf.rows.iter().find(|row| Some(&row.key) == shelf.chosen.as_ref())
+    }
+
+    /// Chooses the row that stands there, if there is one, so that it stays chosen whatever comes.
+    pub fn settle(&mut self) -> bool {
+        self.choose(0);
+        self.chosen().is_some()
+    }
+
     /// Chooses another row of the focused pane, so many further down or up.
     pub fn choose(&mut self, step: isize) {
         let Some(at) = self.chosen() else { return };
@@ -262,6 +283,7 @@ impl State {
 
     /// Begins to ask whether something is to be done to the chosen work; says why where it cannot be.
     pub fn ask(&mut self, act: Act) {
+        self.settle();
         let is_work = self.focus == Pane::Failing;
         let Some(row) = self.chosen_row().filter(|_| is_work) else {
             self.notice = Some("choose a row of the pane Failing first".to_owned());

@@ -46,22 +46,23 @@ impl Painter<'_> {
         self.last_line(state, last);
         match &state.mode {
             Mode::Help => self.help(area),
-            Mode::Reading(passed) => self.all_of_it(state.chosen_row(), *passed, area),
+            Mode::Reading(passed) => self.all_of_it(state.read_row(), *passed, area),
             Mode::Looking | Mode::Filtering | Mode::Asking(_) => self.pane(state, area),
         }
     }
 
-    fn head(&mut self, state: &State, area: Rect) {
+    fn head(&mut self, state: &State, mut area: Rect) {
+        if state.is_paused {
+            // First, for it has to be seen on the narrowest screen.
+            let x = self.put(area, "PAUSED", Style::new().add_modifier(Modifier::REVERSED));
+            area = from(area, x + 2);
+        }
         let Some(house) = &state.house else {
             self.put(area, &format!("bursar at {}", state.address), Style::new());
             return;
         };
         let x = self.put(area, &format!("{}  {}  ", house.line, state.address), Style::new());
-        let x =
-            self.put(from(area, x), &house.standing, self.tinted(house.tint).add_modifier(Modifier::BOLD));
-        if state.is_paused {
-            self.put(from(area, x + 2), "PAUSED", Style::new().add_modifier(Modifier::REVERSED));
-        }
+        self.put(from(area, x), &house.standing, self.tinted(house.tint).add_modifier(Modifier::BOLD));
     }
 
     fn tabs(&mut self, state: &State, area: Rect) {
@@ -71,8 +72,10 @@ impl Painter<'_> {
             let more = if shelf.has_more { "+" } else { "" };
             let count = if shelf.is_known { format!(" {}{more}", state.count(pane)) } else { String::new() };
             let ill = match pane {
-                Pane::Tree if state.troubled > 0 => format!(", {} not running", state.troubled),
-                Pane::Failing if !state.dead.is_empty() => format!(", {} dead", state.dead.len()),
+                Pane::Tree if state.troubled > 0 => format!(", {} to look at", state.troubled),
+                Pane::Failing if !state.dead.is_empty() => {
+                    format!(", {}{} dead", state.dead.len(), if state.dead_has_more { "+" } else { "" })
+                }
                 _ => String::new(),
             };
             let (open, close) = if pane == state.focus { ("[", "]") } else { (" ", " ") };
@@ -156,8 +159,11 @@ impl Painter<'_> {
     }
 
     fn all_of_it(&mut self, row: Option<&Row>, passed: usize, area: Rect) {
-        let lines = row.map_or_else(Vec::new, |row| row.detail.clone());
-        let text: Text = lines.into_iter().skip(passed).map(Line::from).collect();
+        let Some(row) = row else {
+            self.put(area, "it is listed no more", self.tinted(Tint::Dim));
+            return;
+        };
+        let text: Text = row.detail.iter().skip(passed).map(|line| Line::from(line.as_str())).collect();
         Paragraph::new(text).wrap(Wrap { trim: false }).render(area, self.buffer);
     }
 
@@ -183,7 +189,12 @@ impl Painter<'_> {
                 self.put(area, notice, Style::new().add_modifier(Modifier::BOLD));
             }
             (Mode::Looking, None) if !state.filter.is_empty() => {
-                self.put(area, &format!("filter: {}  (Esc shows all)", state.filter), Style::new());
+                // What was not asked for cannot be let through.
+                let of = match state.shelf(state.focus).has_more {
+                    true => format!("of the first {}; ", state.count(state.focus)),
+                    false => String::new(),
+                };
+                self.put(area, &format!("filter: {}  ({of}Esc shows all)", state.filter), Style::new());
             }
             _ => {
                 self.put(area, KEYS, self.tinted(Tint::Dim));

@@ -11,7 +11,12 @@ fn metrics_are_served_where_somebody_says_so_and_to_this_machine_alone() {
     let reachable = Sources::default().with("metrics.listen", "0.0.0.0:9464");
     let text = refused(&reachable);
     assert!(text.starts_with("metrics.listen (all sources together): must be a loopback address"), "{text}");
-    assert!(Config::load(&reachable.with("api.bind_beyond_loopback", "true")).is_ok());
+    assert!(Config::load(&reachable.clone().with("api.bind_beyond_loopback", "true")).is_ok());
+    let config = Config::load(&reachable.with("metrics.bind_beyond_loopback", "true")).unwrap();
+    assert!(!config.api.bind_beyond_loopback, "nothing else of the house can be reached by that");
+    let both =
+        Sources::default().with("metrics.bind_beyond_loopback", "true").with("api.listen", "0.0.0.0:0");
+    assert!(refused(&both).starts_with("api.listen (all sources together): must be a loopback address"));
     assert!(
         refused(&Sources::default().with("metrics.listen", "here"))
             .starts_with("metrics.listen (command line)")

@@ -28,6 +28,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::domain::ids::TenantId;
 use crate::domain::violation::Violation;
 
+use super::sending::sending;
 use super::{Channel, ChannelError, Destination, Notice, Receipt};
 use config::{Language, MailConfig};
 use connection::Sent;
@@ -203,7 +204,8 @@ impl Channel for Mail {
             return vec![Err(ChannelError::Misconfigured { reason }); notices.len()];
         };
         let asked = language.as_deref().and_then(Language::from_tag);
-        self.send_all(address, asked.unwrap_or(self.config.language), notices).await
+        let language = asked.unwrap_or(self.config.language);
+        sending("smtp", None, notices.len(), self.send_all(address, language, notices)).await
     }
 }
 

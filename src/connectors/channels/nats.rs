@@ -21,11 +21,11 @@ use async_nats::jetstream::context::PublishAckFuture;
 use async_nats::jetstream::publish::PublishAck;
 use bytes::Bytes;
 use futures_util::future::join_all;
-use tracing::Instrument as _;
 
 use crate::domain::ids::TenantId;
 use crate::domain::violation::Violation;
 
+use super::sending::sending;
 use super::{Channel, ChannelError, Destination, Notice, Receipt};
 use config::NatsConfig;
 use connection::{Connection, Line};
@@ -157,13 +157,7 @@ impl Channel for Nats {
             Ok(subject) => subject,
             Err(reason) => return vec![Err(error::misconfigured(reason)); notices.len()],
         };
-        let span = tracing::info_span!(
-            "nats_publish",
-            otel.kind = "producer",
-            messaging.system = "nats",
-            messaging.batch.message_count = notices.len(),
-        );
-        self.deliver_all(subject, notices).instrument(span).await
+        sending("nats", Some(subject), notices.len(), self.deliver_all(subject, notices)).await
     }
 }
 

@@ -22,37 +22,49 @@ const FOUNDATION: &str = "house/foundation";
 const NEVER_PAUSED: [&str; 4] = ["root", "api", "house", FOUNDATION];
 
 /// Has the actor, or all actors of a branch, begin anew.
-pub(super) async fn restart(gate: &Gate, path: &str) -> Result<Option<proto::Node>, ApiError> {
-    write_down(gate, "RestartActor", path).await?;
+pub(super) async fn restart(
+    gate: &Gate,
+    request: proto::RestartActorRequest,
+) -> Result<proto::RestartActorResponse, ApiError> {
+    let (path, reason) = (request.path.as_str(), request::only_reason(request.reason)?);
+    write_down(gate, "RestartActor", path, reason).await?;
     gate.tree()?.restart(path).await?;
     info!(actor = path, "restarted by an operator");
-    node(gate, path)
+    Ok(proto::RestartActorResponse { node: node(gate, path)? })
 }
 
 /// Has it end, and not begin anew by itself.
-pub(super) async fn stop(gate: &Gate, path: &str) -> Result<Option<proto::Node>, ApiError> {
-    write_down(gate, "StopActor", path).await?;
+pub(super) async fn stop(
+    gate: &Gate,
+    request: proto::StopActorRequest,
+) -> Result<proto::StopActorResponse, ApiError> {
+    let (path, reason) = (request.path.as_str(), request::only_reason(request.reason)?);
+    write_down(gate, "StopActor", path, reason).await?;
     gate.tree()?.stop(path).await?;
     info!(actor = path, "stopped by an operator");
-    node(gate, path)
+    Ok(proto::StopActorResponse { node: node(gate, path)? })
 }
 
 /// Has one that was stopped begin again.
-pub(super) async fn start(gate: &Gate, path: &str) -> Result<Option<proto::Node>, ApiError> {
-    write_down(gate, "StartActor", path).await?;
+pub(super) async fn start(
+    gate: &Gate,
+    request: proto::StartActorRequest,
+) -> Result<proto::StartActorResponse, ApiError> {
+    let (path, reason) = (request.path.as_str(), request::only_reason(request.reason)?);
+    write_down(gate, "StartActor", path, reason).await?;
     gate.tree()?.start_child(path).await?;
     info!(actor = path, "started by an operator");
-    node(gate, path)
+    Ok(proto::StartActorResponse { node: node(gate, path)? })
 }
 
 /// What is about to be done to an actor. One that there is not is the tree's to refuse.
-async fn write_down(gate: &Gate, method: &'static str, path: &str) -> Result<(), ApiError> {
+async fn write_down(gate: &Gate, method: &'static str, path: &str, reason: String) -> Result<(), ApiError> {
     let snapshot = gate.tree()?.snapshot();
     let Some(before) = snapshot.find(path) else { return Ok(()) };
     let act = Act {
         method,
         subject: Subject::Named(path.to_owned()),
-        reason: String::new(),
+        reason,
         before: json!({ "status": before.status.as_str(), "restarts": before.restarts }),
         after: json!({ "asked": method }),
         now: request::now(),
@@ -61,7 +73,11 @@ async fn write_down(gate: &Gate, method: &'static str, path: &str) -> Result<(),
 }
 
 /// Has the actor, or all actors of a branch, leave messages lying.
-pub(super) async fn pause(gate: &Gate, path: &str) -> Result<Option<proto::Node>, ApiError> {
+pub(super) async fn pause(
+    gate: &Gate,
+    request: proto::PauseActorRequest,
+) -> Result<proto::PauseActorResponse, ApiError> {
+    let (path, reason) = (request.path.as_str(), request::only_reason(request.reason)?);
     let tree = gate.tree()?;
     if let Some(node) = tree.snapshot().find(path)
         && node.status == Status::Disabled
@@ -73,18 +89,22 @@ pub(super) async fn pause(gate: &Gate, path: &str) -> Result<Option<proto::Node>
     if NEVER_PAUSED.contains(&path) || (below && tree.snapshot().find(path).is_some()) {
         return Err(ApiError::NotPausable);
     }
-    write_down(gate, "PauseActor", path).await?;
+    write_down(gate, "PauseActor", path, reason).await?;
     tree.pause(path)?;
     info!(actor = path, "paused by an operator");
-    node(gate, path)
+    Ok(proto::PauseActorResponse { node: node(gate, path)? })
 }
 
 /// Has it take its messages up again.
-pub(super) async fn resume(gate: &Gate, path: &str) -> Result<Option<proto::Node>, ApiError> {
-    write_down(gate, "ResumeActor", path).await?;
+pub(super) async fn resume(
+    gate: &Gate,
+    request: proto::ResumeActorRequest,
+) -> Result<proto::ResumeActorResponse, ApiError> {
+    let (path, reason) = (request.path.as_str(), request::only_reason(request.reason)?);
+    write_down(gate, "ResumeActor", path, reason).await?;
     gate.tree()?.resume(path)?;
     info!(actor = path, "resumed by an operator");
-    node(gate, path)
+    Ok(proto::ResumeActorResponse { node: node(gate, path)? })
 }
 
 /// The actor as it is now.

@@ -28,7 +28,7 @@ const SLOTS: RangeInclusive<i32> = 1..=SLOTS_MAX;
 /// Has the pool work on more or fewer things at a time.
 pub(super) async fn resize(
     gate: &Gate,
-    request: &proto::ResizePoolRequest,
+    request: proto::ResizePoolRequest,
 ) -> Result<proto::ResizePoolResponse, ApiError> {
     let mut violations = Vec::new();
     if request.pool != POOL {
@@ -37,6 +37,7 @@ pub(super) async fn resize(
     if !SLOTS.contains(&request.slots) {
         violations.push(Violation::new("slots", format!("1 to {SLOTS_MAX}")));
     }
+    let reason = request::optional_reason(request.reason, &mut violations);
     checked(violations)?;
     let house = gate.house_for_change()?;
     if let Some(node) = gate.tree()?.snapshot().find(PATH)
@@ -48,7 +49,7 @@ pub(super) async fn resize(
     let act = Act {
         method: "ResizePool",
         subject: Subject::Named(POOL.to_owned()),
-        reason: String::new(),
+        reason,
         before: json!({ "slots": house.transfers.analysis.total_max() }),
         after: json!({ "slots": request.slots }),
         now: request::now(),

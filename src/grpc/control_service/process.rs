@@ -28,12 +28,12 @@ pub(super) async fn list(gate: &Gate) -> Result<proto::ListProcessesResponse, Ap
 }
 
 /// Writes down that this process was asked to end. It ends even where that fails or takes too long: a signal would end it as well.
-pub(super) async fn note_drain(gate: &Gate) {
+pub(super) async fn note_drain(gate: &Gate, reason: String) {
     let Ok(house) = gate.house() else { return };
     let act = Act {
         method: "Drain",
         subject: Subject::Named("process".to_owned()),
-        reason: String::new(),
+        reason,
         before: json!({ "draining": gate.readiness().is_draining() }),
         after: json!({ "draining": true, "runner_id": house.lease.holder().map(|id| id.to_string()) }),
         now: request::now(),

@@ -99,9 +99,10 @@ pub(super) async fn resume(
 ) -> Result<proto::ResumeQueueResponse, ApiError> {
     let mut violations = Vec::new();
     check_name(&request.name, &mut violations);
+    let reason = request::optional_reason(request.reason, &mut violations);
     checked(violations)?;
     let house = gate.house_for_change()?;
-    let was_paused = house.store.resume_queue(&request.name).await?;
+    let was_paused = house.store.resume_queue(&request.name, &reason).await?;
     if was_paused {
         house.aspsps.look_at_pauses().await;
         info!(queue = request.name, "resumed by an operator");

@@ -13,8 +13,9 @@ use crate::proto::control::v1 as proto;
 
 pub(super) async fn reload(
     gate: &Gate,
-    request: &proto::ReloadConfigRequest,
+    request: proto::ReloadConfigRequest,
 ) -> Result<proto::ReloadConfigResponse, ApiError> {
+    let reason = request::only_reason(request.reason)?;
     let house = if request.check_only { gate.house()? } else { gate.house_for_change()? };
     let pending = match house.reload.begin().await {
         Ok(pending) => pending,
@@ -25,7 +26,7 @@ pub(super) async fn reload(
         waiting: pending.waiting().to_vec(),
     };
     if !request.check_only {
-        if let Some(act) = pending.act(request::now()) {
+        if let Some(act) = pending.act(reason, request::now()) {
             house.store.audit_act(act).await?;
         }
         pending.apply();

@@ -85,9 +85,10 @@ pub(super) async fn resume(
     gate: &Gate,
     request: proto::ResumeScheduleRequest,
 ) -> Result<proto::ResumeScheduleResponse, ApiError> {
+    let reason = request::only_reason(request.reason)?;
     let house = gate.house_for_change()?;
     let entry = find(house, &request.job)?;
-    let was_paused = house.store.resume_schedule(&entry.name, house.store.now()).await?;
+    let was_paused = house.store.resume_schedule(&entry.name, &reason, house.store.now()).await?;
     if was_paused {
         info!(job = entry.name, "schedule resumed by an operator");
         house.hints.there_is_work("timetable");

@@ -38,6 +38,7 @@ pub fn to_proto(node: &Node) -> proto::Node {
         in_flight: node.in_flight_for.map(duration),
         note: notes.join("; "),
         children: node.children.iter().map(to_proto).collect(),
+        mailbox_capacity: node.mailbox.and_then(|mailbox| mailbox.capacity).map_or(0, count),
     }
 }
 

@@ -25,7 +25,6 @@ use crate::proto::notification::v1::endpoint::Destination as ProtoDestination;
 use crate::store::endpoint::StoredEndpoint;
 use crate::store::endpoint_steer::{EndpointChange, EndpointSteered};
 
-const REASON_CHARS_MAX: usize = 255;
 const LIST: &str = "ListEndpoints";
 const UPDATE: &str = "UpdateEndpoint";
 /// How often an update begins anew because somebody else changed the endpoint meanwhile.
@@ -109,7 +108,7 @@ async fn try_to_update(
     let mut violations = Vec::new();
     let request_id = std::mem::take(&mut request.request_id);
     let key = request::key(&gate.tenant()?, UPDATE, &request_id, &request, &mut violations);
-    let reason = request::optional_text("reason", request.reason, REASON_CHARS_MAX, &mut violations);
+    let reason = request::optional_reason(request.reason, &mut violations);
     let given = request.endpoint.unwrap_or_default();
     let mask = request.update_mask.unwrap_or_default().paths;
     let names = |path: &str| mask.is_empty() || mask.iter().any(|known| known == path);
@@ -162,7 +161,7 @@ async fn try_to_update(
     if !violations.is_empty() {
         return Err(ApiError::Invalid(violations));
     }
-    let hand = super::by_hand(gate, house, id, reason.unwrap_or_default(), key)?;
+    let hand = super::by_hand(gate, house, id, reason, key)?;
     let steered = house.store.update_endpoint(&hand, &change).await?;
     if steered == EndpointSteered::Done {
         tracing::info!(endpoint_id = %id, "endpoint changed by hand");

@@ -78,13 +78,14 @@ pub(super) async fn test(
     gate: &Gate,
     request: proto::TestEndpointRequest,
 ) -> Result<proto::TestEndpointResponse, ApiError> {
+    let reason = request::only_reason(request.reason)?;
     let house = gate.house_for_change()?;
     let id: EndpointId = request::id("id", &request.id)?;
     let endpoint = super::endpoints::find(gate, id).await?;
     let act = Act {
         method: "TestEndpoint",
         subject: Subject::Id(id.0),
-        reason: String::new(),
+        reason,
         before: json!({ "version": endpoint.version, "disabled": endpoint.disabled.is_some() }),
         after: json!({ "asked": "one attempt" }),
         now: request::now(),

@@ -19,8 +19,6 @@ use crate::proto::openbanking::v1 as proto;
 use crate::store::openbanking::account::Account;
 use crate::store::openbanking::hand::{AccountRead, AccountSwitch};
 
-const REASON_CHARS_MAX: usize = 255;
-
 /// An account whose reading is written down.
 pub(super) struct Reading {
     pub account: Account,
@@ -109,7 +107,7 @@ pub(super) async fn read(
 ) -> Result<Reading, ApiError> {
     let house = gate.house()?;
     let id = required_id(field, id, &mut violations);
-    let reason = request::optional_text("reason", reason, REASON_CHARS_MAX, &mut violations);
+    let reason = request::optional_reason(reason, &mut violations);
     let Some(account_id) = id else { return Err(ApiError::Invalid(violations)) };
     checked(violations)?;
     let account = found(gate, account_id).await?;
@@ -118,7 +116,7 @@ pub(super) async fn read(
         tenant_id: gate.tenant()?,
         account_id,
         method,
-        reason: reason.unwrap_or_default(),
+        reason,
         traceparent: crate::telemetry::traceparent(),
         now: request::now(),
     };

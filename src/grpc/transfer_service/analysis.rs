@@ -28,7 +28,6 @@ use crate::store::transfer_analysis::KeptAnswer;
 use crate::store::transfer_list::{TransferRun, TransferSeen};
 
 const METHOD: &str = "GetAnalysis";
-const REASON_CHARS_MAX: usize = 255;
 const RAW_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bodies read at once: few, for each may be long.
 const RAW_AT_ONCE: usize = 16;
@@ -90,14 +89,14 @@ impl Asked {
         if form.is_err() {
             violations.push(Violation::new("form", "no form of an analysis"));
         }
-        let reason = request::optional_text("reason", request.reason, REASON_CHARS_MAX, &mut violations);
+        let reason = request::optional_reason(request.reason, &mut violations);
         let positions = positions(&request.positions, &mut violations);
         if form.is_ok_and(|form| form != Form::Raw) && !positions.is_empty() {
             violations.push(Violation::new("positions", "go with FORM_RAW"));
         }
         match (id, run, form) {
             (Some(id), Ok(run), Ok(form)) if violations.is_empty() => {
-                Ok(Self { id, run, form, reason: reason.unwrap_or_default(), positions })
+                Ok(Self { id, run, form, reason, positions })
             }
             _ => Err(ApiError::Invalid(violations)),
         }

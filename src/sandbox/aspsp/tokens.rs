@@ -38,7 +38,8 @@ pub struct Tokens {
 
 impl Tokens {
     pub fn issue(&mut self, consent: &str, now: DateTime<Utc>, ttl_s: u32, epoch: u64) -> AspspTokens {
-        let random = || format!("{:032x}", rand::random::<u128>());
+        // Whoever finds one where no token may be, knows what it is.
+        let random = || format!("sandbox-token-{:032x}", rand::random::<u128>());
         let tokens = AspspTokens { access: random(), refresh: random() };
         let access =
             Access { consent: consent.to_owned(), ends_at: now + Duration::seconds(ttl_s.into()), epoch };

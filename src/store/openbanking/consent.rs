@@ -86,7 +86,8 @@ impl Store {
         transaction: &DatabaseTransaction,
         items: &[ConsentDraft],
     ) -> Result<Vec<PutConsent>, StoreError> {
-        let live = self.hold_live_users(transaction, items).await?;
+        let users = items.iter().map(|item| item.user_id.0).collect();
+        let live = self.hold_live_users(transaction, users).await?;
         let here: Vec<&ConsentDraft> = items.iter().filter(|item| live.contains(&item.user_id.0)).collect();
         let written = self.upsert_consents(transaction, &here).await?;
         // What lets us in by a consent that has ended elsewhere is of no use any more.
@@ -108,18 +109,21 @@ impl Store {
         items.iter().map(outcome).collect()
     }
 
-    /// The customers of these that are there, held against being erased until the transaction ends.
-    async fn hold_live_users(
+    /// Those of these customers that are there, held against being erased until the transaction ends.
+    pub(super) async fn hold_live_users(
         &self,
         transaction: &DatabaseTransaction,
-        items: &[ConsentDraft],
+        users: Vec<Uuid>,
     ) -> Result<HashSet<Uuid>, StoreError> {
+        if users.is_empty() {
+            return Ok(HashSet::new());
+        }
         let lock = if self.kind() == StoreKind::PostgreSql { "for key share" } else { "" };
         let find = format!(
             " select u.id from psu_user u where {} and u.erased_at_us is null order by u.id {lock}",
             self.is_of_slice("u.id")
         );
-        let rows = Rows::new().uuid("id", items.iter().map(|item| item.user_id.0));
+        let rows = Rows::new().uuid("id", users);
         let found = all(transaction, self.statement_over(rows, vec![], &find)).await?;
         found.iter().map(|row| Ok(row.try_get("", "id")?)).collect()
     }

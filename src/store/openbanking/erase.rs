@@ -1,4 +1,4 @@
-//! Takes away everything of a customer but that there was one: by somebody's hand, in one transaction with the record of it.
+//! Takes away everything of a customer but that there was one: by somebody's hand or by age, in one transaction with the record of it.
 //!
 //! Gone are the consents with their tokens, the accounts with all that stood on them, and what was counted. Payments are the
 //! owner's: they lose their customer, their reference and, once ended, their token, and are followed to their end. Visits and
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::outcome::CHILDREN_FIRST;
 use super::user::{COLUMNS, PsuUser, read};
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{PsuUserId, TenantId};
 use crate::store::audit::Deed;
 use crate::store::request_key::{Entered, RequestKey};
 use crate::store::rows::Rows;
@@ -63,10 +63,41 @@ pub enum UserErased {
 impl Store {
     /// Erases a customer.
     pub async fn erase_psu_user(&self, erasure: &UserErasure) -> Result<UserErased, StoreError> {
+        self.erase_psu_user_if(erasure, |_| true).await
+    }
+
+    /// Erases a customer of whom nothing has been read since; nobody else is found.
+    pub async fn erase_idle_psu_user(
+        &self,
+        erasure: &UserErasure,
+        since: DateTime<Utc>,
+    ) -> Result<UserErased, StoreError> {
+        self.erase_psu_user_if(erasure, |user| user.is_idle(since)).await
+    }
+
+    /// So many customers behind this one, in the order of their ids and of all tenants; from the first on where there is none.
+    pub async fn psu_users_behind(
+        &self,
+        after: Option<PsuUserId>,
+        limit: u32,
+    ) -> Result<Vec<PsuUser>, StoreError> {
+        let find = self.statement(
+            &format!("select {COLUMNS} from psu_user u where u.id > $1 order by u.id limit $2"),
+            [Value::from(after.map_or(Uuid::nil(), |id| id.0)), Value::from(i64::from(limit))],
+        );
+        let rows = self.within(async { all(self.reader(), find).await }).await?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn erase_psu_user_if(
+        &self,
+        erasure: &UserErasure,
+        is_meant: impl Fn(&PsuUser) -> bool + Send,
+    ) -> Result<UserErased, StoreError> {
         let (transaction, erased) = self
             .within(async {
                 let transaction = self.begin().await?;
-                let erased = self.erase_psu_user_in(&transaction, erasure).await?;
+                let erased = self.erase_psu_user_in(&transaction, erasure, is_meant).await?;
                 Ok((transaction, erased))
             })
             .await?;
@@ -82,6 +113,7 @@ impl Store {
         &self,
         transaction: &DatabaseTransaction,
         erasure: &UserErasure,
+        is_meant: impl Fn(&PsuUser) -> bool + Send,
     ) -> Result<UserErased, StoreError> {
         match self.enter_key(transaction, erasure.request.as_ref(), erasure.id, erasure.now).await? {
             Entered::New => {}
@@ -98,6 +130,9 @@ impl Store {
         );
         let Some(row) = transaction.query_one_raw(find).await? else { return Ok(UserErased::NotFound) };
         let user = read(&row)?;
+        if !is_meant(&user) {
+            return Ok(UserErased::NotFound);
+        }
         let consents = self.ids_of(transaction, "consent", user.id.0, "p.id").await?;
         let accounts = self.ids_of(transaction, "account", user.id.0, "p.id").await?;
         let children_first = format!("{CHILDREN_FIRST}, p.id");
@@ -204,13 +239,9 @@ impl Store {
         subjects.extend(consents);
         for subject in self.told_of(transaction, subjects).await? {
             self.stop_deliveries_of(transaction, subject, ERASED, now).await?;
-            for empty in [
-                "update subject_event set data = '{}' where subject_id = $1",
-                "update delivery_attempt set answer = null
-                 where subject_id = $1 and endpoint_id in (select endpoint_id from delivery where subject_id = $1)",
-            ] {
-                execute(transaction, self.statement(empty, [Value::from(subject)])).await?;
-            }
+            let empty = "update subject_event set data = '{}' where subject_id = $1";
+            execute(transaction, self.statement(empty, [Value::from(subject)])).await?;
+            self.forget_answers_of(transaction, subject).await?;
         }
         Ok(())
     }

@@ -119,7 +119,8 @@ pub enum Tracked {
 type Name = (String, String, String);
 
 impl Store {
-    /// Has payments followed. One that is known by its name at the bank is left as it is.
+    /// Has payments followed. One that is known by its name at the bank is left as it is; of a customer who was erased meanwhile it is
+    /// followed without a name.
     pub async fn track_payments(&self, items: &[PaymentDraft]) -> Vec<Result<Tracked, StoreError>> {
         self.in_group(items, |store, transaction, items| {
             Box::pin(store.track_payment_group(transaction, items))
@@ -132,11 +133,17 @@ impl Store {
         transaction: &DatabaseTransaction,
         items: &[PaymentDraft],
     ) -> Result<Vec<Tracked>, StoreError> {
+        let users = items.iter().filter_map(|item| Some(item.user_id?.0)).collect();
+        let live = self.hold_live_users(transaction, users).await?;
+        let is_named = |item: &PaymentDraft| item.user_id.is_none_or(|id| live.contains(&id.0));
         let ended = |item: &PaymentDraft| (item.state != PaymentState::InProgress).then(|| to_us(item.now));
         let rows = Rows::new()
             .uuid("id", items.iter().map(|item| item.id.0))
             .text("tenant_id", items.iter().map(|item| item.tenant_id.as_str().to_owned()))
-            .optional_uuid("user_id", items.iter().map(|item| item.user_id.map(|id| id.0)))
+            .optional_uuid(
+                "user_id",
+                items.iter().map(|item| item.user_id.map(|id| id.0).filter(|id| live.contains(id))),
+            )
             .text("aspsp", items.iter().map(|item| item.aspsp.clone()))
             .text("kind", items.iter().map(|item| item.kind.as_str().to_owned()))
             .text("vocabulary", items.iter().map(|item| item.vocabulary.as_str().to_owned()))
@@ -144,7 +151,10 @@ impl Store {
             .text("external_id", items.iter().map(|item| item.external_id.clone()))
             .integer("is_our_name", items.iter().map(|item| i64::from(item.is_our_name)))
             .optional_uuid("parent_id", items.iter().map(|item| item.parent_id.map(|id| id.0)))
-            .optional_text("reference_id", items.iter().map(|item| item.reference_id.clone()))
+            .optional_text(
+                "reference_id",
+                items.iter().map(|item| item.reference_id.clone().filter(|_| is_named(item))),
+            )
             .text("state", items.iter().map(|item| item.state.as_str().to_owned()))
             .optional_text("raw_status", items.iter().map(|item| item.raw_status.clone()))
             .optional_text("token_sealed", items.iter().map(|item| item.token_sealed.clone()))

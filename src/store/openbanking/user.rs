@@ -45,6 +45,13 @@ pub struct PsuUser {
     pub updated_at: DateTime<Utc>,
 }
 
+impl PsuUser {
+    /// Whether nothing was read of them, and nothing about them changed, since before that.
+    pub fn is_idle(&self, since: DateTime<Utc>) -> bool {
+        !self.active && self.erased_at.is_none() && self.updated_at < since
+    }
+}
+
 /// A customer as somebody tells of them.
 #[derive(Debug, Clone)]
 pub struct UserDraft {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use opentelemetry::trace::Status as OtelStatus;
 use tokio::sync::Notify;
 use tracing::span::{Attributes, Id};
 use tracing_subscriber::layer::{Context as LayerContext, SubscriberExt};
@@ -10,6 +11,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::support::*;
 use crate::supervision::{Status, Strategy, SupervisorSpec, Tree};
+use crate::telemetry;
 
 #[tokio::test(start_paused = true)]
 async fn a_stuck_worker_is_told_from_a_busy_and_an_idle_one() {
@@ -97,4 +99,19 @@ async fn a_message_is_handled_in_a_span_below_its_senders() {
     let handled = seen.iter().filter(|(name, _)| *name == "actor.handle").collect::<Vec<_>>();
     assert_eq!(handled, [&("actor.handle", Some("sender")), &("actor.handle", None)]);
     tree.shutdown(LONG).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_span_of_a_message_that_ended_an_incarnation_says_how() {
+    for (message, kind) in [(ProbeMessage::Fail, "error"), (ProbeMessage::Panic, "panic")] {
+        let journal = Journal::default();
+        let (a, child) = probe("a", &journal);
+        let tree = Tree::start(SupervisorSpec::new("root", Strategy::OneForOne).child(child)).await.unwrap();
+        let (subscriber, kept) = telemetry::tests::keeping();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        a.try_send(message).unwrap();
+        until_restarted(&tree, "a", 1).await;
+        assert_eq!(kept.span("actor.handle").status, OtelStatus::error(kind));
+        tree.shutdown(LONG).await;
+    }
 }

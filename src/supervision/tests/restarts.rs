@@ -54,6 +54,7 @@ async fn an_error_a_panic_and_a_kill_are_all_restarted() {
         assert_eq!(exit.backtrace.is_some(), panicked);
         assert_eq!(ask(&address).await, restarts as usize + 1);
     }
+    assert_eq!(at(&tree.snapshot(), "a").failures, 2, "who is killed has not failed at a message");
     // None of these is a graceful end, and each incarnation was gone before the next one began.
     assert_eq!(journal.count("stopping a"), 0);
     assert_eq!(journal.lines(), ["start a", "gone a"].repeat(4)[..7]);

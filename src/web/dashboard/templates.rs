@@ -131,12 +131,13 @@ mod tests {
         let values = json!({
             "title": hostile, "at": hostile, "live_ms": null, "form_key": hostile, "has_menu": true,
             "is_signed_in": true, "now": "2026-11-22T12:00:00Z", "trouble": hostile,
+            "next": hostile,
         });
         let page = templates.fill_in("sign_in.html", values).unwrap();
         assert_eq!(
             page.matches("&lt;script&gt;alert(1)&lt;&#x2f;script&gt;&quot; onload=&#x27;x&#x27; {{ 7 * 7 }}")
                 .count(),
-            3,
+            4,
             "{page}"
         );
         assert!(!page.contains("<script") && !page.contains("49"), "{page}");

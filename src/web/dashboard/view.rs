@@ -43,12 +43,15 @@ fn ago(time: Option<&Timestamp>, now: DateTime<Utc>) -> Option<f64> {
     )
 }
 
-/// The tree as rows, each with its depth, how many actors there are in each state, and which are down.
+/// The tree as rows, each with its depth, how many of them are well, held or on their way, and which are down.
 pub fn tree(root: &Node, now: DateTime<Utc>) -> Value {
     let mut rows = Vec::new();
     branch(root, 0, now, &mut rows);
     let of = |mood: &str| rows.iter().filter(|row| row["mood"] == mood).collect::<Vec<_>>();
-    json!({ "good": of("good").len(), "warn": of("warn").len(), "down": of("bad"), "rows": rows })
+    let count = |mood: &str| of(mood).len();
+    json!({
+        "good": count("good"), "warn": count("warn"), "busy": count("busy"), "down": of("bad"), "rows": rows,
+    })
 }
 
 /// Recursion ends with the tree: it came by gRPC, which allows no deeper nesting.
@@ -261,10 +264,11 @@ mod tests {
             leaf(NodeStatus::Running, "x; paused"),
             leaf(NodeStatus::Running, "paused; stuck"),
             leaf(NodeStatus::Disabled, "not configured"),
+            leaf(NodeStatus::Starting, ""),
         ];
         let root = Node { status: NodeStatus::Running.into(), children, ..Node::default() };
         let tree = tree(&root, now);
-        let said: Vec<String> = (0..7)
+        let said: Vec<String> = (0..8)
             .map(|row| {
                 let row = &tree["rows"][row];
                 format!("{} {}", row["state"].as_str().unwrap(), row["mood"].as_str().unwrap())
@@ -279,10 +283,11 @@ mod tests {
                 "parked bad",
                 "paused warn",
                 "stuck bad",
-                "disabled off"
+                "disabled off",
+                "starting busy"
             ]
         );
-        assert_eq!((&tree["good"], &tree["warn"]), (&json!(2), &json!(1)));
+        assert_eq!((&tree["good"], &tree["warn"], &tree["busy"]), (&json!(2), &json!(1), &json!(1)));
         assert_eq!(tree["down"].as_array().unwrap().len(), 3);
         let row = &tree["rows"][1];
         assert_eq!(

@@ -20,6 +20,7 @@ struct Actors {
     restarts: Reading,
     stuck: Reading,
     handled: Reading,
+    failures: Reading,
     busy: Reading,
     mailbox: Reading,
     by_status: BTreeMap<&'static str, f64>,
@@ -39,6 +40,10 @@ impl Default for Actors {
                 "Whether it is at one message for longer than it may be.",
             ),
             handled: Reading::counter("bursar_actor_messages", "Messages that it has handled."),
+            failures: Reading::counter(
+                "bursar_actor_failures",
+                "Messages that ended in an error or a panic, and its incarnation with them.",
+            ),
             busy: Reading::counter("bursar_actor_busy_seconds", "For how long it was at them."),
             mailbox: Reading::gauge("bursar_actor_mailbox_messages", "Messages in its mailbox."),
             by_status: BTreeMap::new(),
@@ -67,6 +72,7 @@ impl Actors {
         }
         self.stuck.put(actor, flag(node.stuck));
         self.handled.put(actor, node.handled as f64);
+        self.failures.put(actor, node.failures as f64);
         self.busy.put(actor, node.busy.as_secs_f64());
         if let Some(mailbox) = node.mailbox {
             self.mailbox.put(actor, mailbox.depth as f64);
@@ -74,10 +80,11 @@ impl Actors {
     }
 
     fn told(self) -> Vec<Reading> {
+        let Self { up, state, restarts, stuck, handled, failures, busy, mailbox, by_status } = self;
         let mut actors = Reading::gauge("bursar_actors", "Actors by what they are doing.");
-        for (status, count) in self.by_status {
+        for (status, count) in by_status {
             actors.put([("status", status)], count);
         }
-        vec![actors, self.up, self.state, self.restarts, self.stuck, self.handled, self.busy, self.mailbox]
+        vec![actors, up, state, restarts, stuck, handled, failures, busy, mailbox]
     }
 }

@@ -7,6 +7,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 
 use super::{House, Opened, PATIENCE};
+use crate::support::canary;
 
 impl House {
     /// With a dashboard.
@@ -111,5 +112,7 @@ pub async fn shown(request: RequestBuilder) -> Shown {
     };
     let location = text(LOCATION).unwrap_or_default();
     let cookie = text(SET_COOKIE).map(|cookie| cookie.split(';').next().unwrap_or_default().to_owned());
-    Shown { status, location, cookie, headers, text: answer.text().await.expect("a text") }
+    let text = answer.text().await.expect("a text");
+    canary::saw(&text);
+    Shown { status, location, cookie, headers, text }
 }

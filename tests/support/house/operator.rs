@@ -238,7 +238,7 @@ impl Operator {
     }
 
     pub async fn restarts(&self, path: &str) -> Result<Node, Status> {
-        let request = RestartActorRequest { path: path.to_owned() };
+        let request = RestartActorRequest { path: path.to_owned(), ..Default::default() };
         Ok(self
             .control
             .clone()
@@ -250,12 +250,12 @@ impl Operator {
     }
 
     pub async fn stops(&self, path: &str) -> Result<Node, Status> {
-        let request = StopActorRequest { path: path.to_owned() };
+        let request = StopActorRequest { path: path.to_owned(), ..Default::default() };
         Ok(self.control.clone().stop_actor(request).await?.into_inner().node.expect("a node in the answer"))
     }
 
     pub async fn starts(&self, path: &str) -> Result<Node, Status> {
-        let request = StartActorRequest { path: path.to_owned() };
+        let request = StartActorRequest { path: path.to_owned(), ..Default::default() };
         Ok(self.control.clone().start_actor(request).await?.into_inner().node.expect("a node in the answer"))
     }
 

@@ -12,6 +12,7 @@ use reqwest::{Method, StatusCode};
 use tonic::Status;
 
 use super::{PATIENCE, Shop};
+use crate::support::canary;
 
 /// What a link begins with in every story; the proxy of the shop's own is not part of it.
 pub const BASE_URL: &str = "https://pay.example/boletos";
@@ -88,7 +89,11 @@ impl Shop {
         let mut request =
             CreateDocumentLinkRequest { id: id.to_owned(), ..CreateDocumentLinkRequest::default() };
         change(&mut request);
-        Ok(self.boletos.clone().create_document_link(request).await?.into_inner())
+        let made = self.boletos.clone().create_document_link(request).await?.into_inner();
+        if let Some((_, token)) = made.url.rsplit_once('/') {
+            canary::plants("link to a document", token);
+        }
+        Ok(made)
     }
 
     /// Has all links to a boleto's document end, and says how many that were.

@@ -15,7 +15,7 @@ pub async fn reconciles(
     operator: &Operator,
     account: &BankAccount,
 ) -> Result<ReconcileBankAccountResponse, Status> {
-    let request = ReconcileBankAccountRequest { id: account.id.clone() };
+    let request = ReconcileBankAccountRequest { id: account.id.clone(), ..Default::default() };
     Ok(operator.accounts.clone().reconcile_bank_account(request).await?.into_inner())
 }
 

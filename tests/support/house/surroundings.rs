@@ -101,6 +101,7 @@ impl Surroundings {
         canary::plants("webhook's secret", &webhook);
         canary::plants("sealing key", &sealing_key);
         let bank = BankOptions::default();
+        canary::plants("gateway's password", &bank.inner_password);
         for (name, value) in [
             ("client-id", bank.client_id.as_str()),
             ("client-secret", &bank.client_secret),

@@ -17,6 +17,7 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
+use crate::connectors::channels::sending::sending;
 use crate::connectors::channels::{ChannelError, Notice, Receipt};
 use crate::connectors::egress::EgressPolicy;
 use crate::connectors::http::{Answer, HttpClient, HttpClientError, HttpConfig, HttpError, Request};
@@ -90,7 +91,9 @@ impl Client {
             }
             for group in groups(&wave, |place| sizes[place]) {
                 let members: Vec<&Notice<'_>> = group.iter().map(|&place| &notices[place]).collect();
-                for (place, outcome) in group.iter().zip(self.send_group(queue, &members).await) {
+                let sent = self.send_group(queue, &members);
+                let sent = sending("aws_sqs", Some(queue.name()), members.len(), sent).await;
+                for (place, outcome) in group.iter().zip(sent) {
                     outcomes[*place] = Some(outcome);
                 }
             }

@@ -44,6 +44,11 @@ impl Queue {
         Self::open_under(config, policy, None, queue_url, region)
     }
 
+    /// What the account that has it calls it: the end of its address.
+    pub(super) fn name(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or_default()
+    }
+
     fn open_under(
         config: &SqsConfig,
         policy: &EgressPolicy,

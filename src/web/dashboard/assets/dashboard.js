@@ -1,5 +1,5 @@
 // Keeps a page as the house is now: asks for the page anew, and changes what has changed. What somebody has opened, typed, marked or
-// scrolled to stays. A hidden page does not ask. When nothing answers, the page says since when.
+// scrolled to stays. A hidden page does not ask. When it is not shown anew, the page says since when, and why if that was told.
 "use strict";
 
 (() => {
@@ -12,6 +12,7 @@
   const freshFor = Math.max(3 * every, 4000);
   const stale = document.getElementById("stale");
   let answered = new Date();
+  let why = "";
   let opened = Date.now();
   let timer;
 
@@ -24,11 +25,17 @@
     return old.nodeName === fresh.nodeName && idOf(old) === idOf(fresh);
   }
 
+  // By it the house knows a form that is sent twice: under whoever is about to send it, it must not become another.
+  function isPromise(node) {
+    return node.nodeName === "INPUT" && node.getAttribute("name") === "request_id";
+  }
+
   function mergeAttributes(old, fresh) {
     for (const { name } of [...old.attributes]) {
       if (!fresh.hasAttribute(name)) old.removeAttribute(name);
     }
     for (const { name, value } of fresh.attributes) {
+      if (name === "value" && isPromise(old) && isPromise(fresh)) continue;
       if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     }
   }
@@ -74,7 +81,13 @@
     merge(document.getElementById("as-of"), fresh.getElementById("as-of"));
   }
 
+  // What a page says that is shown instead.
+  function troubleOf(text) {
+    return new DOMParser().parseFromString(text, "text/html").querySelector(".trouble")?.textContent.replace(/\.$/, "") ?? "";
+  }
+
   async function look() {
+    let told = "";
     try {
       const answer = await fetch(location.href, {
         headers: { "x-bursar-live": "1" },
@@ -84,20 +97,25 @@
       });
       // The way leads elsewhere: somebody has to sign in again.
       if (answer.type === "opaqueredirect") return location.reload();
-      if (!answer.ok) throw new Error(String(answer.status));
+      if (!answer.ok) {
+        told = troubleOf(await answer.text());
+        throw new Error(String(answer.status));
+      }
       take(await answer.text());
       answered = new Date();
       stale.hidden = true;
     } catch {
       // One look may be lost with its connection; after some more, the page says so.
     }
+    why = told;
     rest();
   }
 
   function tell() {
     if (document.hidden || Date.now() - Math.max(opened, answered) < freshFor) return;
     const since = answered.toISOString().slice(0, 19).replace("T", " ");
-    const words = `Nothing has answered since ${since} UTC. What stands here is as it was then.`;
+    const news = why ? `Not shown since ${since} UTC: ${why}.` : `Nothing has answered since ${since} UTC.`;
+    const words = `${news} What stands here is as it was then.`;
     if (stale.textContent !== words) stale.textContent = words;
     stale.hidden = false;
   }

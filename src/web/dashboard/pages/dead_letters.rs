@@ -8,10 +8,10 @@ use crate::web::dashboard::api::{Trouble, Visitor, told};
 use crate::web::dashboard::view;
 
 pub async fn list(visitor: &Visitor, query: &Fields) -> Result<Value, Trouble> {
-    let queue = field(query, "queue");
+    let (queue, page) = (field(query, "queue"), field(query, "page"));
     let asked = ListWorkRequest {
         page_size: ROWS,
-        page_token: field(query, "page"),
+        page_token: page.clone(),
         states: vec![WorkState::Discarded.into()],
         queue: queue.clone(),
         ..ListWorkRequest::default()
@@ -20,7 +20,7 @@ pub async fn list(visitor: &Visitor, query: &Fields) -> Result<Value, Trouble> {
         told(visitor.control()?.list_work(asked).await),
         |told| json!({ "rows": each(&told.work, view::work), "next": told.next_page_token }),
     )?;
-    Ok(json!({ "letters": letters, "queue": queue, "retried": query.get("retried") }))
+    Ok(json!({ "letters": letters, "queue": queue, "page": page, "retried": query.get("retried") }))
 }
 
 /// One row, with the attempts that did not complete it.

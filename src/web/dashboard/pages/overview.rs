@@ -13,8 +13,8 @@ use crate::web::dashboard::view;
 
 /// As many queues as a person reads through; the command line lists more.
 const QUEUES: i32 = 200;
-/// Dead letters are counted as far as this; more are more.
-const LETTERS_COUNTED: i32 = 100;
+/// Dead letters are counted as far as this, for each of them comes whole; more are more.
+const LETTERS_COUNTED: i32 = 10;
 
 pub async fn overview(visitor: &Visitor, now: DateTime<Utc>) -> Result<Value, Trouble> {
     let (mut info, mut tree) = (visitor.control()?, visitor.control()?);
