@@ -184,7 +184,7 @@ impl Inner {
                 (QUEUES, queues.map(|queues| json!({ "queues": queues })))
             }
             ["", "dead-letters"] => (DEAD_LETTERS, dead_letters::list(&visit.visitor, &fields).await),
-            ["", "work", id] => (WORK, dead_letters::one(&visit.visitor, id).await),
+            ["", "dead-letters", id] => (WORK, dead_letters::one(&visit.visitor, id).await),
             ["", "timetable"] => (TIMETABLE, timetable::timetable(&visit.visitor, &fields).await),
             ["", "boletos"] => (BOLETOS, boletos::list(&visit.visitor, &fields).await),
             ["", "boletos", id] => (BOLETO, boletos::one(&visit.visitor, id).await),

@@ -17,7 +17,7 @@ const PAGES: [&str; 8] = [
     "/",
     "/queues",
     "/dead-letters",
-    "/work/00000000-0000-7000-8000-000000000000",
+    "/dead-letters/00000000-0000-7000-8000-000000000000",
     "/timetable",
     "/boletos",
     "/transfers",
@@ -62,7 +62,7 @@ async fn every_answer_forbids_what_pages_do_not_need() {
         // It would take away what is being typed, and keep a session from ever being idle.
         assert!(!shown.text.contains("http-equiv"), "{path} asks anew by itself without a script");
         let is_there =
-            !matches!(*path, "/nothing-of-the-kind" | "/work/00000000-0000-7000-8000-000000000000");
+            !matches!(*path, "/nothing-of-the-kind" | "/dead-letters/00000000-0000-7000-8000-000000000000");
         assert_eq!(shown.status == StatusCode::OK, is_there, "{path}: {}", shown.status);
     }
     let style = dashboard.gets("/assets/dashboard.css", None).await;
