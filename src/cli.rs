@@ -139,7 +139,7 @@ enum Command {
 enum ClientCommand {
     /// Show the tree of supervisors and actors, and the processes on the store
     Ps(ps::PsArgs),
-    /// Watch the tree, queues, breakers, timetable and failing work in a terminal, live
+    /// Watch the tree, queues, breakers, timetable, failing work, boletos and transfers in a terminal, live
     Top(top::TopArgs),
     /// Issue, find, follow and read boletos
     #[command(subcommand)]

@@ -38,7 +38,7 @@ pub use self::config::{LogFormat, OtlpProtocol, TelemetryConfig};
 pub(crate) use self::config::{discreet, log_filter, trace_filter};
 pub use self::context::{
     add_link, inject_into_metadata, note, note_failure, sampled_trace_id, set_parent,
-    set_parent_from_metadata, traceparent,
+    set_parent_from_metadata, traceparent, traceparent_of,
 };
 
 use self::errors::{ErrorsKept, RecordAll};

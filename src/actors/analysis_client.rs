@@ -102,12 +102,10 @@ impl AnalysisClient {
         spec.shutdown(Shutdown::Timeout(drain_timeout))
     }
 
-    fn attempt(&mut self, guard: ClaimGuard, place: Place) {
+    fn attempt(&mut self, mut guard: ClaimGuard, place: Place) {
         let claim = guard.claim();
         let span = info_span!("transfer.analyse", transfer_id = %claim.subject_id, attempt = claim.attempt);
-        if let Some(traceparent) = &claim.traceparent {
-            crate::telemetry::set_parent(&span, traceparent);
-        }
+        guard.trace(&span);
         let attempt = Attempt::new(self.means.clone(), guard, self.is_ending.clone());
         self.hands.spawn(
             async move {

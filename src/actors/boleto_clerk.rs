@@ -76,12 +76,10 @@ impl BoletoClerk {
         spec.shutdown(Shutdown::Timeout(drain_timeout))
     }
 
-    fn attempt(&mut self, guard: ClaimGuard, place: Place) {
+    fn attempt(&mut self, mut guard: ClaimGuard, place: Place) {
         let claim = guard.claim();
         let span = info_span!("boleto.order", boleto_id = %claim.subject_id, attempt = claim.attempt);
-        if let Some(traceparent) = &claim.traceparent {
-            crate::telemetry::set_parent(&span, traceparent);
-        }
+        guard.trace(&span);
         let attempt = Attempt { means: self.means.clone(), guard };
         self.hands.spawn(
             async move {

@@ -72,12 +72,10 @@ impl BoletoRegistrar {
         (address, spec.shutdown(Shutdown::Timeout(drain_timeout)))
     }
 
-    fn attempt(&mut self, guard: ClaimGuard, place: Place, fresh: Option<FreshBoleto>) {
+    fn attempt(&mut self, mut guard: ClaimGuard, place: Place, fresh: Option<FreshBoleto>) {
         let claim = guard.claim();
         let span = info_span!("boleto.register", boleto_id = %claim.subject_id, attempt = claim.attempt);
-        if let Some(traceparent) = &claim.traceparent {
-            crate::telemetry::set_parent(&span, traceparent);
-        }
+        guard.trace(&span);
         let attempt = Attempt { means: self.means.clone(), guard, fresh };
         self.hands.spawn(
             async move {

@@ -106,9 +106,10 @@ impl QueueConsumer {
         );
     }
 
-    fn try_again(&mut self, guard: ClaimGuard, place: Place) {
+    fn try_again(&mut self, mut guard: ClaimGuard, place: Place) {
         let means = self.means.clone();
         let span = info_span!("ingress.parked", work_id = %guard.claim().id);
+        guard.trace(&span);
         self.hands.spawn(
             async move {
                 intake::try_again(&means, guard).await;

@@ -137,10 +137,11 @@ impl Reconciler {
         Ok(store.add_reconciliations(work).await?.len())
     }
 
-    fn run(&mut self, guard: ClaimGuard, place: Place) {
+    fn run(&mut self, mut guard: ClaimGuard, place: Place) {
         let claim = guard.claim();
         let span =
             info_span!("boleto.reconcile", bank_account_id = %claim.subject_id, attempt = claim.attempt);
+        guard.trace(&span);
         let run = Run { means: self.means.clone(), guard };
         self.hands.spawn(
             async move {

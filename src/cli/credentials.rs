@@ -13,15 +13,19 @@ use tonic::service::Interceptor;
 use tonic::{Code, Request, Status};
 
 use super::failure::{Failure, why};
+use crate::caller::MASKED;
 use crate::domain::token::ApiToken;
 
 /// A token, where no file is named.
 pub(super) const VARIABLE: &str = "BURSAR_TOKEN";
 const FILE_BYTES_MAX: u64 = 4_096;
 
-/// Adds the token to every call.
+/// Adds the token to every call, and whether persons are to be masked.
 #[derive(Clone, Default)]
-pub(super) struct Credentials(Option<MetadataValue<Ascii>>);
+pub(super) struct Credentials {
+    token: Option<MetadataValue<Ascii>>,
+    wants_masks: bool,
+}
 
 impl Credentials {
     /// The token of the file, or else of the environment; none where there is neither.
@@ -44,6 +48,11 @@ impl Credentials {
         }
     }
 
+    /// The same, and sees persons in masks only, whatever the token allows: nobody knows who looks at a screen that stays.
+    pub fn masked(self) -> Self {
+        Self { wants_masks: true, ..self }
+    }
+
     fn of(text: &str, source: &str) -> Result<Self, Failure> {
         let no_token = || {
             let words = format!("{source} holds no token; one looks like bursar_PREFIX_SECRET");
@@ -53,14 +62,17 @@ impl Credentials {
         let mut value: MetadataValue<Ascii> =
             format!("Bearer {}", token.reveal()).parse().map_err(|_| no_token())?;
         value.set_sensitive(true);
-        Ok(Self(Some(value)))
+        Ok(Self { token: Some(value), wants_masks: false })
     }
 }
 
 impl Interceptor for Credentials {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(token) = &self.0 {
+        if let Some(token) = &self.token {
             request.metadata_mut().insert("authorization", token.clone());
+        }
+        if self.wants_masks {
+            request.metadata_mut().insert(MASKED, MetadataValue::from_static("yes"));
         }
         Ok(request)
     }
@@ -80,6 +92,9 @@ mod tests {
         let sent = request.metadata().get("authorization").unwrap();
         assert_eq!(sent.to_str().unwrap(), format!("Bearer {text}"));
         assert!(!format!("{request:?}").contains("0202"));
+        assert!(request.metadata().get(MASKED).is_none());
+        let masked = credentials.masked().call(Request::new(())).unwrap();
+        assert!(masked.metadata().get(MASKED).is_some() && masked.metadata().get("authorization").is_some());
     }
 
     #[test]

@@ -31,7 +31,8 @@ impl Column {
         Self { title, pointer, show: to_the_second }
     }
 
-    fn of(&self, document: &Value) -> String {
+    /// What a person sees of it in this document; nothing where it is missing.
+    pub fn of(&self, document: &Value) -> String {
         document.pointer(self.pointer).map_or_else(String::new, self.show)
     }
 }

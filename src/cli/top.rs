@@ -1,14 +1,15 @@
-//! `bursar top`: the house at a glance in a terminal, live, with dead letters to be tried again by a key.
+//! `bursar top`: the house at a glance in a terminal, live, with what goes through it, and dead letters to be tried again by a key.
 //!
 //! A client like every other command: whatever is seen and done here goes over the protocol.
 //!
 //! **Owns** nothing. **Fails** at once where nobody answers at the start or there is no terminal; once the screen is open, a
 //! service that goes away is waited for. **Limits**: `--interval` is 200 ms to 10 min; the tree is seen at each change besides.
 //!
-//! Tour: `feed` asks and hears, `news` is what it says, `state` keeps it in panes, `rows` and `pace` make lines of it, `keys` says
+//! Tour: `feed` asks and hears, `news` is what it says, `state` keeps it in panes, `rows`, `history` and `pace` make lines of it, `keys` says
 //! what a key does, `view` draws, `live` holds the terminal, `once` prints one picture instead.
 
 mod feed;
+mod history;
 mod keys;
 mod live;
 mod news;

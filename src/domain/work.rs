@@ -147,6 +147,10 @@ pub struct Claim {
     /// When bytes last left for the outside, if they ever did.
     pub sent_at: Option<DateTime<Utc>>,
     pub traceparent: Option<String>,
+    /// The span of this attempt, as a `traceparent`, once there is one.
+    pub span: Option<String>,
+    /// The span of the last attempt before it that is known of.
+    pub earlier_span: Option<String>,
     pub last_error: Option<String>,
     pub created_at: DateTime<Utc>,
 }
@@ -155,6 +159,29 @@ impl Claim {
     /// Whether another attempt is allowed after this one.
     pub fn has_attempts_left(&self) -> bool {
         self.attempt < self.attempts_max
+    }
+}
+
+/// A first attempt at something, for tests.
+#[cfg(test)]
+pub(crate) fn a_claim() -> Claim {
+    Claim {
+        id: WorkId(uuid::Uuid::nil()),
+        tenant_id: TenantId::default(),
+        kind: "test".to_owned(),
+        queue: "test".to_owned(),
+        attempt: 1,
+        attempts_max: 1,
+        runner_id: RunnerId(uuid::Uuid::nil()),
+        fence: 1,
+        subject_id: uuid::Uuid::nil(),
+        payload: String::new(),
+        sent_at: None,
+        traceparent: None,
+        span: None,
+        earlier_span: None,
+        last_error: None,
+        created_at: DateTime::UNIX_EPOCH,
     }
 }
 

@@ -422,6 +422,8 @@ impl BoletoDraft {
             payload: work.payload.clone(),
             sent_at: work.sent_at,
             traceparent: work.traceparent.clone(),
+            span: None,
+            earlier_span: None,
             last_error: None,
             created_at: work.created_at,
         })

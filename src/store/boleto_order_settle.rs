@@ -96,6 +96,7 @@ impl OrderSettlement {
                 id: claim.id,
                 runner_id: claim.runner_id,
                 fence: claim.fence,
+                span: claim.span.clone(),
                 state,
                 run_at,
                 error: Some(error.to_owned()),

@@ -96,6 +96,7 @@ impl Settlement {
                     id: claim.id,
                     runner_id: claim.runner_id,
                     fence: claim.fence,
+                    span: claim.span.clone(),
                     state: *state,
                     run_at: *run_at,
                     error: Some(error.clone()),

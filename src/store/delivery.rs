@@ -334,6 +334,7 @@ impl DeliverySettlement {
                 id: claim.id,
                 runner_id: claim.runner_id,
                 fence: claim.fence,
+                span: claim.span.clone(),
                 state: *state,
                 run_at: *run_at,
                 error: Some(self.answer.clone()),

@@ -83,6 +83,7 @@ impl Store {
                 id: claim.id,
                 runner_id: claim.runner_id,
                 fence: claim.fence,
+                span: claim.span.clone(),
                 state,
                 run_at,
                 error,

@@ -123,6 +123,7 @@ impl Store {
                 id: claim.id,
                 runner_id: claim.runner_id,
                 fence: claim.fence,
+                span: claim.span.clone(),
                 state: WorkState::Retryable,
                 run_at: *run_at,
                 error: Some(error.clone()),

@@ -136,7 +136,7 @@ impl Store {
                     history = {} where runner_id = $1 and state = 'running'",
                 self.history_with("cast($3 as text)")
             ),
-            [Value::from(id.0), Value::from(to_us(now)), Value::from(attempt_entry(now, id, Some(BEREFT)))],
+            [Value::from(id.0), Value::from(to_us(now)), Value::from(attempt_entry(now, id, Some(BEREFT), None))],
         );
         // The lock that claims take is shared; an update alone would not wait for it, and what is being claimed under this
         // identity would stay with the dead.

@@ -216,6 +216,7 @@ pub(super) fn later(claim: &Claim, run_at: DateTime<Utc>, error: &str, attempt_c
         id: claim.id,
         runner_id: claim.runner_id,
         fence: claim.fence,
+        span: claim.span.clone(),
         state: WorkState::Retryable,
         run_at,
         error: Some(error.to_owned()),

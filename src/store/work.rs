@@ -30,6 +30,8 @@ pub struct Ending {
     pub state: WorkState,
     /// Why, for what was not completed.
     pub error: Option<String>,
+    /// The attempt's span, as a `traceparent`: beside the error it goes into the row's history.
+    pub span: Option<String>,
 }
 
 /// How a claimed row goes back.
@@ -38,6 +40,8 @@ pub struct PutBack {
     pub id: WorkId,
     pub runner_id: RunnerId,
     pub fence: i64,
+    /// The attempt's span, as a `traceparent`: beside an error it goes into the row's history, from which the next is linked with it.
+    pub span: Option<String>,
     /// `Available`, `Scheduled` (snoozed) or `Retryable`.
     pub state: WorkState,
     pub run_at: DateTime<Utc>,
@@ -58,7 +62,8 @@ pub(super) enum Fate {
 impl Ending {
     /// The end of `claim`.
     pub fn of(claim: &Claim, state: WorkState, error: Option<String>) -> Self {
-        Self { id: claim.id, runner_id: claim.runner_id, fence: claim.fence, state, error }
+        let span = claim.span.clone();
+        Self { id: claim.id, runner_id: claim.runner_id, fence: claim.fence, state, error, span }
     }
 }
 
@@ -321,7 +326,7 @@ impl Store {
                     "entry",
                     endings
                         .iter()
-                        .map(|ending| attempt_entry(now, ending.runner_id, ending.error.as_deref())),
+                        .map(|it| attempt_entry(now, it.runner_id, it.error.as_deref(), it.span.as_deref())),
                 )
         };
         let from = ARCHIVED_FROM.replace("{history}", &self.history_with("entry"));
@@ -365,7 +370,9 @@ impl Store {
             .optional_text("error", items.iter().map(|item| item.error.clone()))
             .optional_text(
                 "entry",
-                items.iter().map(|item| attempt_entry(now, item.runner_id, item.error.as_deref())),
+                items
+                    .iter()
+                    .map(|it| attempt_entry(now, it.runner_id, it.error.as_deref(), it.span.as_deref())),
             );
         let history = self.history_with("r.entry");
         let statement = self.statement_over(
@@ -380,8 +387,8 @@ impl Store {
     }
 }
 
-/// A row's history is kept up to this length, the newest attempts of it.
-const HISTORY_CHARS_MAX: u32 = 8_000;
+/// A row's history is kept up to this length, the newest attempts of it: 40 with errors of 130 characters.
+const HISTORY_CHARS_MAX: u32 = 12_000;
 
 const ARCHIVED: &str = "id, tenant_id, kind, queue, attempt, attempts_max, runner_id, fence, unique_key, subject_id, payload, \
      traceparent, created_at_us, state, last_error, history, ended_at_us";
@@ -402,9 +409,15 @@ fn held_rows(items: impl Iterator<Item = (WorkId, RunnerId, i64)> + Clone) -> Ro
 }
 
 /// An attempt that did not complete its work, without its number: that is the row's own. One line of JSON.
-pub(super) fn attempt_entry(at: DateTime<Utc>, runner_id: RunnerId, error: Option<&str>) -> Option<String> {
+pub(super) fn attempt_entry(
+    at: DateTime<Utc>,
+    runner_id: RunnerId,
+    error: Option<&str>,
+    span: Option<&str>,
+) -> Option<String> {
     let error = serde_json::Value::from(error?);
-    Some(format!(r#","at_us":{},"runner":"{runner_id}","error":{error}}}"#, to_us(at)))
+    let span = span.map_or_else(String::new, |span| format!(r#","span":{}"#, serde_json::Value::from(span)));
+    Some(format!(r#","at_us":{},"runner":"{runner_id}","error":{error}{span}}}"#, to_us(at)))
 }
 
 fn ids(rows: Vec<QueryResult>) -> Result<HashSet<WorkId>, StoreError> {

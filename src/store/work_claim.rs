@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::rows::Rows;
 use super::transaction::all;
+use super::work_steer::last_span;
 use super::{Store, StoreError, StoreKind, from_us, to_us};
 use crate::domain::ids::{RunnerId, TenantId, WorkId};
 use crate::domain::work::Claim;
@@ -61,7 +62,8 @@ pub struct Skimmed {
 }
 
 const CLAIMED_COLUMNS: &str = "work.id, work.tenant_id, work.kind, work.queue, work.attempt, work.attempts_max, work.fence, \
-     work.subject_id, work.payload, work.sent_at_us, work.traceparent, work.last_error, work.created_at_us, work.runner_id, work.priority, work.run_at_us";
+     work.subject_id, work.payload, work.sent_at_us, work.traceparent, work.last_error, work.created_at_us, work.runner_id, work.priority, work.run_at_us, \
+     work.history";
 
 /// The queues with something due and the first row of each, found by one index probe each, from `$1` up to but not
 /// including `$2`.
@@ -285,6 +287,7 @@ fn read_lane(row: &QueryResult) -> Result<Lane, StoreError> {
 fn read_claim(row: &QueryResult) -> Result<Claim, StoreError> {
     let tenant: String = row.try_get("", "tenant_id")?;
     let sent_at: Option<i64> = row.try_get("", "sent_at_us")?;
+    let history: Option<String> = row.try_get("", "history")?;
     Ok(Claim {
         id: WorkId(row.try_get("", "id")?),
         tenant_id: TenantId::parse(&tenant).map_err(|error| StoreError::unreadable("tenant", error))?,
@@ -298,6 +301,8 @@ fn read_claim(row: &QueryResult) -> Result<Claim, StoreError> {
         payload: row.try_get("", "payload")?,
         sent_at: sent_at.map(from_us).transpose()?,
         traceparent: row.try_get("", "traceparent")?,
+        span: None,
+        earlier_span: history.and_then(|history| last_span(&history)),
         last_error: row.try_get("", "last_error")?,
         created_at: from_us(row.try_get("", "created_at_us")?)?,
     })

@@ -52,6 +52,8 @@ pub struct PastAttempt {
     pub ended_at: DateTime<Utc>,
     pub runner_id: RunnerId,
     pub error: String,
+    /// Its span as a `traceparent`; none where it is not known, as of one that ended with its process.
+    pub span: Option<String>,
 }
 
 /// Which rows; what is `None` or empty is not asked for.
@@ -370,22 +372,28 @@ fn state(name: &str) -> Result<WorkState, StoreError> {
 /// The attempts of a history, one line of JSON each. The oldest line may have been cut off in its middle to keep the whole
 /// within its limit; what cannot be read is left out, so that it hides nothing else of the row.
 fn past_attempts(history: Option<&str>) -> Vec<PastAttempt> {
-    #[derive(serde::Deserialize)]
-    struct Line {
-        attempt: i64,
-        at_us: i64,
-        runner: Uuid,
-        error: String,
+    history.unwrap_or_default().lines().filter_map(PastAttempt::read).collect()
+}
+
+/// The span of the newest attempt of a history that has one.
+pub(super) fn last_span(history: &str) -> Option<String> {
+    history.lines().rev().filter_map(PastAttempt::read).find_map(|attempt| attempt.span)
+}
+
+impl PastAttempt {
+    fn read(line: &str) -> Option<Self> {
+        #[derive(serde::Deserialize)]
+        struct Line {
+            attempt: i64,
+            at_us: i64,
+            runner: Uuid,
+            error: String,
+            span: Option<String>,
+        }
+        let Line { attempt, at_us, runner, error, span } = serde_json::from_str(line).ok()?;
+        let ended_at = from_us(at_us).ok()?;
+        Some(Self { attempt, ended_at, runner_id: RunnerId(runner), error, span })
     }
-    let lines = history.unwrap_or_default().lines();
-    let parsed = lines.filter_map(|line| serde_json::from_str::<Line>(line).ok());
-    parsed
-        .filter_map(|line| {
-            let ended_at = from_us(line.at_us).ok()?;
-            let runner_id = RunnerId(line.runner);
-            Some(PastAttempt { attempt: line.attempt, ended_at, runner_id, error: line.error })
-        })
-        .collect()
 }
 
 fn read_live(row: work::Model) -> Result<WorkView, StoreError> {
@@ -431,6 +439,7 @@ fn read_ended(row: work_archive::Model) -> Result<WorkView, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::work::attempt_entry;
 
     #[test]
     fn a_history_is_read_as_far_as_it_is_whole() {
@@ -443,5 +452,20 @@ mod tests {
         assert_eq!((attempts[1].runner_id, attempts[1].error.as_str()), (RunnerId(runner), "away\n"));
         assert_eq!(attempts[1].ended_at.timestamp(), 1);
         assert!(past_attempts(None).is_empty());
+    }
+
+    #[test]
+    fn the_span_of_an_attempt_is_found_behind_one_that_ended_with_its_process() {
+        let runner = RunnerId(Uuid::from_u128(7));
+        let line = |attempt: i64, error: &str, span: Option<&str>| {
+            let entry = attempt_entry(Utc::now(), runner, Some(error), span).unwrap();
+            format!("{{\"attempt\":{attempt}{entry}")
+        };
+        let history =
+            [line(1, "a", Some("one")), line(2, "b", Some("two")), line(3, "gone", None)].join("\n");
+        assert_eq!(last_span(&history).as_deref(), Some("two"));
+        let spans: Vec<_> = past_attempts(Some(&history)).into_iter().map(|attempt| attempt.span).collect();
+        assert_eq!(spans, [Some("one".to_owned()), Some("two".to_owned()), None]);
+        assert_eq!(last_span(&line(1, "gone", None)), None);
     }
 }

@@ -23,6 +23,11 @@ pub fn traceparent() -> Option<String> {
     current().map(|context| render(&context))
 }
 
+/// A span as a W3C `traceparent`; nothing for one that the trace filter leaves out. Its parent is settled with that.
+pub fn traceparent_of(span: &Span) -> Option<String> {
+    Some(span.context().span().span_context()).filter(|context| context.is_valid()).map(render)
+}
+
 /// Makes a span the child of a stored `traceparent`. Has an effect before the span is first entered only.
 pub fn set_parent(span: &Span, traceparent: &str) {
     if let Some(parent) = parse(traceparent, TraceState::default()) {
@@ -30,7 +35,7 @@ pub fn set_parent(span: &Span, traceparent: &str) {
     }
 }
 
-/// Links a span to a stored `traceparent`: one statement serves many traces, and has a link to each.
+/// Links a span to a stored `traceparent`: one that serves many traces has a link to each, and an attempt to the one before.
 pub fn add_link(span: &Span, traceparent: &str) {
     if let Some(other) = parse(traceparent, TraceState::default()) {
         span.add_link(other);

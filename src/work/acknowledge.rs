@@ -295,6 +295,8 @@ mod tests {
             payload: item.payload.clone(),
             sent_at: None,
             traceparent: None,
+            span: None,
+            earlier_span: None,
             last_error: None,
             created_at: item.created_at,
         }

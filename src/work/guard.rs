@@ -5,13 +5,13 @@
 //! is away is tried again until it can, or until this process is buried and everything returns at once. The span of an attempt that
 //! was cut off says so.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::{Span, debug, warn};
 
 use super::hints::Hints;
 use super::pace::Pace;
@@ -113,6 +113,33 @@ impl ClaimGuard {
         self.held.as_ref().expect("only `settled` takes the claim out, and it consumes the guard")
     }
 
+    /// Makes a span this attempt's: it goes on with the trace of whoever asked for the work, and has a link to the last attempt before
+    /// that is known. Its parent counts only before anything has asked for the span's context.
+    pub fn trace(&mut self, span: &Span) {
+        Self::trace_together([self], span);
+    }
+
+    /// Makes a span that of several attempts, which goes on with the trace of the first and has a link to each of the others; a span
+    /// bears 128 of them.
+    pub fn trace_together<'a>(guards: impl IntoIterator<Item = &'a mut Self>, span: &Span) {
+        let mut claims: Vec<&mut Claim> =
+            guards.into_iter().filter_map(|guard| guard.held.as_mut()).collect();
+        let mut links = BTreeSet::new();
+        for (index, claim) in claims.iter().enumerate() {
+            match &claim.traceparent {
+                Some(traceparent) if index == 0 => telemetry::set_parent(span, traceparent),
+                other => links.extend(other.as_deref()),
+            }
+            links.extend(claim.earlier_span.as_deref());
+        }
+        // What is tried again together was often tried together before.
+        links.into_iter().for_each(|link| telemetry::add_link(span, link));
+        let own = telemetry::traceparent_of(span);
+        for claim in &mut claims {
+            claim.span.clone_from(&own);
+        }
+    }
+
     /// From here on a drop counts as an attempt: whatever cut it off may do so again.
     pub fn begin(&mut self) {
         self.begun = true;
@@ -185,6 +212,7 @@ async fn give_back(
             id: claim.id,
             runner_id: claim.runner_id,
             fence: claim.fence,
+            span: claim.span.clone(),
             state: if *begun { WorkState::Retryable } else { WorkState::Available },
             run_at: if *begun { now + policy.wait_after(claim.attempt, rand::random()) } else { now },
             error: begun.then(|| DROPPED.to_owned()),
@@ -200,4 +228,60 @@ async fn give_back(
         store.put_back_alone(&back).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::SpanId;
+    use tracing::info_span;
+
+    use super::*;
+    use crate::domain::work::a_claim;
+    use crate::store::StoreConfig;
+    use crate::telemetry::tests::keeping;
+
+    const TRACES: [&str; 2] = ["0af7651916cd43dd8448eb211c80319c", "4bf92f3577b34da6a3ce929d0e0e4736"];
+
+    fn context(trace: usize, span_id: u64) -> Option<String> {
+        Some(format!("00-{}-{span_id:016x}-01", TRACES[trace]))
+    }
+
+    #[tokio::test]
+    async fn a_span_of_several_attempts_has_one_parent_and_one_link_to_each_other() {
+        let folder = std::env::temp_dir().join(format!("bursar-guard-{}", uuid::Uuid::now_v7()));
+        let url = crate::store::connect::default_url(&folder);
+        let store = Store::open(&StoreConfig { url, ..crate::config::Config::default().store })
+            .await
+            .expect("a store");
+        let policy = RetryPolicy { base: AWAY_WAIT, cap: AWAY_WAIT };
+        let returns = Returns::open(store.clone(), Hints::default(), Held::default(), policy);
+        // Asked for by, and tried before as: two were tried together.
+        let rows = [
+            (context(0, 1), context(0, 9)),
+            (context(1, 2), context(0, 9)),
+            (context(1, 2), None),
+            (None, context(1, 8)),
+        ];
+        let mut guards = rows.map(|(traceparent, earlier_span)| {
+            returns.guard(Claim { traceparent, earlier_span, ..a_claim() })
+        });
+        let (subscriber, kept) = keeping();
+        tracing::subscriber::with_default(subscriber, || {
+            let span = info_span!("attempts");
+            ClaimGuard::trace_together(&mut guards, &span);
+        });
+        let span = kept.span("attempts");
+        assert_eq!(
+            (span.span_context.trace_id().to_string().as_str(), span.parent_span_id),
+            (TRACES[0], SpanId::from(1))
+        );
+        let linked: Vec<SpanId> = span.links.iter().map(|link| link.span_context.span_id()).collect();
+        assert_eq!(linked, [9, 2, 8].map(SpanId::from));
+        let own = Some(format!("00-{}-{}-01", TRACES[0], span.span_context.span_id()));
+        for guard in guards {
+            assert_eq!(guard.settled().span, own);
+        }
+        store.close().await.expect("closed");
+        std::fs::remove_dir_all(folder).expect("removed");
+    }
 }

@@ -140,6 +140,7 @@ impl Reaper {
                 id: *id,
                 runner_id,
                 fence: *fence,
+                span: None,
                 state: WorkState::Available,
                 run_at: self.store.now(),
                 error: Some("nobody had it in hand".to_owned()),

@@ -211,6 +211,7 @@ async fn one_trace_leads_from_the_caller_over_a_retry_to_the_owner() {
         assert_eq!(attribute(attempt, "boleto_id"), made.id);
         has_group(&spans, "settle_registrations", attempt);
     }
+    are_linked(&attempts);
     // The bank's 500 made the first attempt a failure, and the line that says so leads back to it.
     assert_eq!([failure(attempts[0]), failure(attempts[1])], ["attempt_failed", ""]);
     let line = log.iter().find_map(|line| {
@@ -241,6 +242,30 @@ async fn one_trace_leads_from_the_caller_over_a_retry_to_the_owner() {
     assert_eq!(carried, [format!("00-{TRACE}-{}-01", hex(&call.span_id))]);
     tells_nothing_of_anybody(&format!("{:?}", collector.exports()), &asked, &made);
     tells_nothing_of_anybody(&log.join("\n"), &asked, &made);
+    outside.world.close().await;
+}
+
+/// A delivery's span may be that of several, each with a trace and attempts of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_that_is_made_again_leads_to_the_one_before() {
+    let collector = Collector::default();
+    let endpoint = collector.open().await;
+    let outside = Outside::open().await;
+    outside.world.script().sqs(Behaviour::status(500));
+    let house = ServedHouse::furnished(&outside, &[("telemetry.otlp_endpoint", endpoint.as_str())]).await;
+    let queue_url = outside.world.addresses().queue_url.clone();
+    let mut request = Request::new(boleto::CreateBoletoRequest { queue_url, ..a_boleto() });
+    request.metadata_mut().insert("traceparent", format!("00-{TRACE}-{CALLER}-01").parse().expect("ASCII"));
+    let answer = BoletoServiceClient::new(house.channel.clone()).create_boleto(request).await;
+    answer.expect("an answer");
+    let told = outside.world.wait_for_effects(|effects| effects.len() >= 2, PATIENCE).await;
+    told.expect("registered, and its owner told");
+    house.close().await;
+
+    let spans = collector.spans();
+    let deliveries = of_trace(&spans, "notification.deliver");
+    assert_eq!(deliveries.len(), 2, "{deliveries:#?}");
+    are_linked(&deliveries);
     outside.world.close().await;
 }
 
@@ -298,6 +323,16 @@ async fn the_span_of_a_stream_says_that_it_failed_long_after_it_began() {
     assert_eq!(attribute(call, "rpc.response.status_code"), "UNAVAILABLE");
     assert_eq!(failure(call), "UNAVAILABLE");
     outside.world.close().await;
+}
+
+/// Each attempt has a link to the one before it, and the first has none.
+#[track_caller]
+fn are_linked(attempts: &[&Span]) {
+    let linked = |span: &Span| -> Vec<String> { span.links.iter().map(|link| hex(&link.span_id)).collect() };
+    let expected = attempts.iter().map(|span| vec![hex(&span.span_id)]);
+    let expected: Vec<Vec<String>> =
+        std::iter::once(Vec::new()).chain(expected).take(attempts.len()).collect();
+    assert_eq!(attempts.iter().map(|span| linked(span)).collect::<Vec<_>>(), expected, "{attempts:#?}");
 }
 
 /// Each request that left the house has its span under the step that made it, and named that span to the other side.

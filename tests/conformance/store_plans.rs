@@ -99,6 +99,7 @@ fn waiting(claim: &Claim) -> PutBack {
         id: claim.id,
         runner_id: claim.runner_id,
         fence: claim.fence,
+        span: claim.span.clone(),
         state: WorkState::Retryable,
         run_at: now() - Duration::from_secs(1),
         error: Some("later".to_owned()),

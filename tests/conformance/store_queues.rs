@@ -132,14 +132,25 @@ async fn smaller_priorities_go_first(kind: Kind) {
     }
 }
 
+/// Of three attempts, as in W3C Trace Context.
+const SPANS: [&str; 3] = [
+    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b8-01",
+    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b9-00",
+];
+
 async fn a_row_keeps_what_became_of_its_attempts(kind: Kind) {
     let (_database, store, runner) = open(kind, &[delivery("a")]).await;
-    for error in ["first \"no\"", "second\nno"] {
+    let mut earlier = None;
+    for (error, span) in [("first \"no\"", SPANS[0]), ("second\nno", SPANS[1])] {
         let claim = store.claim(&claim_all(runner)).await.expect("claims").remove(0);
+        assert_eq!((claim.span, claim.earlier_span), (None, earlier));
+        earlier = Some(span.to_owned());
         let back = PutBack {
             id: claim.id,
             runner_id: runner,
             fence: claim.fence,
+            span: Some(span.to_owned()),
             state: WorkState::Available,
             run_at: now(),
             error: Some(error.to_owned()),
@@ -148,7 +159,9 @@ async fn a_row_keeps_what_became_of_its_attempts(kind: Kind) {
         };
         assert_eq!(store.put_back_alone(&[back]).await.expect("an answer").len(), 1);
     }
-    let claim = store.claim(&claim_all(runner)).await.expect("claims").remove(0);
+    let mut claim = store.claim(&claim_all(runner)).await.expect("claims").remove(0);
+    assert_eq!(claim.earlier_span, earlier);
+    claim.span = Some(SPANS[2].to_owned());
     let ending = Ending::of(&claim, WorkState::Discarded, Some("third no".to_owned()));
     assert_eq!(store.end_alone(&[ending], now()).await.expect("an answer").len(), 1);
     let dead = store.work(claim.id).await.expect("an answer").expect("a row");
@@ -156,4 +169,6 @@ async fn a_row_keeps_what_became_of_its_attempts(kind: Kind) {
         dead.attempts.iter().map(|attempt| (attempt.attempt, attempt.error.as_str())).collect();
     assert_eq!(told, [(1, "first \"no\""), (2, "second\nno"), (3, "third no")]);
     assert!(dead.attempts.iter().all(|attempt| attempt.runner_id == runner));
+    let spans: Vec<&str> = dead.attempts.iter().filter_map(|attempt| attempt.span.as_deref()).collect();
+    assert_eq!(spans, SPANS);
 }

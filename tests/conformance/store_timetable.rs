@@ -414,6 +414,7 @@ async fn a_run_whose_work_has_gone_is_ended(kind: Kind) {
         id: claim.id,
         runner_id: claim.runner_id,
         fence: claim.fence,
+        span: claim.span.clone(),
         state: bursar::domain::work::WorkState::Available,
         run_at: now(),
         error: None,

@@ -73,6 +73,7 @@ fn back(claim: &Claim, state: WorkState, wait: Duration, attempt_counts: bool) -
         id: claim.id,
         runner_id: claim.runner_id,
         fence: claim.fence,
+        span: claim.span.clone(),
         state,
         run_at: now() + wait,
         error: Some("why".to_owned()),
@@ -153,6 +154,7 @@ async fn a_dead_process_claims_nothing_and_its_rows_return(kind: Kind) {
     let again = bench.store.claim(&claim_all(heir)).await.expect("claims");
     assert_eq!(again.len(), 3);
     assert!(again.iter().all(|claim| claim.attempt == 2 && claim.fence == 2));
+    assert!(again.iter().all(|claim| claim.earlier_span.is_none()), "no span of a process that died is told");
 }
 
 async fn waiting_work_is_promoted_when_it_is_due(kind: Kind) {

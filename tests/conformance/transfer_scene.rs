@@ -142,6 +142,7 @@ impl Scene {
             id: claim.id,
             runner_id: claim.runner_id,
             fence: claim.fence,
+            span: claim.span.clone(),
             state: WorkState::Available,
             run_at: now(),
             error: None,

@@ -1,5 +1,5 @@
-//! An operator keeps the house in sight in a terminal: sees an actor end, tries a dead letter again by a key, stays while the house
-//! goes away and comes back, and has the terminal again as it was, however the watching ends.
+//! An operator keeps the house in sight in a terminal: sees an actor end, tries a dead letter again by a key, reads what happened to a
+//! boleto, stays while the house goes away and comes back, and has the terminal again as it was, however the watching ends.
 
 use std::net::SocketAddr;
 
@@ -99,6 +99,33 @@ async fn a_dead_letter_is_tried_again_by_a_key() {
     terminal.signal("TERM");
     assert_eq!(terminal.ended().await, Some(0));
     terminal.is_as_it_was().await;
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_boleto_is_read_with_its_history_and_its_payer_masked() {
+    let house = House::new().open().await;
+    let boleto = house.shop().creates(a_boleto()).await;
+    house.shop().sees(&boleto.id, BoletoStatus::Registered).await;
+    let mut terminal = top(&house.address().to_string(), SOON).await;
+    terminal.sees("Boletos 1").await;
+    // The pane before the first but one.
+    terminal.types("\u{1b}[Z\u{1b}[Z").await;
+    let row = terminal.sees("[Boletos 1]").await;
+    assert!(row.contains("registered") && row.contains(&boleto.reference_id), "{row}");
+    terminal.types("\r").await;
+    terminal.sees(&format!("id: {}", boleto.id)).await;
+    // What stands below the first lines is reached by the keys.
+    terminal.types("\u{1b}[F").await;
+    terminal.sees("boleto.registered, version").await;
+    terminal.types("\u{1b}[H").await;
+    let read = terminal.sees("payer: ").await;
+    let name = &boleto.payer.as_ref().expect("a payer").name;
+    assert!(read.contains("***") && !read.contains(name.as_str()), "{read}");
+    terminal.types("\u{1b}").await;
+    terminal.sees("[Boletos 1]").await;
+    terminal.types("q").await;
+    assert_eq!(terminal.ended().await, Some(0));
     house.close().await;
 }
 

@@ -54,18 +54,9 @@ pub(super) async fn deliver(means: Arc<Means>, claims: Claims) {
         }
     }
     let mut endpoints = JoinSet::new();
-    for (endpoint_id, owed) in by_endpoint {
+    for (endpoint_id, mut owed) in by_endpoint {
         let span = info_span!("notification.deliver", %endpoint_id, deliveries = owed.len());
-        for (index, owed) in owed.iter().enumerate() {
-            if let Some(traceparent) = &owed.guard.claim().traceparent {
-                // One subject's trace goes through; of several, the others are linked.
-                if index == 0 {
-                    crate::telemetry::set_parent(&span, traceparent);
-                } else {
-                    crate::telemetry::add_link(&span, traceparent);
-                }
-            }
-        }
+        ClaimGuard::trace_together(owed.iter_mut().map(|owed| &mut owed.guard), &span);
         endpoints.spawn(deliver_to_one(means.clone(), owed).instrument(span));
     }
     while let Some(ended) = endpoints.join_next().await {

@@ -14,7 +14,7 @@ use tracing::{Instrument as _, debug, error, field, info, info_span, warn};
 use crate::actors::bank_attempt::{to_microseconds, write_down};
 use crate::actors::hands::Hands;
 use crate::domain::ids::JobRunId;
-use crate::domain::job::{RunState, queue, traceparent};
+use crate::domain::job::{RunState, queue};
 use crate::domain::work::Claim;
 use crate::messages::jobs::{EndWanted, Job, JobContext, JobEnd, JobRunnerMessage, Jobs};
 use crate::store::job_run::JobRun;
@@ -76,7 +76,7 @@ impl JobRunner {
         spec.shutdown(Shutdown::Timeout(drain_timeout))
     }
 
-    fn run(&mut self, guard: ClaimGuard, place: Place) {
+    fn run(&mut self, mut guard: ClaimGuard, place: Place) {
         let claim = guard.claim();
         let id = JobRunId(claim.id.0);
         // Whatever is logged within carries the execution id, which is the trace's id too.
@@ -87,7 +87,7 @@ impl JobRunner {
             attempt = claim.attempt,
             end = field::Empty
         );
-        telemetry::set_parent(&span, &traceparent(id));
+        guard.trace(&span);
         let attempt = Attempt { means: self.means.clone(), guard, stopping: self.stopping.subscribe() };
         self.hands.spawn(
             async move {

@@ -76,6 +76,7 @@ pub(super) fn attempt(attempt: &Attempt) -> Value {
         "time": time(attempt.time.as_ref()),
         "runner_id": attempt.runner_id,
         "error": attempt.error,
+        "traceparent": attempt.traceparent,
     })
 }
 

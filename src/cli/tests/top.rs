@@ -10,7 +10,13 @@ async fn one_picture_shows_what_is_answered_and_says_what_is_not() {
     let house = house().await;
     let Shown { exit, out, err } = house.shows(&["top", "--once", "--timeout", "200ms"]).await;
     assert_eq!(exit, Exit::Unavailable, "as the first question that was not answered: {err}");
-    for pane in ["\nTREE\nno answer within 200ms", "\nQUEUES\nQUEUE ", "\nTIMETABLE\nJOB ", "\nFAILING\n"] {
+    for pane in [
+        "\nTREE\nno answer within 200ms",
+        "\nQUEUES\nQUEUE ",
+        "\nTIMETABLE\nJOB ",
+        "\nFAILING\n",
+        "\nBOLETOS\nCREATED ",
+    ] {
         assert!(out.contains(pane), "{pane} in {out}");
     }
     assert!(out.contains("paused: maintenance") && err.contains("no answer within 200ms"), "{out}{err}");
@@ -18,6 +24,11 @@ async fn one_picture_shows_what_is_answered_and_says_what_is_not() {
     assert_eq!(document["queues"][0]["available"], 7);
     assert_eq!(document["schedules"][0]["job"], "sync_update");
     assert!(document.get("root").is_none() && document.get("work").is_none(), "{document}");
+    assert_eq!(document["boletos"].as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        (&document["boletos_has_more"], &document["transfers_has_more"]),
+        (&true.into(), &true.into())
+    );
 }
 
 #[tokio::test]

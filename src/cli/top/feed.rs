@@ -4,26 +4,30 @@
 //! come back by itself. Whatever is to be done goes over a connection of its own, so that a service that is lost meanwhile does
 //! not leave open whether it was told. **Fails** never: it says what is wrong and tries again. Where the token holds no more, it
 //! reads the file anew, and tries seldom: wrong tokens count for the address, and could shut out others who ask from there.
-//! **Limits**: one round of questions in `interval`; [`QUEUES_MAX`] queues; a page of dead letters and one of what is tried again.
+//! **Limits**: one round of questions in `interval`, and one about the row that is read; [`QUEUES_MAX`] queues; one page each of dead letters, of what is tried again, of
+//! boletos and of transfers.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tonic::Code;
 
-use super::news::{News, Reading, Wish};
+use super::news::{News, Reading, Wanted, Wish};
 use super::state::{Act, Pane};
 use crate::cli::connection::{Address, Connection};
 use crate::cli::credentials::Credentials;
 use crate::cli::failure::Failure;
 use crate::cli::tls::TlsArgs;
+use crate::proto::boleto::v1::{GetBoletoHistoryRequest, GetBoletoRequest, ListBoletosRequest};
 use crate::proto::control::v1::{
     CancelWorkRequest, GetInfoRequest, GetTreeRequest, ListQueuesRequest, ListSchedulesRequest,
     ListWorkRequest, RetryWorkRequest, WatchTreeRequest, Work, WorkState,
 };
+use crate::proto::transfer::v1::{GetTransferRequest, ListTransferChangesRequest, ListTransfersRequest};
 
 /// More queues than anybody reads; the service gives them page by page.
 pub const QUEUES_MAX: usize = 2_000;
@@ -43,9 +47,9 @@ pub struct Way<'a> {
 }
 
 impl Way<'_> {
-    /// A new connection, under the token that the file holds now.
+    /// A new connection, under the token that the file holds now; persons are masked.
     pub async fn open(&self) -> Result<Connection, Failure> {
-        let credentials = Credentials::read(self.token_file)?;
+        let credentials = Credentials::read(self.token_file)?.masked();
         Connection::open(self.address, self.tls, credentials, self.patience).await
     }
 
@@ -63,7 +67,8 @@ impl Way<'_> {
 }
 
 /// What each pane asks, in the order in which it is asked.
-pub const QUESTIONS: [Pane; 4] = [Pane::Tree, Pane::Queues, Pane::Timetable, Pane::Failing];
+pub const QUESTIONS: [Pane; 6] =
+    [Pane::Tree, Pane::Queues, Pane::Timetable, Pane::Failing, Pane::Boletos, Pane::Transfers];
 
 /// Asks what a pane shows, and adds what is answered. The tree comes with the breakers and with how the service stands.
 ///
@@ -79,8 +84,44 @@ pub async fn ask(pane: Pane, connection: &Connection, heard: &mut Vec<Reading>) 
             heard.push(Reading::Timetable(answer.schedules));
         }
         Pane::Failing => heard.push(failing(connection).await?),
+        Pane::Boletos => {
+            let request = ListBoletosRequest::default();
+            let answer = connection.call(connection.boletos().list_boletos(request)).await?;
+            let has_more = !answer.next_page_token.is_empty();
+            heard.push(Reading::Boletos { boletos: answer.boletos, has_more });
+        }
+        Pane::Transfers => {
+            let request = ListTransfersRequest::default();
+            let answer = connection.call(connection.transfers().list_transfers(request)).await?;
+            let has_more = !answer.next_page_token.is_empty();
+            heard.push(Reading::Transfers { transfers: answer.transfers, has_more });
+        }
     }
     Ok(())
+}
+
+/// Asks for what is wanted, with its history.
+async fn ask_more(wanted: &Wanted, connection: &Connection) -> Result<Reading, Failure> {
+    match wanted.clone() {
+        Wanted::Boleto(id) => {
+            let (mut boletos, mut histories) = (connection.boletos(), connection.boletos());
+            let (told, history) = tokio::try_join!(
+                connection.call(boletos.get_boleto(GetBoletoRequest { id: id.clone() })),
+                connection.call(histories.get_boleto_history(GetBoletoHistoryRequest { id })),
+            )?;
+            Ok(Reading::Boleto(Box::new(told.boleto.ok_or_else(Failure::empty_answer)?), history))
+        }
+        Wanted::Transfer(id) => {
+            let (mut transfers, mut changes) = (connection.transfers(), connection.transfers());
+            let request = GetTransferRequest { id: id.clone(), ..GetTransferRequest::default() };
+            let (told, changed) = tokio::try_join!(
+                connection.call(transfers.get_transfer(request)),
+                connection.call(changes.list_transfer_changes(ListTransferChangesRequest { id })),
+            )?;
+            let transfer = told.transfer.ok_or_else(Failure::empty_answer)?;
+            Ok(Reading::Transfer(Box::new(transfer), changed.changes))
+        }
+    }
 }
 
 async fn tree(connection: &Connection, heard: &mut Vec<Reading>) -> Result<(), Failure> {
@@ -119,21 +160,25 @@ async fn work_in(state: WorkState, connection: &Connection) -> Result<(Vec<Work>
     Ok((answer.work, !answer.next_page_token.is_empty()))
 }
 
-/// Tells what there is to see, until nobody listens any more.
-pub async fn follow(way: Way<'_>, every: Duration, news: &Sender<News>) {
+/// Tells what there is to see, and more of what is wanted, until nobody listens any more.
+pub async fn follow(
+    way: Way<'_>,
+    every: Duration,
+    mut wanted: watch::Receiver<Option<Wanted>>,
+    news: &Sender<News>,
+) {
     loop {
         let lost = match way.greet().await {
             Err(failure) => failure,
-            Ok(connection) => tokio::select! {
-                lost = rounds(&connection, every, news) => match lost {
-                    Some(lost) => lost,
-                    None => return,
-                },
-                lost = watch(&connection, news) => match lost {
-                    Some(lost) => lost,
-                    None => return,
-                },
-            },
+            Ok(connection) => {
+                let lost = tokio::select! {
+                    lost = rounds(&connection, every, news) => lost,
+                    lost = watch_tree(&connection, news) => lost,
+                    lost = look_closer(&connection, every, &mut wanted, news) => lost,
+                };
+                let Some(lost) = lost else { return };
+                lost
+            }
         };
         // One line is there for it; what somebody may do about it stands in those behind.
         let why = lost.to_string().lines().next().unwrap_or_default().to_owned();
@@ -177,7 +222,33 @@ async fn rounds(connection: &Connection, every: Duration, news: &Sender<News>) -
     }
 }
 
-fn code(failure: &Failure) -> Option<Code> {
+/// Tells of what is wanted, at once and then as often as of everything, until the service does not answer or know us; nothing once
+/// nobody listens.
+async fn look_closer(
+    connection: &Connection,
+    every: Duration,
+    wanted: &mut watch::Receiver<Option<Wanted>>,
+    news: &Sender<News>,
+) -> Option<Failure> {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            changed = wanted.changed() => changed.ok()?,
+        }
+        let Some(one) = wanted.borrow_and_update().clone() else { continue };
+        let told = match ask_more(&one, connection).await {
+            Ok(reading) => News::Read(reading),
+            Err(failure) if is_lost(&failure) && !is_late(&failure) => return Some(failure),
+            Err(failure) => News::Untold(one, failure.to_string()),
+        };
+        news.send(told).await.ok()?;
+    }
+}
+
+/// What the service said, if it was the service.
+pub fn code(failure: &Failure) -> Option<Code> {
     match failure {
         Failure::Told(report) => Some(report.code),
         _ => None,
@@ -199,7 +270,7 @@ fn is_late(failure: &Failure) -> bool {
 
 /// Tells each picture of the tree as it comes. Without the stream it is as old as the interval, so that whatever ends it is not
 /// told: the rounds say what is wrong. But a token that holds no more is said at once. Nothing once nobody listens.
-async fn watch(connection: &Connection, news: &Sender<News>) -> Option<Failure> {
+async fn watch_tree(connection: &Connection, news: &Sender<News>) -> Option<Failure> {
     loop {
         let pause = match connection.call(connection.control().watch_tree(WatchTreeRequest {})).await {
             Ok(mut stream) => {

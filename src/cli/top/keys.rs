@@ -18,7 +18,7 @@ pub const HELP: [(&str, &str); 11] = [
     ("Tab, Shift-Tab", "the next pane, the one before"),
     ("↑ ↓ or k j", "the row above, the row below"),
     ("PgUp PgDn, Home End", "ten rows on, the first or the last row"),
-    ("Enter", "everything about the row"),
+    ("Enter", "everything about the row; of a boleto or transfer, its history"),
     ("/", "show only rows with a text in them; Esc shows all again"),
     ("p", "pause: the screen stays as it is; p again goes on"),
     ("r", "retry what is chosen in Failing: asks why, and whether"),
@@ -112,7 +112,7 @@ fn read(state: &mut State, key: KeyCode) -> Outcome {
         (KeyCode::Char('q'), _) => return Outcome::Leave,
         (KeyCode::Esc | KeyCode::Enter, _) => state.mode = Mode::Looking,
         (_, Some(step)) => {
-            let last = state.read_row().map_or(0, |row| row.detail.len().saturating_sub(1));
+            let last = state.read_detail().map_or(0, |detail| detail.len().saturating_sub(1));
             state.mode = Mode::Reading(passed.saturating_add_signed(step).min(last));
         }
         _ => {}

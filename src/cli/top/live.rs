@@ -16,10 +16,11 @@ use ratatui::crossterm::event::{DisableBracketedPaste, EnableBracketedPaste, Eve
 use ratatui::crossterm::execute;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::watch;
 
 use super::feed::{self, Way};
 use super::keys::{self, Outcome};
-use super::news::{News, Wish};
+use super::news::{News, Wanted, Wish};
 use super::state::State;
 use super::view;
 use crate::cli::failure::Failure;
@@ -34,14 +35,15 @@ const WISHES_MAX: usize = 16;
 pub async fn run(way: Way<'_>, every: Duration, screen: &mut Screen) -> Result<(), Failure> {
     let (tell, mut news) = mpsc::channel(NEWS_MAX);
     let (wish, wishes) = mpsc::channel(WISHES_MAX);
-    let (mut state, mut desk) = (State::new(way.address.to_string()), Desk { wish, under_way: 0 });
+    let (want, wanted) = watch::channel(None);
+    let (mut state, mut desk) = (State::new(way.address.to_string()), Desk { want, wish, under_way: 0 });
     let mut ends = Ends::catch()?;
     let mut steering = pin!(feed::steer(way, wishes, tell.clone()));
     let left = {
         let mut held = Held::take()?;
         tokio::select! {
             result = until_left(&mut held.0, &mut state, screen.colour(), &mut news, &mut desk) => result,
-            () = feed::follow(way, every, &tell) => unreachable!("the screen listens"),
+            () = feed::follow(way, every, wanted, &tell) => unreachable!("the screen listens"),
             () = &mut steering => unreachable!("the screen may have wishes"),
             () = ends.next() => Ok(()),
         }
@@ -78,6 +80,12 @@ async fn until_left(
     let mut events = EventStream::new();
     loop {
         terminal.draw(|frame| view::draw(state, colour, frame))?;
+        desk.want.send_if_modified(|wanted| {
+            let now = state.wanted();
+            let is_other = *wanted != now;
+            *wanted = now;
+            is_other
+        });
         tokio::select! {
             Some(heard) = news.recv() => {
                 desk.hear(&heard);
@@ -110,6 +118,8 @@ async fn until_left(
 
 /// Where wishes are left, and how many of them nothing has come of yet.
 struct Desk {
+    /// Of which row more is to be shown.
+    want: watch::Sender<Option<Wanted>>,
     wish: Sender<Wish>,
     under_way: usize,
 }

@@ -7,7 +7,9 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 
 use super::state::{Act, Pane};
+use crate::proto::boleto::v1::{Boleto, GetBoletoHistoryResponse};
 use crate::proto::control::v1::{GetInfoResponse, Node, OpenBreaker, Queue, Schedule, Work};
+use crate::proto::transfer::v1::{Transfer, TransferChange};
 
 /// Something that the screen may have to show.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub enum News {
     Read(Reading),
     /// The service is there and does not tell this.
     Refused(Pane, String),
+    /// Nor more of what is wanted.
+    Untold(Wanted, String),
     /// Nobody answers.
     Lost {
         why: String,
@@ -45,6 +49,25 @@ pub enum Reading {
         /// Whether there is more of either.
         has_more: bool,
     },
+    Boletos {
+        boletos: Vec<Boleto>,
+        has_more: bool,
+    },
+    Transfers {
+        transfers: Vec<Transfer>,
+        has_more: bool,
+    },
+    /// One boleto, and what happened to it.
+    Boleto(Box<Boleto>, GetBoletoHistoryResponse),
+    /// One transfer, and what happened to it.
+    Transfer(Box<Transfer>, Vec<TransferChange>),
+}
+
+/// Of what the screen wants to show more than its list tells, by its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    Boleto(String),
+    Transfer(String),
 }
 
 /// Something that somebody at the screen wants done.

@@ -1,17 +1,22 @@
 //! One picture of everything, as text or as a document: for scripts, for a screen that somebody else refreshes, and for reports.
 //!
-//! **Owns** nothing. **Fails** as the first question does that was not answered, after the rest was shown.
+//! **Owns** nothing. **Fails** as the first question does that was not answered, after the rest was shown; that a token does not show
+//! boletos or transfers is said in their place, and is no failure.
 //! **Limits**: one look, so that no queue has a pace.
 
 use serde_json::{Value, json};
+use tonic::Code;
 
 use super::feed::{self, QUESTIONS, Way};
 use super::news::{News, Reading};
 use super::state::{Pane, State};
 use crate::cli::failure::Failure;
-use crate::cli::render::{job, node, queue, work};
+use crate::cli::render::{boleto, job, node, queue, transfer, work};
 use crate::cli::screen::Screen;
 use crate::cli::table::{Cell, aligned};
+
+/// Whoever keeps a house need not see what goes through it.
+const OPTIONAL: [Pane; 2] = [Pane::Boletos, Pane::Transfers];
 
 /// Shows it.
 pub async fn run(way: Way<'_>, screen: &mut Screen) -> Result<(), Failure> {
@@ -27,7 +32,9 @@ pub async fn run(way: Way<'_>, screen: &mut Screen) -> Result<(), Failure> {
         }
         if let Some(failure) = failed {
             state.hear(News::Refused(pane, failure.to_string()));
-            first = first.or(Some(failure));
+            let is_optional =
+                OPTIONAL.contains(&pane) && feed::code(&failure) == Some(Code::PermissionDenied);
+            first = first.or((!is_optional).then_some(failure));
         }
     }
     let colour = screen.colour();
@@ -52,6 +59,16 @@ fn note(reading: &Reading, document: &mut Value) {
             document["work"] = work.iter().map(work::work).collect();
             document["work_has_more"] = json!(has_more);
         }
+        Reading::Boletos { boletos, has_more } => {
+            document["boletos"] = boletos.iter().map(boleto::boleto).collect();
+            document["boletos_has_more"] = json!(has_more);
+        }
+        Reading::Transfers { transfers, has_more } => {
+            document["transfers"] = transfers.iter().map(transfer::transfer).collect();
+            document["transfers_has_more"] = json!(has_more);
+        }
+        // Whoever wants one asks for it by its own command.
+        Reading::Boleto(..) | Reading::Transfer(..) => {}
     }
 }
 
@@ -108,6 +125,12 @@ TIMETABLE
 none
 
 FAILING
+not told
+
+BOLETOS
+not told
+
+TRANSFERS
 not told
 ";
         assert_eq!(text(&state, false), expected);

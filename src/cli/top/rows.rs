@@ -4,11 +4,15 @@
 //! **Limits**: every text passes [`safe`] here, once, so that nothing from outside can steer the terminal.
 
 use prost_types::Timestamp;
+use serde_json::Value;
 
 use super::pace::Pace;
-use crate::cli::render::{job, node, queue, work};
-use crate::cli::table::{Cell, Tint, safe};
+use crate::cli::render::{boleto, job, node, queue, transfer, work};
+use crate::cli::table::{Cell, Column, Tint, safe};
+use crate::proto::boleto::v1::{Boleto, BoletoStatus};
 use crate::proto::control::v1::{BreakerState, Node, OpenBreaker, Queue, Schedule, Work, WorkState};
+use crate::proto::transfer::v1::Transfer;
+use crate::proto::transfer::v1::transfer::State;
 
 /// One line of a pane.
 #[derive(Debug, Clone)]
@@ -22,9 +26,15 @@ pub struct Row {
 
 impl Row {
     fn new(key: &str, cells: Vec<Cell>, detail: Vec<(&str, String)>) -> Self {
-        let said = detail.into_iter().filter(|(_, text)| !text.is_empty());
-        let detail = said.map(|(title, text)| format!("{title}: {}", safe(&text))).collect();
-        Self { key: key.to_owned(), cells, detail }
+        Self { key: key.to_owned(), cells, detail: known(detail) }
+    }
+
+    /// A row out of a document, of which the second column says by its colour how it stands. The headings are the pane's.
+    fn of(key: &str, document: &Value, columns: [Column; 5], tint: Option<Tint>, detail: &[Column]) -> Self {
+        let cell =
+            |(at, column): (usize, &Column)| Cell::tinted(column.of(document), tint.filter(|_| at == 1));
+        let cells = columns.iter().enumerate().map(cell).collect();
+        Self::new(key, cells, said(detail, document).collect())
     }
 
     /// Whether it has the text in it, in whatever case.
@@ -32,6 +42,20 @@ impl Row {
         let has = |text: &str| text.to_lowercase().contains(lower_case);
         has(&self.key) || self.cells.iter().any(|cell| has(cell.text()))
     }
+}
+
+/// What each column says of a document.
+pub(super) fn said<'a>(
+    columns: &'a [Column],
+    document: &'a Value,
+) -> impl Iterator<Item = (&'static str, String)> + 'a {
+    columns.iter().map(|column| (column.title, column.of(document)))
+}
+
+/// A line for each thing that is known.
+pub(super) fn known<'a>(said: impl IntoIterator<Item = (&'a str, String)>) -> Vec<String> {
+    let told = said.into_iter().filter(|(_, text)| !text.is_empty());
+    told.map(|(title, text)| format!("{title}: {}", safe(&text))).collect()
 }
 
 /// The branch, from its root on, each node below its parent.
@@ -250,7 +274,52 @@ fn work_row(one: &Work) -> Row {
     Row::new(&one.id, cells, detail)
 }
 
+/// Boletos, as the service lists them.
+pub fn boletos(boletos: &[Boleto]) -> Vec<Row> {
+    boletos.iter().map(boleto_row).collect()
+}
+
+fn boleto_row(one: &Boleto) -> Row {
+    let columns = [
+        Column::time("", "/create_time"),
+        Column::plain("", "/status"),
+        Column::reais("", "/amount_cents"),
+        Column::plain("", "/due_date"),
+        Column::plain("", "/reference_id"),
+    ];
+    let tint = match one.status() {
+        BoletoStatus::Registered | BoletoStatus::Paid => Some(Tint::Green),
+        BoletoStatus::Refused => Some(Tint::Red),
+        BoletoStatus::NeedsReview => Some(Tint::Yellow),
+        BoletoStatus::Cancelled => Some(Tint::Dim),
+        BoletoStatus::Issued | BoletoStatus::PendingRegistration | BoletoStatus::Unspecified => None,
+    };
+    Row::of(&one.id, &boleto::boleto(one), columns, tint, &boleto::DETAIL)
+}
+
+/// Transfers, as the service lists them.
+pub fn transfers(transfers: &[Transfer]) -> Vec<Row> {
+    transfers.iter().map(transfer_row).collect()
+}
+
+fn transfer_row(one: &Transfer) -> Row {
+    let columns = [
+        Column::time("", "/record_time"),
+        Column::plain("", "/state"),
+        Column::plain("", "/answered"),
+        Column::plain("", "/feed"),
+        Column::plain("", "/key"),
+    ];
+    let tint = match one.state() {
+        State::Done => Some(Tint::Green),
+        State::Failed => Some(Tint::Red),
+        State::Skipped | State::Erased => Some(Tint::Dim),
+        State::Queued | State::Analysing | State::WritingBack | State::Unspecified => None,
+    };
+    Row::of(&one.id, &transfer::transfer(one), columns, tint, &transfer::DETAIL)
+}
+
 /// RFC 3339 in UTC, to the second; nothing where there is none.
-fn moment(time: Option<&Timestamp>) -> String {
+pub(super) fn moment(time: Option<&Timestamp>) -> String {
     time.map_or_else(String::new, |time| Timestamp { nanos: 0, ..*time }.to_string())
 }

@@ -1,13 +1,15 @@
 //! What is on the screen, apart from how it is drawn: the panes with their rows, what is chosen in them, and what is being asked.
 //!
-//! **Owns** the last answer to each question. **Fails** never: what the service refused is what the pane says, above what it last
-//! had to show. **Limits**: knows no clock, no terminal and no connection; all of it is said to it.
+//! **Owns** the last answer to each question, and to the one about the row that is read. **Fails** never: what the service refused is
+//! what the pane says, above what it last had to show. **Limits**: knows no clock, no terminal and no connection; all of it is said to
+//! it.
 
 use std::collections::HashSet;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::news::{News, Reading};
+use super::history;
+use super::news::{News, Reading, Wanted};
 use super::pace::Pace;
 use super::rows::{self, Row};
 use crate::cli::render::node;
@@ -22,11 +24,21 @@ pub enum Pane {
     Breakers,
     Timetable,
     Failing,
+    Boletos,
+    Transfers,
 }
 
 impl Pane {
     /// In the order of Tab.
-    pub const ALL: [Self; 5] = [Self::Tree, Self::Queues, Self::Breakers, Self::Timetable, Self::Failing];
+    pub const ALL: [Self; 7] = [
+        Self::Tree,
+        Self::Queues,
+        Self::Breakers,
+        Self::Timetable,
+        Self::Failing,
+        Self::Boletos,
+        Self::Transfers,
+    ];
 
     pub fn title(self) -> &'static str {
         match self {
@@ -35,6 +47,8 @@ impl Pane {
             Self::Breakers => "Breakers",
             Self::Timetable => "Timetable",
             Self::Failing => "Failing",
+            Self::Boletos => "Boletos",
+            Self::Transfers => "Transfers",
         }
     }
 
@@ -58,6 +72,10 @@ impl Pane {
             Self::Failing => {
                 &[("KIND", 20), ("STATE", 11), ("TRIED", 6), ("SINCE, OR AGAIN AT", 20), ("ERROR", 0)]
             }
+            Self::Boletos => {
+                &[("CREATED", 20), ("STATUS", 20), ("AMOUNT", 15), ("DUE", 10), ("REFERENCE", 0)]
+            }
+            Self::Transfers => &[("RECORDED", 20), ("STATE", 12), ("ANSWERED", 8), ("FEED", 12), ("KEY", 0)],
         }
     }
 
@@ -93,6 +111,16 @@ pub enum Mode {
     Help,
     /// Something is to be done, and is asked about first.
     Asking(Question),
+}
+
+/// What the service said when it was asked for more of a row than its list tells.
+#[derive(Debug)]
+struct Opened {
+    wanted: Wanted,
+    /// All that is known of it, its history last.
+    detail: Vec<String>,
+    /// Why the service does not tell.
+    fault: Option<String>,
 }
 
 /// What is to be done to one piece of work.
@@ -142,6 +170,7 @@ pub struct State {
     /// Whether there are more dead letters.
     pub dead_has_more: bool,
     shelves: [Shelf; Pane::ALL.len()],
+    opened: Option<Opened>,
     pace: Pace,
 }
 
@@ -160,6 +189,7 @@ impl State {
             dead: HashSet::new(),
             dead_has_more: false,
             shelves: Default::default(),
+            opened: None,
             pace: Pace::default(),
         }
     }
@@ -186,10 +216,18 @@ impl State {
                 }
                 self.shelf_mut(pane).fault = Some(why);
             }
+            News::Untold(wanted, why) => {
+                self.lost = None;
+                let known = self.opened.take().filter(|opened| opened.wanted == wanted);
+                let detail = known.map_or_else(Vec::new, |opened| opened.detail);
+                self.opened = Some(Opened { wanted, detail, fault: Some(safe(&why)) });
+            }
             News::Read(reading) => {
                 self.lost = None;
-                // Whoever pauses wants to read what stands there.
-                if !self.is_paused {
+                // Whoever pauses wants to read what stands there, all of it.
+                let is_first =
+                    matches!(reading, Reading::Boleto(..) | Reading::Transfer(..)) && self.opened().is_none();
+                if !self.is_paused || is_first {
                     self.read(reading);
                 }
             }
@@ -224,6 +262,20 @@ impl State {
                 self.dead = dead.map(|one| one.id.clone()).collect();
                 self.fill(Pane::Failing, rows::failing(&work), has_more);
             }
+            Reading::Boletos { boletos, has_more } => {
+                self.fill(Pane::Boletos, rows::boletos(&boletos), has_more);
+            }
+            Reading::Transfers { transfers, has_more } => {
+                self.fill(Pane::Transfers, rows::transfers(&transfers), has_more);
+            }
+            Reading::Boleto(boleto, history) => {
+                let detail = history::of_boleto(&boleto, &history);
+                self.opened = Some(Opened { wanted: Wanted::Boleto(boleto.id), detail, fault: None });
+            }
+            Reading::Transfer(transfer, changes) => {
+                let detail = history::of_transfer(&transfer, &changes);
+                self.opened = Some(Opened { wanted: Wanted::Transfer(transfer.id), detail, fault: None });
+            }
         }
     }
 
@@ -255,9 +307,35 @@ impl State {
     }
 
     /// The row that is read, by its name: what stands in its place meanwhile is another.
-    pub fn read_row(&self) -> Option<&Row> {
+    fn read_row(&self) -> Option<&Row> {
         let shelf = self.shelf(self.focus);
         shelf.rows.iter().find(|row| Some(&row.key) == shelf.chosen.as_ref())
+    }
+
+    /// What is being read, where there is more of it than its list tells.
+    pub fn wanted(&self) -> Option<Wanted> {
+        let key = self.shelf(self.focus).chosen.clone().filter(|_| matches!(self.mode, Mode::Reading(_)))?;
+        match self.focus {
+            Pane::Boletos => Some(Wanted::Boleto(key)),
+            Pane::Transfers => Some(Wanted::Transfer(key)),
+            Pane::Tree | Pane::Queues | Pane::Breakers | Pane::Timetable | Pane::Failing => None,
+        }
+    }
+
+    fn opened(&self) -> Option<&Opened> {
+        let wanted = self.wanted()?;
+        self.opened.as_ref().filter(|opened| opened.wanted == wanted)
+    }
+
+    /// All that is known of the row that is read, whether or not it is still listed; nothing where it is gone.
+    pub fn read_detail(&self) -> Option<&[String]> {
+        let asked = self.opened().map(|opened| opened.detail.as_slice()).filter(|detail| !detail.is_empty());
+        asked.or_else(|| self.read_row().map(|row| row.detail.as_slice()))
+    }
+
+    /// Why the service does not tell more of the row that is read.
+    pub fn read_fault(&self) -> Option<&str> {
+        self.opened()?.fault.as_deref()
     }
 
     /// Chooses the row that stands there, if there is one, so that it stays chosen whatever comes.

@@ -46,7 +46,7 @@ impl Painter<'_> {
         self.last_line(state, last);
         match &state.mode {
             Mode::Help => self.help(area),
-            Mode::Reading(passed) => self.all_of_it(state.read_row(), *passed, area),
+            Mode::Reading(passed) => self.all_of_it(state, *passed, area),
             Mode::Looking | Mode::Filtering | Mode::Asking(_) => self.pane(state, area),
         }
     }
@@ -65,27 +65,31 @@ impl Painter<'_> {
         self.put(from(area, x), &house.standing, self.tinted(house.tint).add_modifier(Modifier::BOLD));
     }
 
-    fn tabs(&mut self, state: &State, area: Rect) {
-        let mut x = area.x;
-        for pane in Pane::ALL {
-            let shelf = state.shelf(pane);
-            let more = if shelf.has_more { "+" } else { "" };
-            let count = if shelf.is_known { format!(" {}{more}", state.count(pane)) } else { String::new() };
-            let ill = match pane {
-                Pane::Tree if state.troubled > 0 => format!(", {} to look at", state.troubled),
-                Pane::Failing if !state.dead.is_empty() => {
-                    format!(", {}{} dead", state.dead.len(), if state.dead_has_more { "+" } else { "" })
-                }
-                _ => String::new(),
-            };
-            let (open, close) = if pane == state.focus { ("[", "]") } else { (" ", " ") };
+    /// All panes; with too little room only the focused one's rows are counted, and it is seen on the narrowest screen.
+    fn tabs(&mut self, state: &State, mut area: Rect) {
+        let width = usize::from(area.width);
+        let mut tabs = Pane::ALL.map(|pane| Tab::of(state, pane, true));
+        if Tab::width(&tabs) > width {
+            tabs = Pane::ALL.map(|pane| Tab::of(state, pane, pane == state.focus));
+        }
+        let focus = state.focus as usize;
+        // What is left out on the left has a sign there.
+        let fits = |first: &usize| Tab::width(&tabs[*first..=focus]) + usize::from(*first > 0) <= width;
+        let first = (0..focus).find(fits).unwrap_or(focus);
+        if first > 0 {
+            let x = self.put(area, "…", self.tinted(Tint::Dim));
+            area = from(area, x);
+        }
+        for (at, Tab { title, ill }) in tabs.iter().enumerate().skip(first) {
+            let (open, close) = if at == focus { ("[", "]") } else { (" ", " ") };
             let mut style = Style::new();
-            if pane == state.focus {
+            if at == focus {
                 style = style.add_modifier(Modifier::BOLD);
             }
-            x = self.put(from(area, x), &format!("{open}{}{count}", pane.title()), style);
-            x = self.put(from(area, x), &ill, self.tinted(Tint::Red).patch(style));
-            x = self.put(from(area, x), close, style);
+            let x = self.put(area, &format!("{open}{title}"), style);
+            let x = self.put(from(area, x), ill, self.tinted(Tint::Red).patch(style));
+            let x = self.put(from(area, x), close, style);
+            area = from(area, x);
         }
     }
 
@@ -158,12 +162,18 @@ impl Painter<'_> {
         }
     }
 
-    fn all_of_it(&mut self, row: Option<&Row>, passed: usize, area: Rect) {
-        let Some(row) = row else {
+    fn all_of_it(&mut self, state: &State, passed: usize, mut area: Rect) {
+        if let Some(fault) = state.read_fault() {
+            let line = cut_top(&mut area, 1);
+            self.put(line, fault, self.tinted(Tint::Red));
+        }
+        let Some(detail) = state.read_detail() else {
             self.put(area, "it is listed no more", self.tinted(Tint::Dim));
             return;
         };
-        let text: Text = row.detail.iter().skip(passed).map(|line| Line::from(line.as_str())).collect();
+        // It may be shorter than when the keys went through it.
+        let passed = passed.min(detail.len().saturating_sub(1));
+        let text: Text = detail.iter().skip(passed).map(|line| Line::from(line.as_str())).collect();
         Paragraph::new(text).wrap(Wrap { trim: false }).render(area, self.buffer);
     }
 
@@ -236,6 +246,39 @@ impl Painter<'_> {
             (Tint::Green, true) => Style::new().fg(Color::Green),
             (Tint::Yellow, true) => Style::new().fg(Color::Yellow),
         }
+    }
+}
+
+/// What stands on top of the screen for a pane.
+struct Tab {
+    title: String,
+    /// What in it needs a look.
+    ill: String,
+}
+
+impl Tab {
+    fn of(state: &State, pane: Pane, is_counted: bool) -> Self {
+        let shelf = state.shelf(pane);
+        let more = if shelf.has_more { "+" } else { "" };
+        let number = state.count(pane);
+        let count = match shelf.is_known && is_counted {
+            true => format!(" {number}{more}"),
+            false => String::new(),
+        };
+        let ill = match pane {
+            Pane::Breakers if number > 0 => format!(", {number} open"),
+            Pane::Tree if state.troubled > 0 => format!(", {} to look at", state.troubled),
+            Pane::Failing if !state.dead.is_empty() => {
+                format!(", {}{} dead", state.dead.len(), if state.dead_has_more { "+" } else { "" })
+            }
+            _ => String::new(),
+        };
+        Self { title: format!("{}{count}", pane.title()), ill }
+    }
+
+    /// Of several beside each other; each has a bracket or a blank on either side.
+    fn width(tabs: &[Self]) -> usize {
+        tabs.iter().map(|tab| tab.title.len() + tab.ill.len() + 2).sum()
     }
 }
 

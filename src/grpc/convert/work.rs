@@ -31,6 +31,7 @@ fn attempt(past: &PastAttempt) -> proto::Attempt {
         time: Some(timestamp(past.ended_at)),
         runner_id: past.runner_id.to_string(),
         error: past.error.clone(),
+        traceparent: past.span.clone().unwrap_or_default(),
     }
 }
 

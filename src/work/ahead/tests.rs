@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{CHEAP, COMMIT_LAG, LANES_MAX, PAUSE_TIMES, RUSH, Reach, Turn};
 use crate::domain::ids::{RunnerId, TenantId, WorkId};
-use crate::domain::work::Claim;
+use crate::domain::work::{Claim, a_claim};
 use crate::store::work::{ClaimRequest, Lane, Skimmed};
 
 const QUEUE: &str = "test/a";
@@ -41,22 +41,7 @@ fn request(limit: i64) -> ClaimRequest {
 
 /// A row claimed in each of these lanes.
 fn claims(reached: Vec<Lane>) -> Skimmed {
-    let claim = |lane: &Lane| Claim {
-        id: lane.id,
-        tenant_id: TenantId::default(),
-        kind: "test".to_owned(),
-        queue: lane.queue.clone(),
-        attempt: 1,
-        attempts_max: 1,
-        runner_id: RunnerId(Uuid::nil()),
-        fence: 1,
-        subject_id: Uuid::nil(),
-        payload: String::new(),
-        sent_at: None,
-        traceparent: None,
-        last_error: None,
-        created_at: lane.run_at,
-    };
+    let claim = |lane: &Lane| Claim { id: lane.id, queue: lane.queue.clone(), ..a_claim() };
     Skimmed { claims: reached.iter().map(claim).collect(), reached }
 }
 

@@ -280,6 +280,7 @@ impl Case {
             id: claim.id,
             runner_id: claim.runner_id,
             fence: claim.fence,
+            span: claim.span.clone(),
             state,
             run_at: self.at(now + wait),
             error: error.clone(),

@@ -18,6 +18,8 @@ use crate::proto::control::v1::{
     WorkState,
 };
 
+mod records;
+
 const HOSTILE: &str = "x\u{1b}[2J\u{9b}31m\u{7}y";
 
 fn info() -> GetInfoResponse {
@@ -80,6 +82,8 @@ fn screen() -> State {
         Reading::Queues { queues, has_more: false, at: Instant::now() },
         Reading::Timetable(vec![schedule]),
         Reading::Failing { work: vec![dead, again], dead_has_more: true, has_more: true },
+        Reading::Boletos { boletos: vec![records::boleto()], has_more: true },
+        Reading::Transfers { transfers: vec![records::transfer()], has_more: false },
     ] {
         state.hear(News::Read(reading));
     }
@@ -118,7 +122,7 @@ fn the_tree_stands_on_a_small_screen_in_words() {
     let rule = "─".repeat(80);
     let mut expected = vec![
         "bursar 0.1.0  sqlite  up 1h 2m 3s  127.0.0.1:7400  ready",
-        "[Tree 4, 1 to look at] Queues 2  Breakers 1  Timetable 1  Failing 2+, 1+ dead",
+        "[Tree 4, 1 to look at] Queues  Breakers, 1 open  Timetable  Failing, 1+ dead  B…",
         "NAME                         STATUS      RESTARTS MAILBOX   UPTIME    NOTE",
         "house                        running     0                  1h 2m 3s",
         "  registrars                 melted      11       3/1024              tried aga…",
@@ -170,6 +174,22 @@ fn each_pane_says_what_it_is_about() {
             "KIND                 STATE       TRIED  SINCE, OR AGAIN AT   ERROR",
             "boleto.register      dead letter 3/20   2026-09-21T14:13:20Z x [2J 31m y",
             "boleto.register      retryable   3/20   2027-01-15T08:00:00Z status 500",
+        ]
+    );
+    presses(&mut state, "\t");
+    assert_eq!(
+        lines(&state, 80, 24)[2..4],
+        [
+            "CREATED              STATUS               AMOUNT          DUE        REFERENCE",
+            "2026-09-21T14:13:20Z registered           R$ 125.90       2026-12-01 x [2J 31m y",
+        ]
+    );
+    presses(&mut state, "\t");
+    assert_eq!(
+        lines(&state, 80, 24)[2..4],
+        [
+            "RECORDED             STATE        ANSWERED FEED         KEY",
+            "2026-09-21T14:13:20Z failed       1        north        -Nabc",
         ]
     );
 }
