@@ -132,7 +132,7 @@ timeout = "1s"
 [secrets]
 env_prefixes = ["FAULTS_"]
 [work]
-poll_interval = "100ms"
+poll_interval = "500ms"
 heartbeat_interval = "150ms"
 fence_after = "1200ms"
 reap_after = "1500ms"

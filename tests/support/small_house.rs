@@ -100,7 +100,7 @@ impl Outside {
             ("reconciliation.enabled", "false"),
             ("notification.retry_base", "10ms"),
             ("channels.webhook.retry_waits", "[]"),
-            ("work.poll_interval", "20ms"),
+            ("work.poll_interval", "200ms"),
             ("channels.sqs.endpoint", &addresses.sqs_url),
             ("channels.sqs.region", "us-east-1"),
             ("channels.sqs.credentials.access_key_id", &key),

@@ -29,7 +29,7 @@ const LOOPBACK: &str = r#"["127.0.0.1"]"#;
 const SETTINGS: &[(&str, &str)] = &[
     ("api.listen", "127.0.0.1:0"),
     ("limits.watch_poll", "20ms"),
-    ("work.poll_interval", "100ms"),
+    ("work.poll_interval", "500ms"),
     ("work.heartbeat_interval", "500ms"),
     ("work.drain_timeout", "5s"),
     ("registration.inline_deadline", "15s"),
