@@ -39,7 +39,7 @@ pub struct BankScene {
 
 impl BankScene {
     pub async fn set(kind: Kind) -> Self {
-        let database = TestDatabase::create(kind).await;
+        let database = TestDatabase::furnished(kind).await;
         let store = database.open().await;
         let runner = runner(&store).await;
         let wanted = endpoint("hook", &["payment.*", "consent.*", "sync.*"]);

@@ -82,7 +82,7 @@ fn ids(skimmed: &Skimmed) -> Vec<WorkId> {
 }
 
 async fn lanes_are_served_by_priority_within_the_places_of_their_queue(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let runner = runner(&store).await;
     let rows: Vec<NewWork> = [2, 0, 1, 0, 2].iter().map(|priority| work(*priority, now())).collect();
@@ -107,7 +107,7 @@ async fn lanes_are_served_by_priority_within_the_places_of_their_queue(kind: Kin
 }
 
 async fn what_lies_behind_a_mark_is_claimed_once_from_the_beginning(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let runner = runner(&store).await;
     insert(&store, &[work(0, now()), work(0, now())]).await;
@@ -141,7 +141,7 @@ struct Process {
 
 impl Process {
     async fn open(kind: Kind) -> Self {
-        let database = TestDatabase::create(kind).await;
+        let database = TestDatabase::furnished(kind).await;
         let (store, config, hints) = (database.open().await, quiet(), Hints::default());
         let (lease, held) = (Lease::new(&config), Held::default());
         let load = Load { held: held.clone(), places: Arc::new(AtomicU64::new(100)) };
@@ -256,7 +256,7 @@ const ROUNDS: usize = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn claims_ahead_do_not_read_what_a_long_transaction_keeps() {
-    let database = TestDatabase::create(Kind::PostgreSql).await;
+    let database = TestDatabase::furnished(Kind::PostgreSql).await;
     let store = database.open().await;
     let runner = runner(&store).await;
     let server = Database::connect(&database.url).await.expect("a second connection");

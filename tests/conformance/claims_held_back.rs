@@ -62,7 +62,7 @@ struct Process {
 
 impl Process {
     async fn open(kind: Kind, wait: Duration) -> Self {
-        let database = TestDatabase::create(kind).await;
+        let database = TestDatabase::furnished(kind).await;
         let (store, config, hints) = (database.open().await, quiet(), Hints::default());
         let (lease, held) = (Lease::new(&config), Held::default());
         let load = Load::new(held.clone(), 100);

@@ -48,7 +48,7 @@ struct Case {
 }
 
 async fn every_order_of_steps_leaves_what_the_oracle_says(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = Place::new(None);
     let seed = match std::env::var("BURSAR_TEST_SEED") {
         Ok(seed) => Uuid::parse_str(&seed).expect("BURSAR_TEST_SEED is a seed that a failure has named"),

@@ -50,7 +50,7 @@ fn tenant(name: &str) -> TenantId {
 }
 
 async fn payers_go_of_each_tenant_that_wants_it_round_after_round(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let old = |of: &'static str| boleto(&database, &store, of, "paid", "2018-06-01T12:00:00Z");
     let (first, others) = (old("acme").await, old("default").await);

@@ -70,7 +70,7 @@ async fn tamper(database: &TestDatabase, statements: &[&str]) {
 
 /// A store with a chain of [`RECORDS`] records.
 async fn with_a_chain(kind: Kind) -> (TestDatabase, Store) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     for number in 0..RECORDS {
         store.audit_act(act(&format!("house/{number}"))).await.expect("written down");
@@ -81,7 +81,7 @@ async fn with_a_chain(kind: Kind) -> (TestDatabase, Store) {
 async fn deeds_at_once_become_one_chain(kind: Kind) {
     const WRITERS: i64 = 8;
     const EACH: i64 = 10;
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     // Two processes where the database lets two in.
     let mut stores = vec![database.open().await];
     if kind == Kind::PostgreSql {
@@ -217,7 +217,7 @@ async fn what_the_database_alone_cannot_tell_is_found_by_a_hash_that_was_kept(ki
 }
 
 async fn records_from_before_the_chain_are_counted_and_not_vouched_for(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     assert_eq!(verified(&store, None).await.until, Chain::START, "an empty audit holds");
     store.audit_act(act("house")).await.expect("written down");
@@ -249,7 +249,7 @@ async fn records_from_before_the_chain_are_counted_and_not_vouched_for(kind: Kin
 }
 
 async fn a_deed_is_its_caller_s_and_the_house_s_where_nobody_asked(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     caller::within(somebody("token:abc", "shop"), async {
         store.pause_queue("delivery/a/", "in the call", now()).await.expect("paused");
@@ -273,7 +273,7 @@ async fn a_deed_is_its_caller_s_and_the_house_s_where_nobody_asked(kind: Kind) {
 }
 
 async fn records_are_found_by_who_what_and_when(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let (id, began) = (Uuid::now_v7(), now());
     for (who, tenant, subject) in [

@@ -112,7 +112,7 @@ pub async fn is_erased(store: &Store, tenant: &str, id: BoletoId) -> bool {
 }
 
 async fn by_hand_it_is_erased_once_its_years_are_over(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let id = boleto(&database, &store, "default", "paid", "2019-06-01T12:00:00Z").await;
     let early =
@@ -137,7 +137,7 @@ async fn by_hand_it_is_erased_once_its_years_are_over(kind: Kind) {
 }
 
 async fn what_is_open_or_another_tenants_is_left_alone(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let open = boleto(&database, &store, "default", "registered", "2010-06-01T12:00:00Z").await;
     let erased = store.erase_boleto(&erasure("default", open, "2026-01-01T12:00:00Z")).await;
@@ -166,7 +166,7 @@ async fn looked(store: &Store, tenant: &str, ended_before: DateTime<Utc>, limit:
 }
 
 async fn what_its_bank_is_asked_about_is_not_erased(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let account = bank_account("3128557");
     store.create_bank_account(&account, 1, None).await.expect("an account");
@@ -203,7 +203,7 @@ const WORDS: [&str; 14] = [
 ];
 
 async fn nothing_that_may_name_a_person_is_left_in_any_table(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let by_hand = boleto(&database, &store, "default", "paid", "2018-06-01T12:00:00Z").await;
     let by_age = boleto(&database, &store, "default", "paid", "2018-06-01T12:00:00Z").await;
@@ -286,7 +286,7 @@ async fn a_sending_that_goes_on_leaves_no_words(kind: Kind) {
         DeliveryChange::Later { run_at: now(), state: WorkState::Retryable, attempt_counts: true },
     ];
     for change_to in changes {
-        let database = TestDatabase::create(kind).await;
+        let database = TestDatabase::furnished(kind).await;
         let store = database.open().await;
         let runner = runner(&store).await;
         let own = store.ensure_endpoint(&endpoint("queue", &[])).await.expect("an endpoint");
@@ -329,7 +329,7 @@ async fn a_sending_that_goes_on_leaves_no_words(kind: Kind) {
 }
 
 async fn its_links_open_no_more_and_their_requests_answer_as_before(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let id = boleto(&database, &store, "default", "paid", "2018-06-01T12:00:00Z").await;
     let (now, hash) = (at("2026-01-31T12:00:00Z"), Token::of_bits([7; 32]).hash());
@@ -364,7 +364,7 @@ async fn its_links_open_no_more_and_their_requests_answer_as_before(kind: Kind) 
 }
 
 async fn by_itself_what_is_old_goes_slice_by_slice_and_of_each_tenant_as_set(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let mut old = Vec::new();
     for status in ["paid", "refused", "cancelled"] {
@@ -402,7 +402,7 @@ async fn by_itself_what_is_old_goes_slice_by_slice_and_of_each_tenant_as_set(kin
 /// What was erased is not only out of reach: the bytes are gone from the file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_byte_of_an_erased_payer_is_left_in_the_file() {
-    let database = TestDatabase::create(Kind::Sqlite).await;
+    let database = TestDatabase::furnished(Kind::Sqlite).await;
     let store = database.open().await;
     let id = boleto(&database, &store, "default", "paid", "2018-06-01T12:00:00Z").await;
     let file = database.url.strip_prefix("sqlite:").expect("a file");

@@ -18,7 +18,7 @@ const LOOKED_AT: u32 = 100;
 /// A change of a column that any index names costs an entry in every index of the table, in those with a condition too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_registered_changes_no_column_of_an_index() {
-    let database = TestDatabase::create(Kind::PostgreSql).await;
+    let database = TestDatabase::furnished(Kind::PostgreSql).await;
     let store = database.open().await;
     let alone = ConnectOptions::new(&database.url).max_connections(1).to_owned();
     let server = Database::connect(alone).await.expect("a second connection");
@@ -40,7 +40,7 @@ async fn what_is_registered_changes_no_column_of_an_index() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_look_for_what_is_old_reads_what_it_looks_at() {
-    let database = TestDatabase::create(Kind::PostgreSql).await;
+    let database = TestDatabase::furnished(Kind::PostgreSql).await;
     let store = database.open().await;
     let alone = ConnectOptions::new(&database.url).max_connections(1).to_owned();
     let server = Database::connect(alone).await.expect("a second connection");

@@ -44,7 +44,7 @@ fn boleto(created: &Created) -> &bursar::domain::boleto::Boleto {
 }
 
 async fn a_group_is_made_and_read_back_as_it_was(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let account = account_in(&store, "3128557").await;
     let mut drafts: Vec<BoletoDraft> = (0..7).map(|_| draft(&account)).collect();
@@ -66,7 +66,7 @@ async fn a_group_is_made_and_read_back_as_it_was(kind: Kind) {
 }
 
 async fn the_same_request_is_made_once_by_fifty_at_once(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let account = account_in(&store, "3128557").await;
     // Ten groups at once, five of the same request in each.
@@ -90,7 +90,7 @@ async fn the_same_request_is_made_once_by_fifty_at_once(kind: Kind) {
 }
 
 async fn another_body_under_the_same_request_is_refused(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let account = account_in(&store, "3128557").await;
     let both = [keyed(draft(&account), "one", b"first"), keyed(draft(&account), "one", b"second")];
@@ -103,7 +103,7 @@ async fn another_body_under_the_same_request_is_refused(kind: Kind) {
 }
 
 async fn another_tenants_request_is_another(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let account = account_in(&store, "3128557").await;
     let mut other = draft(&account);
@@ -114,7 +114,7 @@ async fn another_tenants_request_is_another(kind: Kind) {
 }
 
 async fn one_poison_item_in_sixty_four_fails_alone(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let account = account_in(&store, "3128557").await;
     let mut drafts: Vec<BoletoDraft> = (0..64).map(|_| draft(&account)).collect();
@@ -130,7 +130,7 @@ async fn one_poison_item_in_sixty_four_fails_alone(kind: Kind) {
 }
 
 async fn a_refused_draft_leaves_no_request_behind(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let account = account_in(&store, "3128557").await;
     let mut refused = keyed(draft(&account), "again", b"body");
@@ -144,7 +144,7 @@ async fn a_refused_draft_leaves_no_request_behind(kind: Kind) {
 }
 
 async fn pages_go_from_the_newest_to_the_oldest_without_gap_or_repetition(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let account = account_in(&store, "3128557").await;
     let drafts: Vec<BoletoDraft> = (0..25).map(|_| draft(&account)).collect();
@@ -166,7 +166,7 @@ async fn pages_go_from_the_newest_to_the_oldest_without_gap_or_repetition(kind: 
 }
 
 async fn every_filter_finds_what_it_names(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let account = account_in(&store, "3128557").await;
     let other = account_in(&store, "2222222").await;
@@ -209,7 +209,7 @@ async fn every_filter_finds_what_it_names(kind: Kind) {
 }
 
 async fn changes_are_seen_once_and_in_order(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let account = account_in(&store, "3128557").await;
     let before: Vec<BoletoDraft> = (0..3).map(|_| draft(&account)).collect();
@@ -238,7 +238,7 @@ async fn changes_are_seen_once_and_in_order(kind: Kind) {
 }
 
 async fn accounts_are_saved_once_and_changed_by_version(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let mut account = bank_account("3128557");
     account.external_id = Some("shop-1".to_owned());
@@ -268,7 +268,7 @@ async fn accounts_are_saved_once_and_changed_by_version(kind: Kind) {
 }
 
 async fn numbers_of_one_agreement_are_shared_by_its_accounts(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let first = account_in(&store, "3128557").await;
     let second = bank_account("3128557");

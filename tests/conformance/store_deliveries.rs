@@ -73,7 +73,7 @@ pub async fn deliveries(store: &Store, runner: RunnerId) -> Vec<Claim> {
 }
 
 async fn the_owners_queue_and_the_subscriptions_are_told_and_nobody_else(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let runner = runner(&store).await;
     let own = store.ensure_endpoint(&endpoint("queue", &[])).await.expect("an endpoint");
@@ -118,7 +118,7 @@ async fn the_owners_queue_and_the_subscriptions_are_told_and_nobody_else(kind: K
 }
 
 async fn an_endpoint_is_one_row_however_many_ask_for_it(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let mut askers = tokio::task::JoinSet::new();
     for _ in 0..10 {
@@ -158,7 +158,7 @@ pub async fn events_left(store: &Store, claim: &Claim) -> usize {
 }
 
 async fn a_delivery_ends_once_and_keeps_its_answer(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let runner = runner(&store).await;
     let own = store.ensure_endpoint(&endpoint("queue", &[])).await.expect("an endpoint");
@@ -173,7 +173,7 @@ async fn a_delivery_ends_once_and_keeps_its_answer(kind: Kind) {
 }
 
 async fn a_failed_delivery_waits_and_a_hopeless_one_is_a_dead_letter(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let runner = runner(&store).await;
     let own = store.ensure_endpoint(&endpoint("queue", &[])).await.expect("an endpoint");

@@ -25,7 +25,7 @@ const GIVEN_UP: i64 = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_read_of_many_deliveries_goes_by_what_is_asked_for() {
-    let database = TestDatabase::create(Kind::PostgreSql).await;
+    let database = TestDatabase::furnished(Kind::PostgreSql).await;
     let store = database.open().await;
     // One and no more: whoever else is connected is the store.
     let alone = ConnectOptions::new(&database.url).max_connections(1).to_owned();
@@ -60,7 +60,7 @@ async fn what_is_read_of_many_deliveries_goes_by_what_is_asked_for() {
 /// A change of a column that any index names costs an entry in every index of the table, in those with a condition too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_taken_changes_no_column_of_an_index() {
-    let database = TestDatabase::create(Kind::PostgreSql).await;
+    let database = TestDatabase::furnished(Kind::PostgreSql).await;
     let store = database.open().await;
     let alone = ConnectOptions::new(&database.url).max_connections(1).to_owned();
     let server = Database::connect(alone).await.expect("a second connection");
@@ -96,7 +96,7 @@ async fn what_is_taken_changes_no_column_of_an_index() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_state_without_an_index_is_looked_for_among_so_many() {
     for kind in [Kind::PostgreSql, Kind::Sqlite] {
-        let database = TestDatabase::create(kind).await;
+        let database = TestDatabase::furnished(kind).await;
         let store = database.open().await;
         let server = Database::connect(&database.url).await.expect("a second connection");
         let own = store.ensure_endpoint(&endpoint("queue", &[])).await.expect("an endpoint");

@@ -47,7 +47,7 @@ struct Owed {
 
 impl Owed {
     async fn of(kind: Kind) -> Self {
-        let database = TestDatabase::create(kind).await;
+        let database = TestDatabase::furnished(kind).await;
         let store = database.open().await;
         let runner = runner(&store).await;
         let own = store.ensure_endpoint(&endpoint("queue", &[])).await.expect("an endpoint");

@@ -73,7 +73,7 @@ async fn revoked(store: &Store, revocation: &Revocation) -> LinksRevoked {
 }
 
 async fn a_link_opens_until_its_end_and_counts(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let (boleto_id, at) = (boleto(&store).await, now());
     let draft = LinkDraft { format: Some(LinkFormat::Pdf), ..link(boleto_id, 1, at) };
@@ -93,7 +93,7 @@ async fn a_link_opens_until_its_end_and_counts(kind: Kind) {
 }
 
 async fn links_of_one_boleto_are_revoked_together(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let (boleto_id, at) = (boleto(&store).await, now());
     for token in 1..=3 {
@@ -125,7 +125,7 @@ async fn links_of_one_boleto_are_revoked_together(kind: Kind) {
 }
 
 async fn a_request_that_came_to_nothing_may_be_made_again(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let (boleto_id, at) = (boleto(&store).await, now());
     let request = Some(key("CreateDocumentLink", "one", 1));
@@ -135,7 +135,7 @@ async fn a_request_that_came_to_nothing_may_be_made_again(kind: Kind) {
 }
 
 async fn twenty_at_once_make_one_link(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let (boleto_id, at) = (boleto(&store).await, now());
     let asking = (0..20).map(|token| {
@@ -157,7 +157,7 @@ async fn twenty_at_once_make_one_link(kind: Kind) {
 }
 
 async fn what_is_long_over_is_forgotten_slice_by_slice(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let (boleto_id, at) = (boleto(&store).await, now());
     for token in 1..=3 {

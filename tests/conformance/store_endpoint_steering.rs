@@ -42,7 +42,7 @@ fn rule(value: &str) -> EventFilter {
 }
 
 async fn what_waits_goes_to_the_new_place(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let runner = runner(&store).await;
     let old = store.ensure_endpoint(&endpoint("old", &["*"])).await.expect("an endpoint");
@@ -61,7 +61,7 @@ async fn what_waits_goes_to_the_new_place(kind: Kind) {
 }
 
 async fn a_change_of_what_was_not_read_is_refused(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let one = store.ensure_endpoint(&endpoint("one", &["*"])).await.expect("an endpoint");
     store.ensure_endpoint(&endpoint("other", &["*"])).await.expect("an endpoint");
@@ -91,7 +91,7 @@ async fn a_change_of_what_was_not_read_is_refused(kind: Kind) {
 }
 
 async fn an_endpoint_is_switched_off_and_on_once_each(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let runner = runner(&store).await;
     let one = store.ensure_endpoint(&endpoint("one", &["boleto.*"])).await.expect("an endpoint");
@@ -124,7 +124,7 @@ async fn an_endpoint_is_switched_off_and_on_once_each(kind: Kind) {
 }
 
 async fn who_wants_to_hear_of_other_subjects_is_another_endpoint(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let runner = runner(&store).await;
     let mut wanted = endpoint("hook", &["*"]);

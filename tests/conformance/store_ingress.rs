@@ -31,7 +31,7 @@ async fn made(store: &Store, change: impl FnOnce(&mut BoletoDraft)) -> BoletoDra
 }
 
 async fn a_boleto_is_found_by_its_own_id_and_by_its_old_one(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let draft = made(&store, |_| ()).await;
     let tenant = TenantId::default();
@@ -60,7 +60,7 @@ async fn a_boleto_is_found_by_its_own_id_and_by_its_old_one(kind: Kind) {
 }
 
 async fn a_registration_is_asked_for_once_and_never_hastened(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let held = made(&store, |draft| draft.hold_registration = true).await;
     let ask = || NewWork { id: WorkId(Uuid::now_v7()), sent_at: Some(now()), ..held.work.clone() };
@@ -84,7 +84,7 @@ async fn a_registration_is_asked_for_once_and_never_hastened(kind: Kind) {
 }
 
 async fn poison_is_kept_once(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let message_id = Uuid::now_v7();
     let parked = |message_id| ParkedMessage {

@@ -34,7 +34,7 @@ async fn stands(store: &Store, runner: RunnerId) -> Option<i64> {
 }
 
 async fn an_office_is_held_until_its_holder_is_gone(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let first = runner(&store).await;
     assert_eq!(stands(&store, first).await, Some(1));
@@ -57,7 +57,7 @@ async fn an_office_is_held_until_its_holder_is_gone(kind: Kind) {
 }
 
 async fn of_many_who_stand_at_once_one_gets_it(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let mut runners = vec![runner(&store).await];
     if kind == Kind::PostgreSql {
@@ -76,7 +76,7 @@ async fn of_many_who_stand_at_once_one_gets_it(kind: Kind) {
 }
 
 async fn the_dead_take_nothing(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let dead = runner(&store).await;
     store.leave_runner(dead, now()).await.expect("an answer");
@@ -87,7 +87,7 @@ async fn the_dead_take_nothing(kind: Kind) {
 }
 
 async fn a_process_holds_an_office_for_as_long_as_its_lease(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     // Nothing happens by the clock within this test.
     let config = quiet();
@@ -115,7 +115,7 @@ async fn a_process_holds_an_office_for_as_long_as_its_lease(kind: Kind) {
 }
 
 async fn a_beat_shows_how_much_there_is_to_do(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let id = runner(&store).await;
     let load = RunnerLoad { seen_at: now(), in_hand: 3, places: 64 };
@@ -125,7 +125,7 @@ async fn a_beat_shows_how_much_there_is_to_do(kind: Kind) {
 }
 
 async fn old_requests_are_forgotten_and_nothing_younger(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let account = bank_account("3128557");
     store.create_bank_account(&account, 1, None).await.expect("an account");
@@ -153,7 +153,7 @@ async fn old_requests_are_forgotten_and_nothing_younger(kind: Kind) {
 }
 
 async fn dead_processes_are_forgotten_and_no_living_one(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = Store::open(&StoreConfig { connections_max: 2, ..database.config() }).await.expect("a store");
     let (dead, died_at) = (runner(&store).await, now());
     store.leave_runner(dead, died_at).await.expect("an answer");

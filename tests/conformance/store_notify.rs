@@ -85,7 +85,7 @@ async fn wait_for(signal: &Arc<Notify>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_process_inserts_wakes_another_that_claims_it() {
-    let database = TestDatabase::create(Kind::PostgreSql).await;
+    let database = TestDatabase::furnished(Kind::PostgreSql).await;
     let (one, other) = (Process::open(&database).await, Process::open(&database).await);
     let heard = other.hints.listen("registration/");
     let work = draft(&bank_account("3128557")).work;
@@ -111,7 +111,7 @@ async fn what_one_process_inserts_wakes_another_that_claims_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_is_not_woken_by_its_own_word_nor_rings_what_it_heard() {
-    let database = TestDatabase::create(Kind::PostgreSql).await;
+    let database = TestDatabase::furnished(Kind::PostgreSql).await;
     let (one, other) = (Process::open(&database).await, Process::open(&database).await);
     let mut ear = other.store.listen().await.expect("an ear");
     let (mine, theirs) = (one.hints.listen("mine/"), one.hints.listen("theirs/"));
@@ -138,7 +138,7 @@ async fn a_process_is_not_woken_by_its_own_word_nor_rings_what_it_heard() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_hints_are_a_few_words() {
-    let database = TestDatabase::create(Kind::PostgreSql).await;
+    let database = TestDatabase::furnished(Kind::PostgreSql).await;
     let process = Process::open(&database).await;
     let mut ear = process.store.listen().await.expect("an ear");
     let began = Instant::now();
@@ -167,7 +167,7 @@ async fn a_thousand_hints_are_a_few_words() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_leaves_is_followed_in_office_at_once() {
-    let database = TestDatabase::create(Kind::PostgreSql).await;
+    let database = TestDatabase::furnished(Kind::PostgreSql).await;
     let first = Process::open(&database).await;
     assert_eq!(timeout(PATIENCE, first.office.taken()).await.expect("an office"), 1);
     let second = Process::open(&database).await;
@@ -181,7 +181,7 @@ async fn who_leaves_is_followed_in_office_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_is_found_when_it_becomes_due_and_not_at_the_next_look() {
     for kind in [Kind::Sqlite, Kind::PostgreSql] {
-        let database = TestDatabase::create(kind).await;
+        let database = TestDatabase::furnished(kind).await;
         let store = database.open().await;
         let mut work = draft(&bank_account("3128557")).work;
         work.run_at = now() + Duration::from_millis(300);
@@ -202,7 +202,7 @@ async fn a_row_is_found_when_it_becomes_due_and_not_at_the_next_look() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_cut_everything_is_looked_at_and_words_are_heard_again() {
-    let database = TestDatabase::create(Kind::PostgreSql).await;
+    let database = TestDatabase::furnished(Kind::PostgreSql).await;
     let (one, other) = (Process::open(&database).await, Process::open(&database).await);
     let heard = other.hints.listen("delivery/");
     let operator = Database::connect(&database.url).await.expect("a connection");
@@ -220,7 +220,7 @@ async fn after_a_cut_everything_is_looked_at_and_words_are_heard_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_that_is_too_long_for_a_word_is_said_as_everything() {
-    let database = TestDatabase::create(Kind::PostgreSql).await;
+    let database = TestDatabase::furnished(Kind::PostgreSql).await;
     let store = database.open().await;
     let mut ear = store.listen().await.expect("an ear");
     let speaker = Uuid::now_v7();

@@ -45,7 +45,7 @@ struct Bench {
 
 impl Bench {
     async fn open(kind: Kind) -> Self {
-        let database = TestDatabase::create(kind).await;
+        let database = TestDatabase::furnished(kind).await;
         let store = database.open().await;
         let account = bank_account("3128557");
         store.create_bank_account(&account, 1, None).await.expect("an account");

@@ -68,7 +68,7 @@ async fn running(store: &Store) -> usize {
 
 async fn nothing_is_claimed_once_a_pause_was_answered(kind: Kind) {
     const ROUNDS: usize = 20;
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let runner = runner(&store).await;
     for _ in 0..ROUNDS {
@@ -101,7 +101,7 @@ async fn nothing_is_claimed_once_a_pause_was_answered(kind: Kind) {
 }
 
 async fn a_prefix_holds_back_what_is_below_it_and_nothing_else(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let runner = runner(&store).await;
     insert(&store, "registration/a/1", 2).await;

@@ -71,7 +71,7 @@ fn keyed(mut payment: NewPayment, request_id: &str) -> NewPayment {
 }
 
 async fn a_group_counts_up_and_writes_each_down_once(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let id = boleto(&store).await;
     let stranger = payment(BoletoId(Uuid::now_v7()), "p-1", 100);
@@ -130,7 +130,7 @@ async fn four_changes(store: &Store, id: BoletoId) -> Vec<String> {
 }
 
 async fn fifty_at_once_write_it_down_once(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let id = boleto(&store).await;
     let mut telling = tokio::task::JoinSet::new();
@@ -148,7 +148,7 @@ async fn fifty_at_once_write_it_down_once(kind: Kind) {
 }
 
 async fn a_request_that_came_to_nothing_may_be_made_again(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let id = boleto(&store).await;
     let unknown = keyed(payment(BoletoId(Uuid::now_v7()), "p-1", 100), "r-1");
@@ -160,7 +160,7 @@ async fn a_request_that_came_to_nothing_may_be_made_again(kind: Kind) {
 }
 
 async fn a_held_boleto_is_registered_as_if_it_were_new(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let id = boleto(&store).await;
     let account = store.boleto(&TenantId::default(), id).await.expect("a store").expect("a boleto").boleto;

@@ -24,7 +24,7 @@ const SLICE: usize = 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plan_that_suited_an_empty_table_does_not_read_a_full_one() {
-    let database = TestDatabase::create(Kind::PostgreSql).await;
+    let database = TestDatabase::furnished(Kind::PostgreSql).await;
     let store = database.open().await;
     let server = Database::connect(&database.url).await.expect("a second connection");
     let runner = runner(&store).await;

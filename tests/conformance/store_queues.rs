@@ -60,7 +60,7 @@ fn claim_all(runner_id: RunnerId) -> ClaimRequest {
 }
 
 async fn open(kind: Kind, items: &[NewWork]) -> (TestDatabase, Store, RunnerId) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let inserted = store.insert_work_alone(items).await.expect("inserted");
     assert_eq!(inserted.len(), items.len());

@@ -51,7 +51,7 @@ pub struct Scene {
 
 impl Scene {
     pub async fn set(kind: Kind) -> Self {
-        let database = TestDatabase::create(kind).await;
+        let database = TestDatabase::furnished(kind).await;
         let store = database.open().await;
         let runner = runner(&store).await;
         let account = bank_account("3128557");

@@ -167,7 +167,7 @@ async fn wishes(store: &Store, overlap: Overlap, request: Option<&RequestKey>) -
 
 async fn a_slot_is_run_once_however_many_look_at_it(kind: Kind) {
     const SLOTS: i64 = 12;
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let mut stores = vec![store.clone()];
     for _ in 1..3 {
@@ -203,7 +203,7 @@ async fn the_overlap_is_as_it_is_configured(kind: Kind) {
         (Overlap::QueueOne, vec![Queued, Waiting], 1),
         (Overlap::Allow, vec![Queued, Queued, Queued], 0),
     ] {
-        let database = TestDatabase::create(kind).await;
+        let database = TestDatabase::furnished(kind).await;
         let store = database.open().await;
         let entry = entry(overlap, CatchUp::Latest);
         for hour in 0..=3 {
@@ -223,7 +223,7 @@ async fn an_outage_is_caught_up_with_as_it_is_configured(kind: Kind) {
     for (catch_up, expected) in
         [(CatchUp::None, vec![Missed; 20]), (CatchUp::Latest, latest_run), (CatchUp::All, all_run)]
     {
-        let database = TestDatabase::create(kind).await;
+        let database = TestDatabase::furnished(kind).await;
         let store = database.open().await;
         let entry = entry(Overlap::Skip, catch_up);
         looks(&store, &entry, begin()).await;
@@ -239,7 +239,7 @@ async fn an_outage_is_caught_up_with_as_it_is_configured(kind: Kind) {
 }
 
 async fn what_comes_during_a_pause_is_not_run_and_not_caught_up_with(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let entry = entry(Overlap::Skip, CatchUp::All);
     looks(&store, &entry, begin()).await;
@@ -258,7 +258,7 @@ async fn what_comes_during_a_pause_is_not_run_and_not_caught_up_with(kind: Kind)
 }
 
 async fn a_timetable_that_is_turned_on_begins_then(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let on = entry(Overlap::Skip, CatchUp::All);
     let off = JobEntry { enabled: false, ..on.clone() };
@@ -276,7 +276,7 @@ fn planned(entry: &JobEntry, until: DateTime<Utc>) -> Vec<PlannedSlot> {
 }
 
 async fn a_backfill_runs_what_was_passed_over_and_nothing_twice(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let entry = entry(Overlap::Skip, CatchUp::Latest);
     looks(&store, &entry, begin()).await;
@@ -300,7 +300,7 @@ async fn a_backfill_runs_what_was_passed_over_and_nothing_twice(kind: Kind) {
 }
 
 async fn a_run_by_hand_is_refused_while_another_lives(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let runner = runner(&store).await;
     assert_eq!(triggers(&store, Overlap::Skip).await, Triggered::Begun);
@@ -315,7 +315,7 @@ async fn a_run_by_hand_is_refused_while_another_lives(kind: Kind) {
 }
 
 async fn runs_in_line_are_called_one_by_one(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let runner = runner(&store).await;
     let entry = entry(Overlap::Skip, CatchUp::All);
@@ -334,7 +334,7 @@ async fn runs_in_line_are_called_one_by_one(kind: Kind) {
 }
 
 async fn a_run_that_was_cut_off_is_the_same_run(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let first = runner(&store).await;
     assert_eq!(triggers(&store, Overlap::Skip).await, Triggered::Begun);
@@ -370,7 +370,7 @@ async fn a_run_that_was_cut_off_is_the_same_run(kind: Kind) {
 }
 
 async fn a_run_is_cancelled_wherever_it_stands(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let runner = runner(&store).await;
     let entry = entry(Overlap::Skip, CatchUp::All);
@@ -397,7 +397,7 @@ async fn a_run_is_cancelled_wherever_it_stands(kind: Kind) {
 }
 
 async fn a_run_whose_work_has_gone_is_ended(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let runner = runner(&store).await;
     let entry = entry(Overlap::Skip, CatchUp::All);

@@ -34,7 +34,7 @@ fn revocation(store: &Store, token: &ApiToken, tenant: Option<&str>) -> TokenRev
 }
 
 async fn a_token_is_found_by_its_prefix_and_its_secret_is_not_kept(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let token = callers::make(&store, "elsewhere", "boleto.write pii.read", TimeDelta::hours(1)).await;
     let found = find(&store, &token).await;
@@ -55,7 +55,7 @@ async fn a_token_is_found_by_its_prefix_and_its_secret_is_not_kept(kind: Kind) {
 }
 
 async fn tokens_are_listed_newest_first_and_by_tenant(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let mut made = Vec::new();
     for tenant in ["default", "elsewhere", "default"] {
@@ -73,7 +73,7 @@ async fn tokens_are_listed_newest_first_and_by_tenant(kind: Kind) {
 }
 
 async fn a_revocation_counts_once_and_only_for_its_tenant(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let token = callers::make(&store, "elsewhere", "admin", TimeDelta::hours(1)).await;
     assert_eq!(store.access_revision().await.expect("a count"), 0);
@@ -97,7 +97,7 @@ async fn a_revocation_counts_once_and_only_for_its_tenant(kind: Kind) {
 }
 
 async fn the_last_use_is_kept(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let one = callers::make(&store, "default", "admin", TimeDelta::hours(1)).await;
     let other = callers::make(&store, "default", "admin", TimeDelta::hours(1)).await;

@@ -38,7 +38,7 @@ async fn found(
 }
 
 async fn pages_go_from_the_newest_to_the_oldest_without_gap_or_repetition(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let recorded = now() - chrono::Duration::days(1);
     let of_place = |place: i64| {
@@ -82,7 +82,7 @@ async fn pages_go_from_the_newest_to_the_oldest_without_gap_or_repetition(kind: 
 }
 
 async fn every_filter_finds_what_it_names(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let other = offer("-Nother");
     let wanted = Offer {
@@ -151,7 +151,7 @@ async fn every_filter_finds_what_it_names(kind: Kind) {
 }
 
 async fn the_newest_run_is_what_is_asked_about(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let runner = runner(&store).await;
     let offers = [offer("-N1"), offer("-N2"), offer("-N3")];
@@ -187,7 +187,7 @@ async fn the_newest_run_is_what_is_asked_about(kind: Kind) {
 }
 
 async fn changes_are_seen_once_and_in_order(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let tenant = TenantId::default();
     let before: Vec<Offer> = (0..3).map(|number| skipped(&format!("-N{number}"))).collect();
@@ -232,7 +232,7 @@ async fn changes_are_seen_once_and_in_order(kind: Kind) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_late_commit_is_not_passed_over() {
-    let database = TestDatabase::create(Kind::PostgreSql).await;
+    let database = TestDatabase::furnished(Kind::PostgreSql).await;
     let store = database.open().await;
     let tenant = TenantId::default();
     let first = offer("-Nfirst");

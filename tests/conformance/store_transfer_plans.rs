@@ -24,7 +24,7 @@ const READ_MAX: i64 = 2_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_read_of_many_transfers_goes_by_what_is_asked_for() {
-    let database = TestDatabase::create(Kind::PostgreSql).await;
+    let database = TestDatabase::furnished(Kind::PostgreSql).await;
     let server = alone(&database).await;
     database.open().await.close().await.expect("closed");
     fill(&server).await;
@@ -71,7 +71,7 @@ async fn what_is_read_of_many_transfers_goes_by_what_is_asked_for() {
 /// has told it since how full the table is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn taking_records_in_reads_what_they_name_whatever_the_plan_was_made_for() {
-    let database = TestDatabase::create(Kind::PostgreSql).await;
+    let database = TestDatabase::furnished(Kind::PostgreSql).await;
     let server = alone(&database).await;
     let store = database.open().await;
     take_in(&store, 0).await;

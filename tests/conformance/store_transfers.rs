@@ -85,7 +85,7 @@ async fn history(store: &Store, id: TransferId) -> Vec<(i64, String, Option<Stri
 }
 
 async fn what_is_offered_waits_for_its_analysis(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let full = Offer {
         user_key: Some("user-1".to_owned()),
@@ -142,7 +142,7 @@ async fn what_is_offered_waits_for_its_analysis(kind: Kind) {
 }
 
 async fn what_is_seen_twice_is_one(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let first = offer("-N1");
     let known = Offered::Known { id: first.id, state: TransferState::Queued };
@@ -165,7 +165,7 @@ async fn what_is_seen_twice_is_one(kind: Kind) {
 }
 
 async fn the_last_word_of_a_group_counts(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let last = offer("-N1");
     let group = [skipped("-N1"), offer("-N2"), offer("-N1"), last.clone()];
@@ -185,7 +185,7 @@ async fn the_last_word_of_a_group_counts(kind: Kind) {
 }
 
 async fn a_group_may_be_large(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let offers: Vec<Offer> = (0..512).map(|number| offer(&format!("-N{number}"))).collect();
     let outcomes = offered(&store, &offers).await;
@@ -198,7 +198,7 @@ async fn a_group_may_be_large(kind: Kind) {
 
 async fn the_same_records_offered_by_many_at_once_are_taken_in_once(kind: Kind) {
     const RECORDS: usize = 200;
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     // Two processes where the database lets two in.
     let stores = match kind {
         Kind::PostgreSql => vec![database.open().await, database.open().await],
@@ -247,7 +247,7 @@ async fn the_same_records_offered_by_many_at_once_are_taken_in_once(kind: Kind) 
 }
 
 async fn what_was_skipped_is_queued_once_its_record_says_otherwise(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let tenant = TenantId::default();
     let group = [skipped("-Nskipped"), failed("-Nfailed")];
@@ -299,7 +299,7 @@ async fn what_was_skipped_is_queued_once_its_record_says_otherwise(kind: Kind) {
 }
 
 async fn an_offer_that_cannot_be_written_fails_alone(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let mut offers: Vec<Offer> = (0..64).map(|number| offer(&format!("-N{number}"))).collect();
     // One id for two records is what no verb expects.
@@ -313,7 +313,7 @@ async fn an_offer_that_cannot_be_written_fails_alone(kind: Kind) {
 }
 
 async fn owners_are_told_of_what_is_not_analysed(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let runner = runner(&store).await;
     let mut wanting: Vec<EndpointId> = Vec::new();
@@ -368,7 +368,7 @@ async fn owners_are_told_of_what_is_not_analysed(kind: Kind) {
 }
 
 async fn what_waits_and_what_went_wrong_is_told(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let tenant = TenantId::default();
     let runner = runner(&store).await;
@@ -393,7 +393,7 @@ async fn what_waits_and_what_went_wrong_is_told(kind: Kind) {
 }
 
 async fn what_is_open_is_counted_by_feed(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let tenant = TenantId::default();
     let open = async |feed: &str| store.open_transfers(&tenant, feed).await.expect("a count");

@@ -43,7 +43,7 @@ struct Bench {
 }
 
 async fn bench(kind: Kind, boletos: usize) -> Bench {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let account = bank_account("3128557");
     store.create_bank_account(&account, 1, None).await.expect("an account");

@@ -37,7 +37,7 @@ pub struct Scene {
 
 impl Scene {
     pub async fn set(kind: Kind) -> Self {
-        let database = TestDatabase::create(kind).await;
+        let database = TestDatabase::furnished(kind).await;
         let store = database.open().await;
         let runner = runner(&store).await;
         store.ensure_endpoint(&endpoint("hook", &["transfer.*"])).await.expect("an endpoint");

@@ -37,9 +37,9 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// An empty database of this kind, and a world to whom nothing has happened.
+    /// A database of this kind with nothing in it but the schema, and a world to whom nothing has happened.
     pub async fn open(kind: Kind) -> Self {
-        let database = TestDatabase::create(kind).await;
+        let database = TestDatabase::furnished(kind).await;
         let mut stage = Self::on(database.url.clone()).await;
         stage._database = Some(database);
         stage

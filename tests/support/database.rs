@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use bursar::store::{Store, StoreConfig};
 use sea_orm::{ConnectionTrait, Database, Statement};
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 /// The two that every store test runs on.
@@ -33,6 +34,13 @@ static JANITOR: LazyLock<Sender<String>> = LazyLock::new(|| {
     names
 });
 
+/// The file of a database that is one.
+const FILE: &str = "bursar.db";
+
+/// What furnished databases are copies of, on the server and as a file.
+static FURNISHED: OnceCell<TestDatabase> = OnceCell::const_new();
+static FURNISHED_FILE: OnceCell<Vec<u8>> = OnceCell::const_new();
+
 /// A database that belongs to one test.
 pub struct TestDatabase {
     pub url: String,
@@ -43,25 +51,60 @@ impl TestDatabase {
     /// A new, empty database.
     pub async fn create(kind: Kind) -> Self {
         match kind {
+            Kind::Sqlite => Self::in_a_folder(None),
+            Kind::PostgreSql => Self::on_the_server("").await,
+        }
+    }
+
+    /// A new database with the schema in it and nothing else. It is a copy of one that was made once, which is done much sooner, so
+    /// that all of them are the same store by name: a test about two stores makes them from nothing.
+    pub async fn furnished(kind: Kind) -> Self {
+        let made = async || {
+            let database = Self::create(kind).await;
+            database.open().await.close().await.expect("closed");
+            database
+        };
+        match kind {
             Kind::Sqlite => {
-                let folder = std::env::temp_dir().join(format!("bursar-test-{}", Uuid::now_v7()));
-                std::fs::create_dir_all(&folder).expect("a folder for the database");
-                Self { url: format!("sqlite:{}", folder.join("bursar.db").display()), folder: Some(folder) }
+                let read = async || {
+                    let database = made().await;
+                    let folder = database.folder.as_ref().expect("a folder of its own");
+                    std::fs::read(folder.join(FILE)).expect("the whole database in one file")
+                };
+                Self::in_a_folder(Some(FURNISHED_FILE.get_or_init(read).await))
             }
             Kind::PostgreSql => {
-                let server = server_url();
-                let name = format!("bursar_test_{}", Uuid::now_v7().simple());
-                let connection =
-                    Database::connect(&server).await.expect("the PostgreSQL server of the tests");
-                connection
-                    .execute_unprepared(&format!("create database {name}"))
-                    .await
-                    .expect("a database for the test");
-                connection.close().await.expect("the server lets go");
-                let (head, _) = server.rsplit_once('/').expect("a URL that names a database");
-                Self { url: format!("{head}/{name}"), folder: None }
+                let template = FURNISHED.get_or_init(made).await;
+                Self::on_the_server(&format!(" template {}", template.name())).await
             }
         }
+    }
+
+    fn in_a_folder(content: Option<&Vec<u8>>) -> Self {
+        let folder = std::env::temp_dir().join(format!("bursar-test-{}", Uuid::now_v7()));
+        std::fs::create_dir_all(&folder).expect("a folder for the database");
+        let file = folder.join(FILE);
+        if let Some(content) = content {
+            std::fs::write(&file, content).expect("a database's file");
+        }
+        Self { url: format!("sqlite:{}", file.display()), folder: Some(folder) }
+    }
+
+    async fn on_the_server(template: &str) -> Self {
+        let server = server_url();
+        let name = format!("bursar_test_{}", Uuid::now_v7().simple());
+        let connection = Database::connect(&server).await.expect("the PostgreSQL server of the tests");
+        connection
+            .execute_unprepared(&format!("create database {name}{template}"))
+            .await
+            .expect("a database for the test");
+        connection.close().await.expect("the server lets go");
+        let (head, _) = server.rsplit_once('/').expect("a URL that names a database");
+        Self { url: format!("{head}/{name}"), folder: None }
+    }
+
+    fn name(&self) -> &str {
+        self.url.rsplit_once('/').map_or("", |(_, name)| name)
     }
 
     /// How the store is told of it.
@@ -107,8 +150,8 @@ impl Drop for TestDatabase {
     fn drop(&mut self) {
         if let Some(folder) = &self.folder {
             let _ = std::fs::remove_dir_all(folder);
-        } else if let Some((_, name)) = self.url.rsplit_once('/') {
-            let _ = JANITOR.send(name.to_owned());
+        } else {
+            let _ = JANITOR.send(self.name().to_owned());
         }
     }
 }

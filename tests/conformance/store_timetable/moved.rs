@@ -37,7 +37,7 @@ async fn run_at(store: &Store) -> Vec<i64> {
 }
 
 async fn a_timetable_that_is_moved_begins_then_and_loses_no_slot_of_its_own(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let mut means = keeper(&store, &hourly_at(0), begin());
     let looks_at = async |means: &mut Means, at: DateTime<Utc>| {

@@ -22,7 +22,7 @@ fn request(method: &'static str, body: u8) -> RequestKey {
 }
 
 async fn who_asks_twice_begins_once(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let entry = entry(Overlap::Skip, CatchUp::None);
     let key = request("TriggerJob", 1);
@@ -67,7 +67,7 @@ async fn who_asks_twice_begins_once(kind: Kind) {
 }
 
 async fn what_is_old_is_forgotten_and_what_lives_is_not(kind: Kind) {
-    let database = TestDatabase::create(kind).await;
+    let database = TestDatabase::furnished(kind).await;
     let store = database.open().await;
     let runner = runner(&store).await;
     let entry = entry(Overlap::Skip, CatchUp::All);

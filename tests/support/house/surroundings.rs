@@ -86,7 +86,7 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// A folder, an empty database and an open world.
+    /// A folder, a database with nothing in it but the schema, and an open world.
     pub(super) async fn create(
         kind: Kind,
         settings: Vec<(String, String)>,
@@ -122,7 +122,7 @@ impl Surroundings {
         let options =
             WorldOptions { webhook_secret: Some(webhook), firebase, ..WorldOptions::in_dir(&folder.0) };
         let world = World::open(options).await.expect("the outside world");
-        let database = TestDatabase::create(kind).await;
+        let database = TestDatabase::furnished(kind).await;
         Self { settings, has_account, feeds: Vec::new(), has_aspsps: false, folder, world, database }
     }
 
