@@ -27,16 +27,18 @@ async fn top(address: &str, interval: &str) -> Terminal {
     Terminal::running(&["top", "--interval", interval, "--address", &format!("http://{address}")]).await
 }
 
-/// A line to a house on which whoever comes while it is shut waits.
-async fn a_line(house: SocketAddr) -> (String, watch::Sender<bool>) {
+/// A line to a house on which whoever comes while it is shut waits, and which may lead to another house.
+async fn a_line(house: SocketAddr) -> (String, watch::Sender<bool>, watch::Sender<SocketAddr>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("its address").to_string();
     let (shut, is_shut) = watch::channel(false);
+    let (lead, leads_to) = watch::channel(house);
     tokio::spawn(async move {
         while let Ok((mut near, _)) = listener.accept().await {
-            let mut is_shut = is_shut.clone();
+            let (mut is_shut, leads_to) = (is_shut.clone(), leads_to.clone());
             tokio::spawn(async move {
                 let is_open = is_shut.wait_for(|is_shut| !is_shut).await.is_ok();
+                let house = *leads_to.borrow();
                 if is_open && let Ok(mut far) = TcpStream::connect(house).await {
                     // Either side may hang up.
                     let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
@@ -44,7 +46,7 @@ async fn a_line(house: SocketAddr) -> (String, watch::Sender<bool>) {
             });
         }
     });
-    (address, shut)
+    (address, shut, lead)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -132,14 +134,16 @@ async fn a_boleto_is_read_with_its_history_and_its_payer_masked() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_house_that_goes_away_is_waited_for() {
     let house = House::new().on(Kind::PostgreSql).open().await;
-    let address = house.address().to_string();
+    // The house comes back elsewhere, for its port may be somebody else's by then.
+    let (address, _shut, lead) = a_line(house.address()).await;
     let mut terminal = top(&address, SOON).await;
     terminal.sees("  house ").await;
     let surroundings = house.leave().await;
     terminal.sees("not connected since").await;
     // What was last seen stays.
     terminal.sees("  house ").await;
-    let house = surroundings.with("api.listen", &address).open().await;
+    let house = surroundings.open().await;
+    lead.send_replace(house.address());
     terminal.sees_no_more("not connected since").await;
     terminal.types("\u{3}").await;
     assert_eq!(terminal.ended().await, Some(0));
@@ -154,7 +158,7 @@ async fn whoever_leaves_while_something_is_done_is_told_what_came_of_it() {
     let boleto = house.shop().creates(a_boleto()).await;
     house.operator().finds_work_in(&boleto.id, WorkState::Discarded).await;
     house.script().clear(Party::BankRegister);
-    let (address, shut) = a_line(house.address()).await;
+    let (address, shut, _lead) = a_line(house.address()).await;
     let mut terminal = top(&address, SOON).await;
     terminal.sees("1 dead").await;
     shut.send_replace(true);
