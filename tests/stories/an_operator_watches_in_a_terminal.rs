@@ -194,6 +194,12 @@ async fn a_token_that_has_ended_is_looked_for_in_its_file_and_nobody_else_is_shu
     std::fs::write(&file, first.reveal()).expect("a token's file");
     let house = surroundings.open().await;
     let (address, file) = (format!("http://{}", house.address()), file.display().to_string());
+    // One picture is no failure for a token that shows the house and nothing that goes through it.
+    let once = ["top", "--once", "--address", &address, "--token-file", &file];
+    let mut picture = Terminal::running(&once).await;
+    let seen = picture.sees("transfer.read").await;
+    assert!(seen.contains("boleto.read"), "{seen}");
+    assert_eq!(picture.ended().await, Some(0));
     let arguments = ["top", "--interval", SOON, "--address", &address, "--token-file", &file];
     let mut terminal = Terminal::running(&arguments).await;
     terminal.sees("  house ").await;
