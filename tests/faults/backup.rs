@@ -7,7 +7,7 @@ use bursar::sandbox::{Behaviour, EffectKind, Party};
 use crate::database::Kind;
 use crate::judge;
 use crate::load;
-use crate::process::{PATIENCE, Program, eventually};
+use crate::process::{PATIENCE, Program};
 use crate::shop::{self, Shop};
 use crate::stage::{House, Stage};
 
@@ -69,10 +69,7 @@ async fn what_was_under_way_at_the_copy_is_looked_for_before_it_is_asked_again()
     shop.furnish(&channel).await.expect("a bank account");
     stage.world.script().always(Party::BankRegister, Behaviour::Hold);
     shop.create(&channel, 1).await.expect("a boleto that is pending");
-    eventually("a call under way", async || {
-        (stage.world.script().asked(Party::BankRegister) > 0).then_some(())
-    })
-    .await;
+    stage.world.wait_for_held(1, PATIENCE).await.expect("a call that the bank holds");
     let copy = copied(&stage).await;
     stage.world.script().clear(Party::BankRegister);
     stage.world.script().release();
