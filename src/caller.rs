@@ -15,6 +15,9 @@ use crate::domain::ids::TenantId;
 /// Under which the audit has what nobody asked for.
 pub const HOUSE: &str = "house";
 
+/// Under which the audit has what somebody did with the store itself in hand, beside every service.
+pub const CONSOLE: &str = "console";
+
 /// The metadata by which a call asks for masks, whatever its caller may read; the value counts for nothing. For faces that show
 /// everybody who stands behind their user what they show.
 pub const MASKED: &str = "bursar-masked";
@@ -30,6 +33,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Whoever has the store itself in hand, for rows of this tenant.
+    pub fn console(tenant_id: TenantId) -> Arc<Self> {
+        Arc::new(Self { tenant_id, name: CONSOLE.to_owned(), scopes: Scopes::all() })
+    }
+
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.allow(scope)
     }

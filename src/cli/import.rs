@@ -3,6 +3,7 @@
 //! It opens the store as `serve` does and reads the other database without ever writing to it. Each group of boletos is one
 //! transaction, and a boleto comes once by the id that it had there: an import that was interrupted is simply begun again.
 //! What our rules refuse is reported with its reasons and not repaired, so that nobody's payer, date or amount is a guess.
+//! Who began it stands in the audit before anything is written.
 //!
 //! **Owns** nothing. **Fails** in the terms of the other commands; boletos that were refused are no failure of the command.
 //! **Limits**: `--timeout` is for each statement. The service before must have stopped, or what it does meanwhile is not
@@ -19,12 +20,21 @@ pub(super) mod scheduler;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use tonic::Code;
 
 use super::Global;
 use super::args::SettingsArgs;
 use super::failure::Failure;
 use super::screen::Screen;
+use crate::caller::{self, Caller};
+use crate::domain::ids::TenantId;
+use crate::store::Store;
+use crate::store::audit_act::Act;
+use crate::store::audit_list::Subject;
 use crate::store::superbowleto::TableNames;
+
+const REASON_CHARS_MAX: usize = 255;
 
 #[derive(Subcommand)]
 pub(super) enum ImportCommand {
@@ -53,6 +63,9 @@ pub(super) struct SuperbowletoArgs {
     /// A credential of the accounts of one connector, such as bradesco_apiregistro.merchant_id=env:NAME; may be repeated
     #[arg(long = "credential", value_name = "CONNECTOR.KEY=REFERENCE", value_parser = super::args::key_and_value)]
     credentials: Vec<(String, String)>,
+    /// Why; kept for the audit
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
     /// Write nothing, and say what would be written
     #[arg(long)]
     dry_run: bool,
@@ -77,6 +90,25 @@ impl SuperbowletoArgs {
     fn tables(&self) -> TableNames {
         TableNames { boletos: self.boletos_table.clone(), configurations: self.configurations_table.clone() }
     }
+}
+
+/// Writes down who takes over what, before anything is: what cannot be written down is not done.
+async fn write_down(
+    store: &Store,
+    tenant: &TenantId,
+    method: &'static str,
+    from: Value,
+    reason: &str,
+) -> Result<(), Failure> {
+    let subject = Subject::Named(from["from"].as_str().unwrap_or_default().to_owned());
+    let (reason, now) = (reason.trim().to_owned(), store.now());
+    if reason.chars().count() > REASON_CHARS_MAX || reason.chars().any(char::is_control) {
+        let message = format!("the reason: {REASON_CHARS_MAX} characters at most");
+        return Err(Failure::found(Code::InvalidArgument, message));
+    }
+    let act = Act { method, subject, reason, before: json!({}), after: from, now };
+    let written = caller::within(Caller::console(tenant.clone()), store.audit_act(act)).await;
+    written.map_err(|error| report::of_store(&error))
 }
 
 pub(super) async fn run(command: ImportCommand, global: &Global, screen: &mut Screen) -> Result<(), Failure> {

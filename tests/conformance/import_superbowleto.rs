@@ -6,9 +6,11 @@ mod before;
 use std::collections::BTreeMap;
 use std::process::Stdio;
 
+use bursar::domain::audit::Record;
 use bursar::domain::boleto::status::Status;
 use bursar::domain::ids::TenantId;
 use bursar::store::Store;
+use bursar::store::audit_list::AuditFilter;
 use bursar::store::boleto_list::BoletoFilter;
 use bursar::store::work_steer::WorkFilter;
 use serde_json::{Value, json};
@@ -70,6 +72,12 @@ async fn import(before: &Before, to: &TestDatabase, more: &[&str], failpoint: Op
     Said { ended_well, lines: documents, summary }
 }
 
+/// Who began an import.
+async fn audit(store: &Store) -> Vec<Record> {
+    let filter = AuditFilter { method: Some("ImportSuperbowleto".to_owned()), ..AuditFilter::default() };
+    store.audit_records(Some(&TenantId::default()), &filter, None, 10).await.expect("the audit")
+}
+
 /// How many boletos there are of each status.
 async fn statuses(store: &Store) -> BTreeMap<&'static str, usize> {
     let found = store.list_boletos(&TenantId::default(), &BoletoFilter::default(), None, 1_000).await;
@@ -84,7 +92,7 @@ async fn everything_comes_over_and_what_cannot_is_told(kind: Kind) {
     let (before, to) = (Before::create().await, TestDatabase::create(kind).await);
     before.fill().await;
     let as_it_was = before.fingerprint().await;
-    let said = import(&before, &to, &["--batch", "7"], None).await;
+    let said = import(&before, &to, &["--batch", "7", "--reason", "moved house"], None).await;
     assert_eq!(before.fingerprint().await, as_it_was, "the other database was changed");
 
     let expected = before::refused();
@@ -110,6 +118,11 @@ async fn everything_comes_over_and_what_cannot_is_told(kind: Kind) {
     wanted.insert("registered", GOOD);
     assert_eq!(counted, wanted);
     as_they_were(&store).await;
+    let records = audit(&store).await;
+    assert_eq!(records.len(), 1, "{records:?}");
+    assert_eq!((records[0].actor.as_deref(), records[0].reason.as_str()), (Some("console"), "moved house"));
+    let after = records[0].after.as_deref().expect("what it was");
+    assert!(after.contains("127.0.0.1") && !after.contains('@'), "where from, and nobody's name: {after}");
     store.close().await.expect("closed");
     drop(store);
 
@@ -188,7 +201,7 @@ async fn a_rehearsal_writes_nothing(kind: Kind) {
     let rehearsed = import(&before, &to, &["--dry-run"], None).await;
     assert_eq!(rehearsed.summary["dry_run"], json!(true));
     let store = to.open().await;
-    assert!(statuses(&store).await.is_empty());
+    assert!(statuses(&store).await.is_empty() && audit(&store).await.is_empty());
     assert!(store.all_bank_accounts().await.expect("accounts").is_empty());
     store.close().await.expect("closed");
     drop(store);

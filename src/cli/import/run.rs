@@ -108,6 +108,11 @@ impl Import<'_> {
         if !self.store.tenant_exists(&self.common.tenant).await.map_err(|error| of_store(&error))? {
             return Err(Failure::found(Code::NotFound, "there is no such tenant"));
         }
+        if !self.args.dry_run {
+            let from = json!({ "from": "superbowleto", "database": place(&self.args.from) });
+            let (tenant, reason) = (&self.common.tenant, &self.args.reason);
+            super::write_down(&self.store, tenant, "ImportSuperbowleto", from, reason).await?;
+        }
         self.take_accounts(legacy).await?;
         let mut after = self.args.after.clone();
         loop {
@@ -298,6 +303,14 @@ impl Counts {
             "last": self.last,
         })
     }
+}
+
+/// Where a database is, without who asks it and how they prove it.
+fn place(url: &str) -> String {
+    let Ok(url) = url.parse::<reqwest::Url>() else { return String::new() };
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+    format!("{host}{port}{}", url.path())
 }
 
 fn text(document: &Value) -> String {

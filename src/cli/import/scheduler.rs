@@ -1,6 +1,6 @@
 //! `bursar import scheduler`: takes over what the bank scheduler before kept, from CSV files with a heading.
 //!
-//! It opens the store as `serve` does. Each group of records is one transaction, and each thing comes once by the name that it had there:
+//! It opens the store as `serve` does, and begins by writing down in the audit who takes over which files. Each group of records is one transaction, and each thing comes once by the name that it had there:
 //! an import that was interrupted is simply begun again. What our rules refuse is reported with its line and its reasons, never with
 //! its values, and not repaired. No tokens are taken over: they lie in no CSV file, and come by `ImportConsents`.
 //!
@@ -89,6 +89,9 @@ pub(in crate::cli) struct SchedulerArgs {
     /// Whose they become
     #[arg(long, value_name = "NAME", default_value = "default")]
     tenant: String,
+    /// Why; kept for the audit
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
     /// Write nothing, and say what is wrong with the files
     #[arg(long)]
     dry_run: bool,
@@ -159,6 +162,13 @@ impl Import<'_> {
     async fn everything(&mut self, args: &SchedulerArgs) -> Result<Value, Failure> {
         if !self.store.tenant_exists(&self.tenant).await.map_err(|error| of_store(&error))? {
             return Err(Failure::found(Code::NotFound, "there is no such tenant"));
+        }
+        if !self.dry_run {
+            let files = [&args.users, &args.consents, &args.payments, &args.sessions];
+            let files: Vec<String> =
+                files.into_iter().flatten().map(|file| file.display().to_string()).collect();
+            let from = json!({ "from": "scheduler", "files": files });
+            super::write_down(&self.store, &self.tenant, "ImportScheduler", from, &args.reason).await?;
         }
         let mut document = json!({ "dry_run": self.dry_run });
         if let Some(path) = &args.users {

@@ -3,14 +3,13 @@
 //! **Owns** the open store while it works. **Fails** as `bursar store` does; an address may hold a password and is not said back.
 //! **Limits**: a lifetime of 1 minute to ten years, 90 days when nobody says.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tonic::Code;
 use uuid::Uuid;
 
 use crate::access::mint;
-use crate::caller::{self, Caller};
+use crate::caller::{self, CONSOLE, Caller};
 use crate::cli::failure::{Failure, Violation};
 use crate::cli::store::opening;
 use crate::domain::access::{Scope, Scopes};
@@ -24,8 +23,6 @@ const LIFETIME_MIN: Duration = Duration::from_secs(60);
 const LIFETIME_MAX: Duration = Duration::from_secs(3_650 * 24 * 60 * 60);
 const TEXT_CHARS_MAX: usize = 100;
 const REASON_CHARS_MAX: usize = 255;
-/// As the audit names whoever can open the store itself.
-const CONSOLE: &str = "console";
 /// One that writes, one that reads.
 const CONNECTIONS: u32 = 2;
 
@@ -61,8 +58,8 @@ pub(super) async fn create(asked: Asked, timeout: Duration) -> Result<(Token, St
         traceparent: None,
         now,
     };
-    let console = Caller { tenant_id: TenantId::default(), name: CONSOLE.to_owned(), scopes: Scopes::all() };
-    let made = caller::within(Arc::new(console), store.create_api_token(&draft)).await;
+    let console = Caller::console(TenantId::default());
+    let made = caller::within(console, store.create_api_token(&draft)).await;
     let closed = store.close().await;
     made.and(closed).map_err(|error| Failure::found(Code::Unavailable, error.to_string()))?;
     let time = |at: chrono::DateTime<chrono::Utc>| prost_types::Timestamp {

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::domain::audit::Record;
 use crate::domain::openbanking::payment::PaymentState;
+use crate::store::audit_list::AuditFilter;
 use crate::store::openbanking::list::PaymentFilter;
 
 const USERS: &str = "_id,updateOffline,active,userId
@@ -63,6 +65,7 @@ impl Folder {
             payments: file("payments"),
             sessions: file("sessions"),
             tenant: "default".to_owned(),
+            reason: "the service before is switched off".to_owned(),
             dry_run,
             report: file("report"),
         }
@@ -141,6 +144,13 @@ async fn everything_comes_over_once_and_what_cannot_is_told_by_its_line() {
     let config = Config::load(&folder.args(false).settings.sources()).unwrap();
     let store = Store::open(&config.store).await.unwrap();
     let tenant = TenantId::default();
+    let records = store.audit_records(Some(&tenant), &AuditFilter::default(), None, 10).await.unwrap();
+    let known =
+        |record: &Record| (record.actor.clone().unwrap(), record.method.clone(), record.reason.clone());
+    let expected =
+        ["console", "ImportScheduler", "the service before is switched off"].map(str::to_owned).into();
+    assert!(records.len() == 2 && records.iter().all(|record| known(record) == expected), "{records:?}");
+    assert!(records[0].after.as_ref().unwrap().contains("/users"), "which files: {records:?}");
     let names = ["ana", "ben", "cyd", "dan", "eve"].map(str::to_owned);
     let users = store.psu_users_named(&tenant, &names).await.unwrap();
     let flags = names.each_ref().map(|name| (users[name].update_offline, users[name].active));
