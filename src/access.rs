@@ -106,6 +106,11 @@ impl Access {
         Self { inner: Arc::new(inner) }
     }
 
+    /// From here on an address that has shown so many wrong tokens in a minute has to wait.
+    pub fn set_failures_max(&self, per_minute_max: u32) {
+        self.inner.failures.set_per_minute_max(per_minute_max);
+    }
+
     pub fn config(&self) -> &AccessConfig {
         &self.inner.config
     }

@@ -12,8 +12,8 @@
 //! | 1 | [`store`], [`connectors`], [`documents`] | rows, the outside, printed boletos |
 //! | 0 | [`domain`], [`supervision`], [`proto`] | rules without any input or output; the tree; the protocol |
 //!
-//! Anybody may use [`caller`], [`config`], [`telemetry`], [`metrics`] and [`failpoint`]. The [`sandbox`] stands apart: it is the
-//! outside, and knows no room.
+//! Anybody may use [`caller`], [`config`], [`telemetry`], [`metrics`], [`seats`] and [`failpoint`]. The [`sandbox`] stands
+//! apart: it is the outside, and knows no room.
 
 pub mod access;
 pub mod actors;
@@ -29,6 +29,7 @@ pub mod messages;
 pub mod metrics;
 pub mod proto;
 pub mod sandbox;
+pub mod seats;
 pub mod store;
 pub mod supervision;
 pub mod telemetry;

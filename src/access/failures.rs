@@ -6,29 +6,37 @@
 //! IPv6 network of 64 bits counts as one address, for one customer has all of it.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::seats::subscriber;
 
 const WINDOW: Duration = Duration::from_secs(60);
 const ADDRESSES_MAX: usize = 4_096;
 
 /// The counts.
 pub struct Failures {
-    per_minute_max: u32,
+    per_minute_max: AtomicU32,
     counts: Mutex<HashMap<IpAddr, (u32, Instant)>>,
 }
 
 impl Failures {
     pub fn new(per_minute_max: u32) -> Self {
-        Self { per_minute_max, counts: Mutex::default() }
+        Self { per_minute_max: AtomicU32::new(per_minute_max), counts: Mutex::default() }
+    }
+
+    /// From here on an address waits when it has so many.
+    pub fn set_per_minute_max(&self, per_minute_max: u32) {
+        self.per_minute_max.store(per_minute_max, Ordering::Relaxed);
     }
 
     /// Counts one. Whoever came without an address is no network's, and is not counted.
     pub fn note(&self, address: Option<IpAddr>, now: Instant) {
-        let Some(address) = address.map(network) else { return };
+        let Some(address) = address.map(subscriber) else { return };
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= ADDRESSES_MAX && !counts.contains_key(&address) {
             counts.retain(|_, (_, since)| now.duration_since(*since) < WINDOW);
@@ -46,19 +54,12 @@ impl Failures {
 
     /// Whether an address has to wait.
     pub fn are_too_many(&self, address: Option<IpAddr>, now: Instant) -> bool {
-        let Some(address) = address.map(network) else { return false };
+        let Some(address) = address.map(subscriber) else { return false };
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let found = counts.get(&address);
         found.is_some_and(|(count, since)| {
-            *count >= self.per_minute_max && now.duration_since(*since) < WINDOW
+            *count >= self.per_minute_max.load(Ordering::Relaxed) && now.duration_since(*since) < WINDOW
         })
-    }
-}
-
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (!0 << 64))),
-        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -79,6 +80,8 @@ mod tests {
         assert!(!failures.are_too_many(one, began + WINDOW));
         failures.note(one, began + WINDOW);
         assert!(!failures.are_too_many(one, began + WINDOW), "it is counted anew");
+        failures.set_per_minute_max(1);
+        assert!(failures.are_too_many(one, began + WINDOW), "from now on one is too many");
     }
 
     #[test]

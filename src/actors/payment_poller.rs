@@ -43,6 +43,7 @@ use super::config::openbanking::PaymentsConfig;
 use crate::connectors::secret::sealed::SecretKeeper;
 use crate::messages::aspsps::Aspsps;
 use crate::messages::jobs::{EndWanted, Job, JobContext, JobEnd};
+use crate::messages::reload::Settings;
 use crate::store::openbanking::outcome::{Answered, PaymentAnswer};
 use crate::store::openbanking::session::ApiCall;
 use crate::store::{Store, StoreError};
@@ -68,7 +69,7 @@ pub struct Means {
     pub hints: Hints,
     /// Grows whenever this process has changed a payment.
     pub changes: watch::Sender<u64>,
-    pub config: PaymentsConfig,
+    pub config: Settings<PaymentsConfig>,
     /// Attempts after which a delivery of the news is a dead letter.
     pub delivery_attempts_max: i64,
     /// Groups of answers side by side: one where there is one writer.

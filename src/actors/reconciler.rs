@@ -26,6 +26,7 @@ use crate::connectors::banks::{Bank as _, BankConnector, ReconciledBy};
 use crate::domain::bank_account::BankAccount;
 use crate::domain::ids::{BankAccountId, TenantId};
 use crate::messages::reconciler::reconciliation_work;
+use crate::messages::reload::Settings;
 use crate::messages::{BankAccounts, ReconcilerMessage};
 use crate::store::StoreError;
 use crate::supervision::{Actor, ActorError, Address, ChildSpec, Context, Shutdown};
@@ -53,7 +54,7 @@ pub struct Means {
     pub office: Office,
     pub hints: Hints,
     pub changes: tokio::sync::watch::Sender<u64>,
-    pub config: ReconciliationConfig,
+    pub config: Settings<ReconciliationConfig>,
     /// Attempts after which a delivery of the news is a dead letter.
     pub delivery_attempts_max: i64,
     pub poll_interval: Duration,
@@ -110,7 +111,7 @@ impl Reconciler {
 
     async fn add_rows(&self) -> Result<usize, StoreError> {
         let Means { claimer, bank, config, .. } = &*self.means;
-        let store = &claimer.store;
+        let (store, every) = (&claimer.store, config.get().every);
         let now = store.now();
         let is_asked = |account: &BankAccount| {
             account.provider == bank.provider()
@@ -129,7 +130,7 @@ impl Reconciler {
                     accounts.iter().zip(known).filter(|(_, known)| known.next_run_at.is_none())
                 {
                     // One that lost its row after a run is no new one, and is asked about as usual.
-                    let run_at = if known.last_run_at.is_some() { now + config.every } else { now };
+                    let run_at = if known.last_run_at.is_some() { now + every } else { now };
                     work.push(reconciliation_work(account, run_at, now));
                 }
             }

@@ -46,6 +46,7 @@ use crate::domain::job::traceparent;
 use crate::domain::openbanking::pacing::Pacing;
 use crate::messages::aspsps::Aspsps;
 use crate::messages::jobs::{EndWanted, Job, JobContext, JobEnd};
+use crate::messages::reload::Settings;
 use crate::store::{Store, StoreError};
 use crate::work::Hints;
 
@@ -61,7 +62,7 @@ pub struct Means {
     pub internal_api: Option<InternalApi>,
     pub secrets: SecretKeeper,
     pub hints: Hints,
-    pub config: Arc<OpenBankingConfig>,
+    pub config: Settings<OpenBankingConfig>,
     pub pacing: Pacing,
     /// Groups of one verb side by side: one where there is one writer.
     pub lanes: usize,

@@ -19,9 +19,11 @@ use crate::actors::tree;
 use crate::config::Config;
 use crate::grpc::api::Api;
 use crate::grpc::gate::Gate;
+use crate::grpc::seats::ApiSeats;
 use crate::messages::Reload;
 use crate::messages::house::Readiness;
 use crate::messages::jobs::JobEntry;
+use crate::messages::reload::Follower;
 use crate::store::connect::{OpenError, default_url};
 use crate::store::{Store, StoreConfig};
 use crate::supervision::{
@@ -96,6 +98,16 @@ pub async fn open_with(config: &Config, jobs_beside: Vec<JobEntry>) -> anyhow::R
     open_whole(config, &Reload::default(), jobs_beside).await
 }
 
+/// Has whoever lets calls in do so as a reload says.
+fn follower(gate: &Gate, seats: &ApiSeats, access: &Access) -> Follower {
+    let (gate, seats, access) = (gate.clone(), seats.clone(), access.clone());
+    Box::new(move |config| {
+        gate.set_limits(config.limits);
+        seats.set_bounds(&config.api);
+        access.set_failures_max(config.access.failures_per_minute_max);
+    })
+}
+
 async fn open_whole(
     config: &Config,
     reload: &Reload,
@@ -104,9 +116,8 @@ async fn open_whole(
     crate::connectors::http::install_crypto_provider();
     let readiness = Readiness::default();
     let gate = Gate::new(readiness.clone(), config.limits, config.registration.inline_deadline);
-    let following = gate.clone();
-    reload.set_followers("gate", vec![Box::new(move |config| following.set_limits(config.limits))]);
-    let access = Access::new(&config.access);
+    let (seats, access) = (ApiSeats::new(&config.api), Access::new(&config.access));
+    reload.set_followers("gate", vec![follower(&gate, &seats, &access)]);
     let (door, (links_bound, links)) = (Door::default(), watch::channel(None));
     let (metrics_bound, metrics) = watch::channel(None);
     let (dashboard_bound, dashboard) = watch::channel(None);
@@ -122,7 +133,7 @@ async fn open_whole(
     let supervision = &config.supervision;
     let root = SupervisorSpec::new("root", Strategy::OneForOne)
         .intensity(supervision.restarts_max, supervision.restarts_within)
-        .child(Api::spec(&config.api, &access, &gate, bound, serving))
+        .child(Api::spec(&config.api, &seats, &access, &gate, bound, serving))
         .child(ChildSpec::supervisor(web(config, pages)));
     let tree = Tree::start(root).await.context("cannot start the server")?;
     gate.set_tree(tree.clone());

@@ -16,14 +16,25 @@ use super::{Config, Loaded};
 
 /// Keys that are taken over; one that ends in a dot stands for every key of its table, and one of the table that shows the keys of
 /// every entry for those of each entry.
-pub const LIVE: [&str; 38] = [
+pub const LIVE: [&str; 51] = [
     "limits.",
+    "api.streams_max",
+    "api.streams_per_caller_max",
+    "api.requests_in_flight_max",
+    "api.control_in_flight_max",
+    "api.batches_in_flight_max",
+    "api.calls_per_connection_max",
+    "api.connections_max",
+    "api.connections_per_address_max",
+    "access.failures_per_minute_max",
     "work.tenants.",
     "breaker.",
     "registration.in_flight_max",
     "registration.rate_per_minute",
     "registration.backlog_max",
+    "reconciliation.every",
     "reconciliation.in_flight_max",
+    "reconciliation.look_ups_per_run_max",
     "notification.in_flight_max",
     "notification.per_endpoint_max",
     "notification.per_endpoint_rate_per_minute",
@@ -31,6 +42,8 @@ pub const LIVE: [&str; 38] = [
     "transfers.analysis.per_company_max",
     "transfers.analysis.per_company_rate_per_minute",
     "transfers.write_back.in_flight_max",
+    "openbanking.sync.in_flight_max",
+    "openbanking.payments.in_flight_max",
     "openbanking.aspsp.limits.in_flight_max",
     "openbanking.aspsp.limits.rate_per_minute",
     "timetable.payment_update.enabled",

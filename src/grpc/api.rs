@@ -26,7 +26,7 @@ use super::config::ApiConfig;
 use super::control_service::Control;
 use super::gate::Gate;
 use super::incoming::{self, Incoming};
-use super::layer::{self, Entrance, InFlight};
+use super::layer::{self, Entrance};
 use super::measure;
 use super::notification_service::Notifications;
 use super::openbanking::account_service::Accounts;
@@ -35,7 +35,7 @@ use super::openbanking::payment_service::Payments;
 use super::openbanking::sync_service::Syncs;
 use super::openbanking::user_service::Users;
 use super::patience::{self, Patience};
-use super::streams::Streams;
+use super::seats::ApiSeats;
 use super::tls::Tls;
 use super::token_service::Tokens;
 use super::transfer_service::Transfers;
@@ -106,14 +106,15 @@ impl Api {
     /// The server as a child of the root. `bound` is told the address that it listens on, `served` what it serves while it does.
     pub fn spec(
         config: &ApiConfig,
+        seats: &ApiSeats,
         access: &Access,
         gate: &Gate,
         bound: watch::Sender<Option<SocketAddr>>,
         served: watch::Sender<Option<Routes>>,
     ) -> ChildSpec {
-        let (config, access, gate) = (config.clone(), access.clone(), gate.clone());
+        let (config, seats, access, gate) = (config.clone(), seats.clone(), access.clone(), gate.clone());
         let (_, spec) = ChildSpec::worker("api", move |context: Context<ApiMessage>| {
-            let (config, access) = (config.clone(), access.clone());
+            let (config, seats, access) = (config.clone(), seats.clone(), access.clone());
             let (gate, bound, served) = (gate.clone(), bound.clone(), served.clone());
             async move {
                 // A port that was free at first stays the port over every restart.
@@ -125,10 +126,10 @@ impl Api {
                 let (reporter, health_service) = tonic_health::server::health_reporter();
                 // The reporter begins with SERVING; nobody may be told that before the gate says so.
                 report_readiness(&reporter, &gate).await;
-                let routes = routes(&config, &access, &gate, health_service)?;
+                let routes = routes(&config, &seats, &access, &gate, health_service)?;
                 let (close, closed) = oneshot::channel();
                 let tls = Tls::of(&config.tls)?;
-                let incoming = Incoming::new(listener, &config, tls.clone());
+                let incoming = Incoming::new(listener, &config, &seats, tls.clone());
                 let server = Server::builder()
                     .http2_keepalive_interval(Some(config.keepalive_interval))
                     .http2_keepalive_timeout(Some(config.keepalive_timeout))
@@ -165,11 +166,11 @@ impl Api {
 
 fn routes(
     config: &ApiConfig,
+    seats: &ApiSeats,
     access: &Access,
     gate: &Gate,
     health: tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health>,
 ) -> Result<Routes, tonic_reflection::server::Error> {
-    let streams = Streams::new(config.streams_max, config.streams_per_caller_max);
     let bytes_max = config.message_bytes_max;
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -179,7 +180,7 @@ fn routes(
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
     };
-    let boletos = || Boletos { gate: gate.clone(), streams: streams.clone() };
+    let boletos = || Boletos { gate: gate.clone(), seats: seats.clone() };
     // Of the same service one call may be longer; its own route goes before the service's.
     let batches = BoletoServiceServer::new(boletos()).max_decoding_message_size(config.batch_bytes_max);
     let mut routes = Routes::builder();
@@ -190,7 +191,7 @@ fn routes(
                 .max_decoding_message_size(bytes_max),
         )
         .add_service(
-            ControlServiceServer::new(Control { gate: gate.clone(), streams: streams.clone() })
+            ControlServiceServer::new(Control { gate: gate.clone(), seats: seats.clone() })
                 .max_decoding_message_size(bytes_max),
         )
         .add_service(
@@ -198,7 +199,7 @@ fn routes(
                 .max_decoding_message_size(bytes_max),
         )
         .add_service(
-            TransferServiceServer::new(Transfers { gate: gate.clone(), streams: streams.clone() })
+            TransferServiceServer::new(Transfers { gate: gate.clone(), seats: seats.clone() })
                 .max_decoding_message_size(bytes_max),
         )
         .add_service(
@@ -208,14 +209,14 @@ fn routes(
             ConsentServiceServer::new(Consents { gate: gate.clone() }).max_decoding_message_size(bytes_max),
         )
         .add_service(
-            AccountServiceServer::new(Accounts { gate: gate.clone(), streams: streams.clone() })
+            AccountServiceServer::new(Accounts { gate: gate.clone(), seats: seats.clone() })
                 .max_decoding_message_size(bytes_max),
         )
         .add_service(
             SyncServiceServer::new(Syncs { gate: gate.clone() }).max_decoding_message_size(bytes_max),
         )
         .add_service(
-            PaymentServiceServer::new(Payments { gate: gate.clone(), streams: streams.clone() })
+            PaymentServiceServer::new(Payments { gate: gate.clone(), seats: seats.clone() })
                 .max_decoding_message_size(bytes_max),
         )
         .add_service(
@@ -229,7 +230,7 @@ fn routes(
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
     let entrance = Entrance {
-        in_flight: InFlight::new(config),
+        seats: seats.clone(),
         access: access.clone(),
         policy: Arc::new(Policy::of(proto::DESCRIPTOR_SET)),
         gate: gate.clone(),
@@ -240,15 +241,17 @@ fn routes(
         .route_service(layer::BATCH, batches)
         .layer(axum::middleware::from_fn(measure::note_trace))
         .layer(axum::middleware::from_fn_with_state(entrance, layer::around))
-        // Around everything else: who is let in has a place for as long as the answer takes to leave.
-        .layer(axum::middleware::from_fn_with_state(Patience::new(config), patience::bear))
+        // Around everything else: who is let in has a seat for as long as the answer takes to leave.
+        .layer(axum::middleware::from_fn_with_state(Patience::new(config, seats), patience::bear))
         // Even around that: what was refused was asked as well.
         .layer(axum::middleware::from_fn(measure::measured))
         .layer(axum::middleware::from_fn(incoming::introduce));
     Ok(Routes::from(router))
 }
 
-/// The calls that one connection may have under way; each kind has its own limit besides.
+/// The calls that HTTP/2 lets one connection have at a time; each kind has its own limit besides. It is what bounds the answers that a
+/// connection asks for and does not read, so it stays as it was at the start: a reload that raises limits past this sum raises them for all
+/// connections together, and not for one.
 fn all_calls(config: &ApiConfig) -> u32 {
     config.requests_in_flight_max + config.control_in_flight_max + config.streams_max
 }

@@ -4,7 +4,7 @@
 //!
 //! **Owns** nothing; where it goes on is the id of the last boleto, which the caller has. **Fails** with the store's
 //! trouble and while draining; the caller then goes on after its last boleto.
-//! **Limits**: a permit held inside the stream; one page in memory and one on its way, so that a slow reader holds back
+//! **Limits**: a seat held inside the stream; one page in memory and one on its way, so that a slow reader holds back
 //! only itself. Ids are made before they are committed: what is made while an export runs may stand before its place, so an
 //! export of everything ends at a time that has passed (`create_time_until`).
 
@@ -23,8 +23,8 @@ use super::boleto_service::filter;
 use super::convert::boleto as convert;
 use super::gate::Gate;
 use super::request;
+use super::seats::StreamSeat;
 use super::status::ApiError;
-use super::streams::StreamPermit;
 use crate::caller;
 use crate::domain::ids::{BoletoId, TenantId};
 use crate::proto::boleto::v1 as proto;
@@ -40,7 +40,7 @@ const PAGE: u64 = 250;
 pub(super) async fn export(
     gate: &Gate,
     request: proto::ExportBoletosRequest,
-    permit: StreamPermit,
+    seat: StreamSeat,
 ) -> Result<Exported, ApiError> {
     gate.house()?;
     let mut violations = Vec::new();
@@ -67,8 +67,8 @@ pub(super) async fn export(
     let (sender, receiver) = mpsc::channel(1);
     caller::spawn(send_pages(gate.clone(), gate.tenant()?, filter, (id, reason, after), sender));
     let stream = ReceiverStream::new(receiver).map(move |message| {
-        // The permit lives as long as the stream does.
-        let _ = &permit;
+        // The seat lives as long as the stream does.
+        let _ = &seat;
         message
     });
     Ok(Box::pin(stream))

@@ -13,8 +13,8 @@ use super::convert::moment;
 use super::gate::Gate;
 use super::page_token;
 use super::request;
+use super::seats::ApiSeats;
 use super::status::ApiError;
-use super::streams::Streams;
 use super::{
     boleto_amend, boleto_batch, boleto_cancel, boleto_erase, boleto_history, boleto_order, boleto_payment,
     boleto_quote, boleto_render, boleto_resolve, document_link,
@@ -41,7 +41,7 @@ const FILTER_CHARS_MAX: usize = 255;
 /// The service.
 pub(super) struct Boletos {
     pub gate: Gate,
-    pub streams: Streams,
+    pub seats: ApiSeats,
 }
 
 #[tonic::async_trait]
@@ -90,8 +90,8 @@ impl BoletoService for Boletos {
         &self,
         request: Request<proto::WatchBoletosRequest>,
     ) -> Result<Response<Self::WatchBoletosStream>, Status> {
-        let permit = self.streams.open(request.remote_addr())?;
-        let changes = boleto_watch::watch(&self.gate, request.into_inner(), permit).await?;
+        let seat = self.seats.stream(request.remote_addr())?;
+        let changes = boleto_watch::watch(&self.gate, request.into_inner(), seat).await?;
         Ok(Response::new(changes))
     }
 
@@ -217,8 +217,8 @@ impl BoletoService for Boletos {
         &self,
         request: Request<proto::ExportBoletosRequest>,
     ) -> Result<Response<Self::ExportBoletosStream>, Status> {
-        let permit = self.streams.open(request.remote_addr())?;
-        Ok(Response::new(boleto_export::export(&self.gate, request.into_inner(), permit).await?))
+        let seat = self.seats.stream(request.remote_addr())?;
+        Ok(Response::new(boleto_export::export(&self.gate, request.into_inner(), seat).await?))
     }
 }
 

@@ -7,8 +7,8 @@ use tokio::sync::watch::Receiver;
 use super::convert::boleto as convert;
 use super::gate::Gate;
 use super::request;
+use super::seats::StreamSeat;
 use super::status::ApiError;
-use super::streams::StreamPermit;
 use super::watch::{self, Answers, Watched};
 use crate::domain::ids::{BoletoId, TenantId};
 use crate::messages::House;
@@ -22,11 +22,11 @@ pub(super) type Changes = Answers<proto::WatchBoletosResponse>;
 pub(super) async fn watch(
     gate: &Gate,
     request: proto::WatchBoletosRequest,
-    permit: StreamPermit,
+    seat: StreamSeat,
 ) -> Result<Changes, ApiError> {
     let mut violations = Vec::new();
     let boleto = request::optional_id("boleto_id", &request.boleto_id, &mut violations);
-    watch::open(gate, Boletos(boleto), &request.cursor, violations, permit).await
+    watch::open(gate, Boletos(boleto), &request.cursor, violations, seat).await
 }
 
 /// All of a tenant's, or one.

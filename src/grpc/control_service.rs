@@ -1,7 +1,7 @@
 //! `ControlService`: what runs and what waits, and how both are steered.
 //!
-//! **Owns** nothing. **Fails** as the status table says. **Limits**: calls have places of their own, so that they are
-//! answered whatever the load; a watch holds a stream's permit; a batch takes 1,000 rows at a time.
+//! **Owns** nothing. **Fails** as the status table says. **Limits**: calls have seats of their own, so that they are
+//! answered whatever the load; a watch holds a stream's seat; a batch takes 1,000 rows at a time.
 
 mod actor;
 mod batch;
@@ -20,8 +20,8 @@ use tracing::info;
 use super::convert::{duration, tree as convert_tree};
 use super::gate::Gate;
 use super::request;
+use super::seats::ApiSeats;
 use super::status::ApiError;
-use super::streams::Streams;
 use crate::domain::violation::Violation;
 use crate::proto::control::v1 as proto;
 use crate::proto::control::v1::control_service_server::ControlService;
@@ -32,7 +32,7 @@ const REASON_CHARS_MAX: usize = 500;
 /// The service.
 pub(super) struct Control {
     pub gate: Gate,
-    pub streams: Streams,
+    pub seats: ApiSeats,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -61,8 +61,8 @@ impl ControlService for Control {
     }
 
     async fn watch_tree(&self, request: Request<proto::WatchTreeRequest>) -> Answer<Self::WatchTreeStream> {
-        let permit = self.streams.open(request.remote_addr())?;
-        answer(watch_tree::watch(&self.gate, permit))
+        let seat = self.seats.stream(request.remote_addr())?;
+        answer(watch_tree::watch(&self.gate, seat))
     }
 
     async fn restart_actor(
@@ -231,8 +231,8 @@ impl ControlService for Control {
         &self,
         request: Request<proto::WatchJobRunsRequest>,
     ) -> Answer<Self::WatchJobRunsStream> {
-        let permit = self.streams.open(request.remote_addr())?;
-        answer(job_run::watch(&self.gate, request.into_inner(), permit).await)
+        let seat = self.seats.stream(request.remote_addr())?;
+        answer(job_run::watch(&self.gate, request.into_inner(), seat).await)
     }
 
     async fn reload_config(

@@ -1,16 +1,15 @@
 //! Connections as they come: so many in all, so many of one address, and none that says nothing; under TLS where that is configured.
 //!
-//! **Owns** the listener, and the place of every connection, given back when it ends. **Fails** by closing the one that
+//! **Owns** the listener, and the seat of every connection, given back when it ends. **Fails** by closing the one that
 //! comes too much, or that has not said in time that it speaks HTTP/2; what the system refuses is tried again after a
 //! pause, for it means as a rule that no descriptors are left.
 //! **Limits**: `api.connections_max`, `api.connections_per_address_max`, `api.handshake_timeout`. Once a connection has
 //! said its first words, `api.keepalive_interval` finds those that have fallen silent.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -30,7 +29,9 @@ use tracing::{debug, warn};
 
 use super::config::ApiConfig;
 use super::layer::CertificateNames;
+use super::seats::ApiSeats;
 use super::tls::{self, Tls};
+use crate::seats::Seat;
 
 /// What every connection of HTTP/2 begins with, in bytes (RFC 9113 §3.4).
 const PREFACE_BYTES: usize = 24;
@@ -41,22 +42,21 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct Incoming {
     listener: TcpListener,
     handshake_timeout: Duration,
-    places: Places,
+    seats: ApiSeats,
     pause: Option<Pin<Box<Sleep>>>,
     /// Whether the last one was turned away; a flood is told once.
     is_full: bool,
     tls: Option<Tls>,
-    /// Each holds its place already, so that there are no more of them than connections.
+    /// Each holds its seat already, so that there are no more of them than connections.
     handshakes: JoinSet<Option<Connection>>,
 }
 
 impl Incoming {
-    pub fn new(listener: TcpListener, config: &ApiConfig, tls: Option<Tls>) -> Self {
-        let places = Places::new(config.connections_max, config.connections_per_address_max);
+    pub fn new(listener: TcpListener, config: &ApiConfig, seats: &ApiSeats, tls: Option<Tls>) -> Self {
         Self {
             listener,
             handshake_timeout: config.handshake_timeout,
-            places,
+            seats: seats.clone(),
             pause: None,
             is_full: false,
             tls,
@@ -64,9 +64,9 @@ impl Incoming {
         }
     }
 
-    /// Gives a connection its place; nothing where there is none, which closes it, and while it shakes hands.
+    /// Gives a connection its seat; nothing where there is none, which closes it, and while it shakes hands.
     fn seat(&mut self, stream: TcpStream, peer: IpAddr) -> Option<Connection> {
-        let Some(place) = self.places.take(peer) else {
+        let Some(seat) = self.seats.connection(peer) else {
             if !self.is_full {
                 warn!("connections are turned away: there are as many as there may be");
             }
@@ -80,9 +80,9 @@ impl Incoming {
         }
         let limit = self.handshake_timeout;
         match &self.tls {
-            None => Some(Connection::new(Wire::Plain(stream), Arc::from([]), limit, place)),
+            None => Some(Connection::new(Wire::Plain(stream), Arc::from([]), limit, seat)),
             Some(tls) => {
-                self.handshakes.spawn(shake_hands(stream, tls.rules(), limit, place));
+                self.handshakes.spawn(shake_hands(stream, tls.rules(), limit, seat));
                 None
             }
         }
@@ -125,12 +125,12 @@ async fn shake_hands(
     stream: TcpStream,
     rules: Arc<ServerConfig>,
     limit: Duration,
-    place: Place,
+    seat: Seat<IpAddr>,
 ) -> Option<Connection> {
     match timeout(limit, TlsAcceptor::from(rules).accept(stream)).await {
         Ok(Ok(stream)) => {
             let names = tls::names(stream.get_ref().1);
-            Some(Connection::new(Wire::Tls(Box::new(stream)), names, limit, place))
+            Some(Connection::new(Wire::Tls(Box::new(stream)), names, limit, seat))
         }
         Ok(Err(error)) => {
             debug!(%error, "handshake failed");
@@ -174,19 +174,19 @@ impl Wire {
     }
 }
 
-/// A connection that has its place.
+/// A connection that has its seat.
 pub struct Connection {
     wire: Wire,
     names: CertificateNames,
     /// How much of its first words is missing, and until when they are waited for.
     unsaid: Option<(usize, Pin<Box<Sleep>>)>,
-    _place: Place,
+    _seat: Seat<IpAddr>,
 }
 
 impl Connection {
-    fn new(wire: Wire, names: Arc<[String]>, limit: Duration, place: Place) -> Self {
+    fn new(wire: Wire, names: Arc<[String]>, limit: Duration, seat: Seat<IpAddr>) -> Self {
         let unsaid = Some((PREFACE_BYTES, Box::pin(sleep(limit))));
-        Self { wire, names: CertificateNames(names), unsaid, _place: place }
+        Self { wire, names: CertificateNames(names), unsaid, _seat: seat }
     }
 }
 
@@ -268,89 +268,5 @@ impl AsyncWrite for Connection {
             Wire::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Wire::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }
-    }
-}
-
-/// How many connections each address has; clones are the same.
-#[derive(Clone)]
-struct Places {
-    all_max: usize,
-    per_address_max: usize,
-    taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
-}
-
-/// The place of one connection.
-struct Place {
-    places: Places,
-    address: IpAddr,
-}
-
-impl Places {
-    fn new(all_max: u32, per_address_max: u32) -> Self {
-        Self { all_max: all_max as usize, per_address_max: per_address_max as usize, taken: Arc::default() }
-    }
-
-    fn take(&self, peer: IpAddr) -> Option<Place> {
-        let address = site(peer);
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = taken.get(&address).copied().unwrap_or(0);
-        if own >= self.per_address_max || taken.values().sum::<usize>() >= self.all_max {
-            return None;
-        }
-        taken.insert(address, own + 1);
-        Some(Place { places: self.clone(), address })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = taken.get_mut(&self.address) {
-            *own -= 1;
-            if *own == 0 {
-                taken.remove(&self.address);
-            }
-        }
-    }
-}
-
-/// Whoever has one address of IPv6 has a network of them, a /64 as a rule (RFC 6177), and counts as one.
-fn site(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        address => address,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_has_its_places_and_leaves_the_others_theirs() {
-        let places = Places::new(3, 2);
-        let one = IpAddr::from([127, 0, 0, 1]);
-        let first = places.take(one).expect("a place");
-        let _second = places.take(one).expect("another");
-        assert!(places.take(one).is_none(), "two of one address");
-        let other = places.take("2001:db8::1".parse().unwrap()).expect("a place");
-        assert!(places.take("2001:db8::2".parse().unwrap()).is_none(), "three in all");
-        drop(first);
-        assert!(places.take(one).is_some());
-        drop(other);
-        assert_eq!(places.taken.lock().unwrap().len(), 1, "nothing is kept of those who have gone");
-    }
-
-    #[test]
-    fn a_network_of_addresses_counts_as_one() {
-        let places = Places::new(9, 1);
-        let _one = places.take("2001:db8::1".parse().unwrap()).expect("a place");
-        assert!(places.take("2001:db8::ffff:2".parse().unwrap()).is_none());
-        assert!(places.take("2001:db8:0:1::1".parse().unwrap()).is_some());
-        let _mapped = places.take("::ffff:192.0.2.1".parse().unwrap()).expect("a place");
-        assert!(places.take("192.0.2.1".parse().unwrap()).is_none(), "the same address, written otherwise");
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! **Fails** a call before a byte of its message is read, with the reasons of [`super::status`].
 //! **Limits**: `api.requests_in_flight_max`, and for the control service, which must answer when nothing else does,
-//! `api.control_in_flight_max` instead; a call past its limit is answered at once and costs next to nothing. A permit is
+//! `api.control_in_flight_max` instead; a call past its limit is answered at once and costs next to nothing. A seat is
 //! taken before a byte of the message is read, so that what messages take is bounded by the calls in flight times
 //! `api.message_bytes_max`. A batch may be longer, and there may be fewer of them: `api.batches_in_flight_max` times
 //! `api.batch_bytes_max` comes on top, and no more.
@@ -24,16 +24,15 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use hyper::body::Frame;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::metadata::MetadataMap;
 use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Status};
 use tracing::Instrument as _;
 
-use super::config::ApiConfig;
 use super::gate::Gate;
 use super::measure;
 use super::personal::PersonalAnswer;
+use super::seats::ApiSeats;
 use super::status::{ApiError, protocol_details};
 use crate::access::policy::{Policy, Rule};
 use crate::access::{Access, Admitted, Presented, Refusal};
@@ -49,50 +48,14 @@ const OURS: &str = "/bursar.";
 /// Whoever watches over processes has no token.
 const HEALTH: &str = "/grpc.health.v1.Health/";
 /// What only operators ask; it does not compete with the rest.
-const CONTROL: &str = "/bursar.control.";
+pub(super) const CONTROL: &str = "/bursar.control.";
 /// The one call whose message is as long as a thousand others.
 pub(super) const BATCH: &str = "/bursar.boleto.v1.BoletoService/BatchCreateBoletos";
-
-/// The calls that may be in flight; clones are the same.
-#[derive(Clone)]
-pub struct InFlight {
-    calls: Arc<Semaphore>,
-    control: Arc<Semaphore>,
-    batches: Arc<Semaphore>,
-}
-
-/// Held for as long as a call is in flight.
-struct Permit {
-    _call: OwnedSemaphorePermit,
-    _batch: Option<OwnedSemaphorePermit>,
-}
-
-impl InFlight {
-    pub fn new(config: &ApiConfig) -> Self {
-        let semaphore = |max: u32| Arc::new(Semaphore::new(max as usize));
-        Self {
-            calls: semaphore(config.requests_in_flight_max),
-            control: semaphore(config.control_in_flight_max),
-            batches: semaphore(config.batches_in_flight_max),
-        }
-    }
-
-    /// Nothing where there are as many as there may be.
-    fn admit(&self, path: &str) -> Option<Permit> {
-        let calls = if path.starts_with(CONTROL) { &self.control } else { &self.calls };
-        let call = calls.clone().try_acquire_owned().ok()?;
-        let batch = match path {
-            BATCH => Some(self.batches.clone().try_acquire_owned().ok()?),
-            _ => None,
-        };
-        Some(Permit { _call: call, _batch: batch })
-    }
-}
 
 /// What stands between a caller and the services; clones are the same.
 #[derive(Clone)]
 pub struct Entrance {
-    pub in_flight: InFlight,
+    pub seats: ApiSeats,
     pub access: Access,
     pub policy: Arc<Policy>,
     pub gate: Gate,
@@ -108,14 +71,14 @@ pub async fn around(State(entrance): State<Entrance>, request: Request, next: Ne
     if !path.starts_with(OURS) {
         return with_details(entrance.run(request, next).await);
     }
-    let Some(permit) = entrance.in_flight.admit(path) else {
+    let Some(seat) = entrance.seats.call(path) else {
         return Status::from(ApiError::TooManyRequests).into_http();
     };
     let span = measure::span(path);
     let metadata = MetadataMap::from_headers(request.headers().clone());
     crate::telemetry::set_parent_from_metadata(&span, &metadata);
     let response = entrance.run(request, next).instrument(span).await;
-    drop(permit);
+    drop(seat);
     with_details(response)
 }
 
@@ -268,27 +231,4 @@ fn with_details(response: Response) -> Response {
         return response;
     }
     protocol_details(status.code(), status.message()).into_http::<Body>()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Config;
-
-    #[test]
-    fn batches_have_a_bound_of_their_own_and_count_among_all_calls() {
-        let config = ApiConfig {
-            requests_in_flight_max: 3,
-            control_in_flight_max: 1,
-            batches_in_flight_max: 1,
-            ..Config::default().api
-        };
-        let in_flight = InFlight::new(&config);
-        let batch = in_flight.admit(BATCH).expect("room for one");
-        assert!(in_flight.admit(BATCH).is_none(), "the calls have room, the batches have not");
-        let others: Vec<_> = (0..3).filter_map(|_| in_flight.admit("/bursar.boleto.v1.X/Y")).collect();
-        assert_eq!(others.len(), 2, "who was turned away holds nothing");
-        drop(batch);
-        assert!(in_flight.admit(BATCH).is_some() && in_flight.admit("/bursar.control.v1.X/Y").is_some());
-    }
 }

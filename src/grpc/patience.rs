@@ -1,15 +1,12 @@
 //! How much one connection may ask of the house at a time, and how long it may keep the house waiting for a message.
 //!
 //! A call counts from its first header until its answer has left, so that neither messages that never come nor answers that
-//! nobody reads pile up; other connections keep their places meanwhile.
+//! nobody reads pile up; other connections keep their seats meanwhile.
 //!
-//! **Owns** the count of each connection. **Fails** a call past it with `RESOURCE_EXHAUSTED`, and one whose message is not
+//! **Owns** nothing. **Fails** a call past it with `RESOURCE_EXHAUSTED`, and one whose message is not
 //! there in time with `DEADLINE_EXCEEDED`. **Limits**: `api.calls_per_connection_max`, `api.message_timeout`.
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -24,58 +21,27 @@ use tonic::Status;
 use tonic::transport::server::TcpConnectInfo;
 
 use super::config::ApiConfig;
+use super::seats::{ApiSeats, Peer};
 use super::status::ApiError;
+use crate::seats::Seat;
 
-/// What connections have under way; clones are the same.
+/// What connections have under way, and how long they may take to say it; clones are the same.
 #[derive(Clone)]
 pub struct Patience {
-    calls_max: usize,
     message_timeout: Duration,
-    under_way: Arc<Mutex<HashMap<Option<SocketAddr>, usize>>>,
-}
-
-/// The place of one call.
-struct Place {
-    patience: Patience,
-    connection: Option<SocketAddr>,
+    seats: ApiSeats,
 }
 
 impl Patience {
-    pub fn new(config: &ApiConfig) -> Self {
-        Self {
-            calls_max: config.calls_per_connection_max as usize,
-            message_timeout: config.message_timeout,
-            under_way: Arc::default(),
-        }
-    }
-
-    fn take(&self, connection: Option<SocketAddr>) -> Option<Place> {
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = under_way.get(&connection).copied().unwrap_or(0);
-        if own >= self.calls_max {
-            return None;
-        }
-        under_way.insert(connection, own + 1);
-        Some(Place { patience: self.clone(), connection })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut under_way = self.patience.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = under_way.get_mut(&self.connection) {
-            *own -= 1;
-            if *own == 0 {
-                under_way.remove(&self.connection);
-            }
-        }
+    pub fn new(config: &ApiConfig, seats: &ApiSeats) -> Self {
+        Self { message_timeout: config.message_timeout, seats: seats.clone() }
     }
 }
 
 /// Runs one call.
 pub async fn bear(State(patience): State<Patience>, request: Request, next: Next) -> Response {
     let connection = request.extensions().get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
-    let Some(place) = patience.take(connection) else {
+    let Some(seat) = patience.seats.own_call(connection) else {
         return Status::from(ApiError::TooManyRequests).into_http();
     };
     // Reflection asks in a stream, which may stay open between two questions; every call of ours sends one message.
@@ -86,7 +52,7 @@ pub async fn bear(State(patience): State<Patience>, request: Request, next: Next
         }
         false => request,
     };
-    next.run(request).await.map(|body| Body::new(Placed { body, _place: place }))
+    next.run(request).await.map(|body| Body::new(Seated { body, _seat: seat }))
 }
 
 /// A message that has to come in time.
@@ -123,13 +89,13 @@ impl HttpBody for Awaited {
     }
 }
 
-/// An answer that holds the place of its call until it has left or nobody wants it any more.
-struct Placed {
+/// An answer that holds the seat of its call until it has left or nobody wants it any more.
+struct Seated {
     body: Body,
-    _place: Place,
+    _seat: Seat<Peer>,
 }
 
-impl HttpBody for Placed {
+impl HttpBody for Seated {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -151,20 +117,21 @@ impl HttpBody for Placed {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
     use crate::config::Config;
 
     #[test]
-    fn a_connection_has_its_share_and_an_answer_that_has_left_gives_its_place_back() {
-        let patience = Patience::new(&ApiConfig { calls_per_connection_max: 2, ..Config::default().api });
+    fn an_answer_holds_its_seat_until_it_has_left() {
+        let seats = ApiSeats::new(&ApiConfig { calls_per_connection_max: 2, ..Config::default().api });
         let greedy = Some(SocketAddr::from(([127, 0, 0, 1], 1)));
-        let first = patience.take(greedy).expect("a place");
-        let second = patience.take(greedy).expect("another");
-        assert!(patience.take(greedy).is_none());
-        let other = patience.take(None).expect("others have places of their own");
-        let answer = Placed { body: Body::empty(), _place: first };
-        assert!(answer.is_end_stream() && patience.take(greedy).is_none(), "held as long as the answer");
-        drop((answer, second, other));
-        assert!(patience.under_way.lock().unwrap().is_empty(), "nothing is kept of those who have gone");
+        let first = seats.own_call(greedy).expect("a seat");
+        let _second = seats.own_call(greedy).expect("another");
+        let answer = Seated { body: Body::empty(), _seat: first };
+        assert!(answer.is_end_stream() && seats.own_call(greedy).is_none());
+        assert!(seats.own_call(None).is_some(), "others have seats of their own");
+        drop(answer);
+        assert!(seats.own_call(greedy).is_some());
     }
 }

@@ -22,8 +22,8 @@ use uuid::Uuid;
 use super::convert::transfer as convert;
 use super::gate::Gate;
 use super::request;
+use super::seats::ApiSeats;
 use super::status::ApiError;
-use super::streams::Streams;
 use crate::domain::ids::TransferId;
 use crate::domain::transfer::TransferKey;
 use crate::domain::violation::Violation;
@@ -37,7 +37,7 @@ use crate::store::transfer_list::TransferSeen;
 /// The service.
 pub(super) struct Transfers {
     pub gate: Gate,
-    pub streams: Streams,
+    pub seats: ApiSeats,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -71,8 +71,8 @@ impl TransferService for Transfers {
         &self,
         request: Request<proto::ProcessTransferRequest>,
     ) -> Answer<Self::ProcessTransferStream> {
-        let permit = self.streams.open(request.remote_addr())?;
-        Ok(Response::new(process::process(&self.gate, request.into_inner(), permit).await?))
+        let seat = self.seats.stream(request.remote_addr())?;
+        Ok(Response::new(process::process(&self.gate, request.into_inner(), seat).await?))
     }
 
     async fn reprocess_transfer(
@@ -95,8 +95,8 @@ impl TransferService for Transfers {
         &self,
         request: Request<proto::WatchTransfersRequest>,
     ) -> Answer<Self::WatchTransfersStream> {
-        let permit = self.streams.open(request.remote_addr())?;
-        Ok(Response::new(watch::watch(&self.gate, request.into_inner(), permit).await?))
+        let seat = self.seats.stream(request.remote_addr())?;
+        Ok(Response::new(watch::watch(&self.gate, request.into_inner(), seat).await?))
     }
 
     async fn erase_transfer(

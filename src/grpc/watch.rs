@@ -3,7 +3,7 @@
 //! **Owns** how a cursor is written: the store's own name and a place in its stream of changes; the cursor itself is the
 //! caller's. **Fails** with `CURSOR_OF_ANOTHER_STORE` when that name is not this store's, for a place means nothing
 //! elsewhere; with the store's trouble, after which the caller goes on from its last cursor.
-//! **Limits**: a permit held inside the stream; 256 changes a message; a slow reader holds back only itself.
+//! **Limits**: a seat held inside the stream; 256 changes a message; a slow reader holds back only itself.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,8 +14,8 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
 
 use super::gate::Gate;
+use super::seats::StreamSeat;
 use super::status::ApiError;
-use super::streams::StreamPermit;
 use crate::caller;
 use crate::domain::ids::TenantId;
 use crate::domain::violation::Violation;
@@ -90,7 +90,7 @@ pub(super) async fn open<W: Watched>(
     watched: W,
     cursor: &str,
     mut violations: Vec<Violation>,
-    permit: StreamPermit,
+    seat: StreamSeat,
 ) -> Result<Answers<W::Answer>, ApiError> {
     let house = gate.house()?;
     let from = Start::read(cursor);
@@ -109,8 +109,8 @@ pub(super) async fn open<W: Watched>(
     let (sender, receiver) = mpsc::channel(BUFFERED);
     caller::spawn(follow(gate.clone(), gate.tenant()?, watched, place, sender));
     let stream = ReceiverStream::new(receiver).map(move |answer| {
-        // The permit lives as long as the stream does.
-        let _ = &permit;
+        // The seat lives as long as the stream does.
+        let _ = &seat;
         answer
     });
     Ok(Box::pin(stream))

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex as Lock, PoisonError};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tracing::{info, warn};
 
 use crate::config::reload::{Change, Reloaded};
@@ -21,6 +21,33 @@ use crate::store::audit_list::Subject;
 
 /// Takes over what it follows. It must not fail, for the others have taken over theirs: what could be wrong was looked for before.
 pub type Follower = Box<dyn Fn(&Config) + Send + Sync>;
+
+/// Settings as they are in effect: those that a reload takes over, and all others as they were at the start. Clones are the same.
+#[derive(Clone)]
+pub struct Settings<T>(watch::Receiver<Arc<T>>);
+
+impl<T: Clone + Send + Sync + 'static> Settings<T> {
+    /// A part of the configuration, and who keeps it as it is.
+    pub fn new(
+        config: &Config,
+        part: impl Fn(&Config) -> &T + Send + Sync + 'static,
+    ) -> (Self, impl Fn(&Config) + Send + Sync + 'static) {
+        let (sender, receiver) = watch::channel(Arc::new(part(config).clone()));
+        (Self(receiver), move |config: &Config| drop(sender.send_replace(Arc::new(part(config).clone()))))
+    }
+}
+
+impl<T> Settings<T> {
+    /// Settings that no reload reaches.
+    pub fn fixed(settings: T) -> Self {
+        Self(watch::channel(Arc::new(settings)).1)
+    }
+
+    /// As they are now.
+    pub fn get(&self) -> Arc<T> {
+        self.0.borrow().clone()
+    }
+}
 
 /// The way to a reload; clones are the same.
 #[derive(Clone, Default)]

@@ -3,7 +3,7 @@
 //! **Owns** the socket. **Fails** by closing it; whoever sends too slowly, too much or nonsense harms only itself.
 //! **Limits**: the head of a request must be there in time and no longer than allowed, which bounds idle connections too;
 //! after [`Limits::connection_timeout`] the answer in hand is finished within [`PARTING`] and the connection ends, so that
-//! a slow reader holds its place no longer than that.
+//! a slow reader holds its seat no longer than that.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -71,7 +71,7 @@ pub async fn serve(
     }
 }
 
-/// Tells somebody who has no place that there is none.
+/// Tells somebody who has no seat that there is none.
 pub async fn turn_away(mut stream: TcpStream) {
     let parting = async {
         stream.write_all(BUSY).await?;
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_answer_for_all_places_taken_is_as_long_as_it_says() {
+    fn the_answer_for_all_seats_taken_is_as_long_as_it_says() {
         let text = std::str::from_utf8(BUSY).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("Content-Length: {}", body.len())), "{}", body.len());

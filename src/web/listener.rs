@@ -2,12 +2,10 @@
 //!
 //! **Owns** the port and the connections, which end with it. **Fails** by ending when its task does; a port that is taken is
 //! a start failure, and a page that panics costs its own connection only.
-//! **Limits**: [`Limits`]. Whoever comes when all places are taken, or has as many as one address may have, is told 503 at
+//! **Limits**: [`Limits`]. Whoever comes when all seats are taken, or has as many as one address may have, is told 503 at
 //! once; past [`TURNING_AWAY_MAX`] of those at a time the connection is closed without a word.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,16 +13,16 @@ use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
 use super::connection::{self, PARTING};
-use super::rates::subscriber;
+use crate::seats::{Bounds, Seats, subscriber};
 use crate::supervision::{Actor, ActorError, ChildSpec, Context, Shutdown};
 
-/// How many are told at a time that there is no place.
+/// How many are told at a time that there is no seat.
 const TURNING_AWAY_MAX: usize = 64;
 /// After an error of `accept`, which means as a rule that the process has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -124,9 +122,8 @@ struct Serving<S> {
     limits: Limits,
     site: S,
     closed: watch::Receiver<bool>,
-    places: Arc<Semaphore>,
-    turning_away: Arc<Semaphore>,
-    addresses: Addresses,
+    seats: Seats<IpAddr>,
+    turning_away: Seats<()>,
     connections: JoinSet<()>,
 }
 
@@ -136,9 +133,11 @@ impl<S: Site> Serving<S> {
             limits,
             site,
             closed,
-            places: Arc::new(Semaphore::new(limits.connections_max)),
-            turning_away: Arc::new(Semaphore::new(TURNING_AWAY_MAX)),
-            addresses: Addresses::default(),
+            seats: Seats::new(Bounds {
+                all: limits.connections_max,
+                each: limits.connections_per_address_max.unwrap_or(limits.connections_max),
+            }),
+            turning_away: Seats::new(Bounds::of_all(TURNING_AWAY_MAX)),
             connections: JoinSet::new(),
         }
     }
@@ -168,22 +167,19 @@ impl<S: Site> Serving<S> {
     }
 
     fn take_in(&mut self, stream: TcpStream, peer: IpAddr) {
-        let place = self.places.clone().try_acquire_owned().ok();
-        let per_address_max = self.limits.connections_per_address_max.unwrap_or(self.limits.connections_max);
-        let seat = self.addresses.seat(peer, per_address_max);
-        let (Some(place), Some(seat)) = (place, seat) else {
-            if let Ok(permit) = self.turning_away.clone().try_acquire_owned() {
+        let Some(seat) = self.seats.take(subscriber(peer)) else {
+            if let Some(seat) = self.turning_away.take(()) {
                 self.connections.spawn(async move {
                     connection::turn_away(stream).await;
-                    drop(permit);
+                    drop(seat);
                 });
             }
             return;
         };
         let (limits, site, closed) = (self.limits, self.site.clone(), self.closed.clone());
         self.connections.spawn(async move {
-            let _held: (OwnedSemaphorePermit, Seat) = (place, seat);
             connection::serve(stream, peer, limits, site, closed).await;
+            drop(seat);
         });
     }
 }
@@ -194,58 +190,5 @@ fn tell(ended: Result<(), JoinError>) {
     {
         // What it says may repeat what was sent; the panic itself was logged where it arose.
         error!("a page crashed; its connection was closed");
-    }
-}
-
-/// How many connections each address has.
-#[derive(Clone, Default)]
-struct Addresses(Arc<Mutex<HashMap<IpAddr, usize>>>);
-
-/// The place of one connection among those of its address; given back when dropped.
-struct Seat {
-    addresses: Addresses,
-    address: IpAddr,
-}
-
-impl Addresses {
-    fn seat(&self, peer: IpAddr, seats_max: usize) -> Option<Seat> {
-        let address = subscriber(peer);
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = taken.entry(address).or_default();
-        if *count >= seats_max {
-            return None;
-        }
-        *count += 1;
-        Some(Seat { addresses: self.clone(), address })
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut taken = self.addresses.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                taken.remove(&self.address);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_has_its_seats_and_leaves_the_others_theirs() {
-        let (addresses, one, other) = (Addresses::default(), [127, 0, 0, 1].into(), [127, 0, 0, 2].into());
-        let first = addresses.seat(one, 2).expect("a seat");
-        let second = addresses.seat(one, 2).expect("another");
-        assert!(addresses.seat(one, 2).is_none());
-        assert!(addresses.seat(other, 2).is_some());
-        drop(first);
-        assert!(addresses.seat(one, 2).is_some());
-        drop(second);
-        assert!(addresses.0.lock().unwrap().is_empty(), "nothing is kept of those who have gone");
     }
 }

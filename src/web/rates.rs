@@ -6,12 +6,13 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::seats::subscriber;
 use crate::work::rate::Bucket;
 
 const BUCKETS: usize = 4_096;
@@ -52,14 +53,6 @@ impl Rates {
     }
 }
 
-/// Who asks, as far as an address tells.
-pub fn subscriber(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
-        address @ IpAddr::V4(_) => address,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,12 +78,5 @@ mod tests {
     fn nothing_is_counted_without_a_bound() {
         let (rates, now) = (Rates::new(0), Instant::now());
         assert!((0..1_000).all(|_| rates.take(address("192.0.2.1"), now).is_ok()));
-    }
-
-    #[test]
-    fn a_network_of_one_subscriber_is_one_address() {
-        assert_eq!(subscriber(address("2001:db8::1")), subscriber(address("2001:db8::ffff:1")));
-        assert_ne!(subscriber(address("2001:db8::1")), subscriber(address("2001:db8:0:1::1")));
-        assert_eq!(subscriber(address("::ffff:192.0.2.1")), address("192.0.2.1"));
     }
 }

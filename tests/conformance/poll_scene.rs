@@ -22,6 +22,7 @@ use bursar::domain::work::kind;
 use bursar::messages::Aspsps;
 use bursar::messages::aspsps::{DeskParts, Pauses};
 use bursar::messages::jobs::{Job as _, JobContext, JobEnd};
+use bursar::messages::reload::Settings;
 use bursar::sandbox::AspspPayment;
 use bursar::store::job_run_end::{AttemptChange, AttemptEnd};
 use bursar::store::job_run_wish::Trigger;
@@ -91,7 +92,10 @@ impl PollScene {
             secrets: keeper.clone(),
             hints: Hints::default(),
             changes: watch::channel(0).0,
-            config: PaymentsConfig { group_max: 3, ..Config::default().openbanking.payments },
+            config: Settings::fixed(PaymentsConfig {
+                group_max: 3,
+                ..Config::default().openbanking.payments
+            }),
             delivery_attempts_max: ATTEMPTS,
             lanes: 1,
             group_max: 64,

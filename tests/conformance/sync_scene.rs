@@ -27,6 +27,7 @@ use bursar::domain::openbanking::sync::SyncArguments;
 use bursar::domain::work::{Claim, kind};
 use bursar::messages::aspsps::{Aspsps, DeskParts, Pauses, queue as queue_of};
 use bursar::messages::jobs::{EndWanted, Job as _, JobContext, JobEnd};
+use bursar::messages::reload::Settings;
 use bursar::sandbox::{
     Aspsp, AspspAccount, AspspConsent, AspspEntry as Item, AspspRules, World, WorldOptions,
 };
@@ -212,7 +213,7 @@ impl SyncScene {
             internal_api: self.internal_api.clone(),
             secrets: self.secrets.clone(),
             hints: Hints::default(),
-            config: Arc::new(self.config.clone()),
+            config: Settings::fixed(self.config.clone()),
             pacing: self.pacing,
             lanes: 1,
             group_max: 64,

@@ -1,28 +1,17 @@
 //! A payer pays at some bank, anywhere in the country, and nobody here is told. The house asks the bank on its timetable, writes
 //! down what was paid once, and tells the owner; what it cannot place is listed for a person, until somebody has looked at it.
 
-use bursar::proto::boleto::v1::bank_account::Issuer;
 use bursar::proto::boleto::v1::{
-    BancoDoBrasilIssuer, BankAccount, BoletoStatus, GetBankAccountRequest, ResyncBankAccountRequest,
-    get_bank_account_request, resync_bank_account_request::Ahead,
+    BankAccount, BoletoStatus, GetBankAccountRequest, ResyncBankAccountRequest, get_bank_account_request,
+    resync_bank_account_request::Ahead,
 };
 use tonic::Code;
 
 use crate::support::database::{Kind, TestDatabase};
-use crate::support::house::reconciliation::{differences, pays, reconciles, run, settles, stands, today};
+use crate::support::house::reconciliation::{
+    a_listed_account, differences, pays, reconciles, run, settles, stands, today,
+};
 use crate::support::house::{House, Opened, Refusal as _, a_boleto, an_account, eventually};
-
-/// An account whose bank lists what was paid, by agency and account.
-fn a_listed_account() -> BankAccount {
-    let issuer = BancoDoBrasilIssuer {
-        convenio: "3128557".to_owned(),
-        carteira: "17".to_owned(),
-        variacao: "35".to_owned(),
-        agency: "0452".to_owned(),
-        account: "123873".to_owned(),
-    };
-    BankAccount { issuer: Some(Issuer::BancoDoBrasil(issuer)), ..an_account() }
-}
 
 /// A house that asks banks, and the account that it asks about.
 async fn asking(every: &str) -> (Opened, BankAccount) {

@@ -106,7 +106,7 @@ impl Round {
                 known.extend(tracked.map(|tracked| (child.name.clone(), tracked)));
             }
         }
-        let config = &self.shared.means.config;
+        let config = self.shared.means.config.get();
         let later = TimeDelta::from_std(config.then_every).ok().and_then(|wait| now.checked_add_signed(wait));
         let next = later.unwrap_or(DateTime::<Utc>::MAX_UTC);
         let all: Vec<Child<'_>> = there.into_iter().chain(new).collect();

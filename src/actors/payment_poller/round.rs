@@ -104,7 +104,7 @@ impl Round {
 
     async fn ask_all(self: &Arc<Self>, desk: &AspspDesk) -> Result<(), Stop> {
         let (config, store) = (&self.shared.means.config, &self.shared.means.store);
-        let (ladder, in_flight_max) = (config.ladder(), config.in_flight_max.max(1) as usize);
+        let in_flight_max = || config.get().in_flight_max.max(1) as usize;
         let bank_max = desk.connector().capabilities().payments_max;
         let mut calls: JoinSet<Vec<Ask>> = JoinSet::new();
         let mut waiting = VecDeque::new();
@@ -112,24 +112,24 @@ impl Round {
         let mut is_last = false;
         while !self.is_over() {
             if waiting.is_empty() && !is_last {
-                let page = self.page(after).await?;
+                let (page, config) = (self.page(after).await?, config.get());
                 after = page.last().map(behind);
                 is_last = page.len() < PAGE_ROWS as usize;
                 let group_max =
                     if *self.groups_off.borrow() { 1 } else { bank_max.min(config.group_max as usize) };
-                let plan = plan(page, ladder, group_max, store.now());
+                let plan = plan(page, config.ladder(), group_max, store.now());
                 self.dealt_with(plan.waiting);
                 self.shared.tally.count("waiting", plan.waiting);
                 self.give_up(plan.given_up).await;
                 waiting.extend(plan.asks);
             }
-            while calls.len() < in_flight_max
+            while calls.len() < in_flight_max()
                 && let Some(ask) = waiting.pop_front()
             {
                 calls.spawn(self.clone().ask(desk.clone(), ask).in_current_span());
             }
             // A page that is handed out is followed by the next before its last call has come back.
-            if calls.len() < in_flight_max && !is_last {
+            if calls.len() < in_flight_max() && !is_last {
                 continue;
             }
             match calls.join_next().await {
@@ -155,7 +155,7 @@ impl Round {
     /// Ends what is past its time and could not be asked about all the while.
     async fn give_up_overdue(self: &Arc<Self>) -> Result<(), Stop> {
         let Shared { means, began, .. } = &*self.shared;
-        let made_before = means.config.overdue_before(means.store.now());
+        let made_before = means.config.get().overdue_before(means.store.now());
         let mut after = None;
         while self.shared.context.is_wanted().is_ok() {
             let read = || means.store.payments_overdue(&self.aspsp, *began, made_before, after, PAGE_ROWS);
@@ -261,7 +261,7 @@ impl Round {
 
     /// What is said of a payment of which no bank has said the end.
     pub fn given_up(&self) -> Answer {
-        let days = self.shared.means.config.given_up_after.as_secs() / 86_400;
+        let days = self.shared.means.config.get().given_up_after.as_secs() / 86_400;
         let reason = format!("age_limit: after {days} days no bank has said how it ended");
         Answer::GivenUp { reason }
     }

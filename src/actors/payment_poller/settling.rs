@@ -40,7 +40,7 @@ impl Round {
             external_id: told.and_then(|told| new_name(payment, told)),
         };
         let now = self.shared.means.store.now();
-        let next = self.shared.means.config.ladder().next_ask(payment.made_at, now);
+        let next = self.shared.means.config.get().ladder().next_ask(payment.made_at, now);
         self.settle_about(&about, answer, next, now).await;
     }
 
@@ -52,7 +52,7 @@ impl Round {
         next: DateTime<Utc>,
         now: DateTime<Utc>,
     ) {
-        let config = &self.shared.means.config;
+        let config = self.shared.means.config.get();
         let is_past = config.is_past(about.made_at, now);
         // Should we not come to the end of this, the next run does: the last question is asked once.
         let next = if is_past { now } else { next };

@@ -50,7 +50,7 @@ impl Run {
         let today = store.now().with_timezone(&Sao_Paulo).date_naive();
         let mut position = Position::read(&claim.payload);
         let began = *position.began.get_or_insert(today);
-        let mut left = self.means.config.look_ups_per_run_max as usize;
+        let mut left = self.means.config.get().look_ups_per_run_max as usize;
         let mut counts = Counts::default();
         let mut asked_until = None;
         while left > 0 {
@@ -74,7 +74,7 @@ impl Run {
             }
         }
         let now = store.now();
-        let mut next = reconciliation_work(account, now + self.means.config.every, now);
+        let mut next = reconciliation_work(account, now + self.means.config.get().every, now);
         next.payload = position.payload();
         Ok(RunChange::Done { asked_until, counts, next: Box::new(next) })
     }

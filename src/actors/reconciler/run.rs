@@ -64,7 +64,7 @@ impl Run {
         let claim = self.guard.claim().clone();
         self.guard.begin();
         let lease = self.means.claimer.lease.clone();
-        let timeout = self.means.config.run_timeout;
+        let timeout = self.means.config.get().run_timeout;
         let found = tokio::select! {
             biased;
             () = lease.lost(claim.runner_id) => return debug!("run dropped: the row is not ours any more"),
@@ -101,7 +101,7 @@ impl Run {
                     BankError::Unavailable { retry_after, .. } => *retry_after,
                     BankError::Misconfigured { .. } | BankError::Unsupported { .. } => {
                         warn!(bank_account = %claim.queue, %error, "bank connector misconfigured");
-                        Some(self.means.config.retry_cap)
+                        Some(self.means.config.get().retry_cap)
                     }
                     _ => None,
                 };
@@ -139,13 +139,13 @@ impl Run {
             cursor = Some(next);
         }
         let now = store.now();
-        let next = Box::new(reconciliation_work(account, now + self.means.config.every, now));
+        let next = Box::new(reconciliation_work(account, now + self.means.config.get().every, now));
         Ok(RunChange::Done { asked_until: Some(until), counts, next })
     }
 
     /// From when on the bank is asked.
     fn first_day(&self, asked_until: Option<NaiveDate>, until: NaiveDate) -> NaiveDate {
-        let config = &self.means.config;
+        let config = self.means.config.get();
         let earliest = before(until, config.history);
         asked_until
             .map_or(earliest, |asked_until| before(asked_until, config.lookback).clamp(earliest, until))

@@ -76,7 +76,8 @@ impl Visit {
 
     /// Whether what was told then is to be asked for again.
     pub fn is_due(&self, told_at: Option<DateTime<Utc>>) -> bool {
-        let every = TimeDelta::from_std(self.run.means.config.sync.details_every).unwrap_or(TimeDelta::MAX);
+        let every =
+            TimeDelta::from_std(self.run.means.config.get().sync.details_every).unwrap_or(TimeDelta::MAX);
         let due = told_at.and_then(|at| at.checked_add_signed(every));
         told_at.is_none() || due.is_some_and(|due| due <= self.run.now())
     }

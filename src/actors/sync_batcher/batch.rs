@@ -51,7 +51,7 @@ pub(super) async fn run_slice(
     let users_after = tally.users + i64::try_from(users.len()).unwrap_or_default();
     let mut under_way = UnderWay { run, tally, users: slice.courses(), users_after, visits: JoinSet::new() };
     under_way.tally.users += i64::try_from(users.len() - under_way.users.len()).unwrap_or_default();
-    match run.means.config.sync.via {
+    match run.means.config.get().sync.via {
         Via::Aspsps => under_way.set_out(slice),
         Via::InternalApi => under_way.set_out_by_user(slice).await?,
     }
@@ -75,7 +75,7 @@ impl Slice {
         let of: Vec<ConsentId> = consents.iter().map(|consent| consent.id).collect();
         let mut accounts: HashMap<ConsentId, Vec<AllowedAccount>> = HashMap::new();
         let mut back_offs: HashMap<ConsentId, Vec<BackOff>> = HashMap::new();
-        if run.means.config.sync.via == Via::Aspsps {
+        if run.means.config.get().sync.via == Via::Aspsps {
             for allowed in run.patiently(|| store.allowed_accounts(&of)).await? {
                 accounts.entry(allowed.consent_id).or_default().push(allowed);
             }
@@ -109,7 +109,7 @@ struct UnderWay<'a> {
 impl UnderWay<'_> {
     /// A visit by each consent, banks in turn.
     fn set_out(&mut self, mut slice: Slice) {
-        let in_flight_max = self.run.means.config.sync.in_flight_max.max(1) as usize;
+        let in_flight_max = self.run.means.config.get().sync.in_flight_max.max(1) as usize;
         let all = Arc::new(Semaphore::new(in_flight_max));
         let mut banks: BTreeMap<String, Arc<Semaphore>> =
             slice.consents.iter().map(|consent| (consent.aspsp.clone(), all.clone())).collect();
@@ -140,7 +140,7 @@ impl UnderWay<'_> {
 
     /// One call for each customer, to whoever asks the banks in our place.
     async fn set_out_by_user(&mut self, slice: Slice) -> Result<(), NotKept> {
-        let places = Arc::new(Semaphore::new(self.run.means.config.sync.in_flight_max.max(1) as usize));
+        let places = Arc::new(Semaphore::new(self.run.means.config.get().sync.in_flight_max.max(1) as usize));
         let mut by_user: HashMap<PsuUserId, Vec<Consent>> = HashMap::new();
         for consent in slice.consents {
             by_user.entry(consent.user_id).or_default().push(consent);

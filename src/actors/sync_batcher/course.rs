@@ -92,7 +92,7 @@ async fn named(run: &Arc<Run>, users: &[PsuUserId]) -> Result<Tally, NotKept> {
 /// Begins a run from its first customer.
 async fn begin(run: &Arc<Run>) -> Result<Tally, NotKept> {
     let now = run.now();
-    let idle = TimeDelta::from_std(run.means.config.sync.idle_min).unwrap_or_default();
+    let idle = TimeDelta::from_std(run.means.config.get().sync.idle_min).unwrap_or_default();
     let synced_until = now.checked_sub_signed(idle).unwrap_or(DateTime::UNIX_EPOCH);
     let store = &run.means.store;
     let total = run.patiently(|| store.due_psu_user_count(synced_until, now)).await?;
@@ -142,7 +142,7 @@ impl Course {
             return Ok(false);
         }
         let (run, position) = (&self.run, &mut self.position);
-        let order = match run.means.config.sync.order {
+        let order = match run.means.config.get().sync.order {
             Order::LeastRecentlySynced => DueOrder::LeastRecentlySynced,
             Order::Shuffled => DueOrder::Shuffled { seed: run.context.run.seed.cast_unsigned() },
         };

@@ -91,7 +91,7 @@ impl Visit {
             ));
         }
         let can = self.desk.connector().capabilities();
-        let wants_pending = self.run.means.config.sync.pending;
+        let wants_pending = self.run.means.config.get().sync.pending;
         let has = |list| can.lists.contains(&list);
         let both = wants_pending && has(TransactionList::Both);
         let list = if both { TransactionList::Both } else { TransactionList::Booked };
@@ -147,13 +147,13 @@ impl Visit {
         can: &AspspCapabilities,
         wants_pending: bool,
     ) -> Result<(), Trouble> {
-        let config = &self.run.means.config.sync;
+        let wants_holds = self.run.means.config.get().sync.holds;
         let is_listed = can.lists.contains(&TransactionList::Pending);
         let mut wanted = Vec::new();
         if wants_pending && is_listed && self.may_read(place, PENDING) {
             wanted.push(Which::List(TransactionList::Pending));
         }
-        if config.holds && can.holds && self.may_read(place, HOLDS) {
+        if wants_holds && can.holds && self.may_read(place, HOLDS) {
             wanted.push(Which::Holds);
         }
         let id = self.accounts[place].id();
@@ -176,7 +176,7 @@ impl Visit {
         let allowed = &self.accounts[place].allowed;
         let until = self.run.now().with_timezone(&self.zone.tz()).date_naive();
         let caps = [Some(can.history_days_max), allowed.history_days];
-        let overlap = self.run.means.config.sync.overlap_days;
+        let overlap = self.run.means.config.get().sync.overlap_days;
         let from = first_day(until, allowed.account.synced_through, overlap, caps.into_iter().flatten());
         Asked { from, until }
     }
@@ -192,7 +192,7 @@ impl Visit {
         };
         let (store, tenant, id) = (&self.run.means.store, &account.tenant_id, account.id);
         let kept = self.run.patiently(|| store.kept_account_pages(tenant, id)).await?;
-        let mut progress = Progress::new(self.run.means.config.sync.pages_max);
+        let mut progress = Progress::new(self.run.means.config.get().sync.pages_max);
         if kept.into_iter().try_for_each(|page| progress.resume(page)).is_err() {
             // More of them than one set may have by now.
             self.forget_pages(place).await?;
@@ -210,7 +210,7 @@ impl Visit {
 
     /// Reads a set from its beginning to its end.
     async fn read_set(&mut self, place: usize, which: Which, asked: Asked) -> Result<Set, Trouble> {
-        let progress = Progress::new(self.run.means.config.sync.pages_max);
+        let progress = Progress::new(self.run.means.config.get().sync.pages_max);
         self.read_on(place, which, asked, progress).await
     }
 

@@ -29,7 +29,7 @@ struct Details<'a> {
 impl Visit {
     /// Reads what is due of an account besides its transactions, and takes it over.
     pub async fn read_rest(&mut self, place: usize) -> Result<(), Trouble> {
-        let wants_balances = self.run.means.config.sync.balances;
+        let wants_balances = self.run.means.config.get().sync.balances;
         let account = &self.accounts[place];
         if account.has_details || !self.may_read(place, ACCOUNT) {
             return Ok(());

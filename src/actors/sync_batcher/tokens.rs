@@ -76,7 +76,7 @@ impl Visit {
         let Some(kept) = self.run.patiently(|| store.consent_tokens(id)).await? else {
             return Err(Stop::Failed("consent_ended: there is no token any more".to_owned()));
         };
-        let ahead = TimeDelta::from_std(self.run.means.config.sync.token_ahead).unwrap_or_default();
+        let ahead = TimeDelta::from_std(self.run.means.config.get().sync.token_ahead).unwrap_or_default();
         let soon = self.run.now().checked_add_signed(ahead).unwrap_or(DateTime::<Utc>::MAX_UTC);
         let ends_soon = kept.expires_at.is_some_and(|end| end <= soon);
         let is_refreshable = kept.refresh_sealed.is_some();
@@ -170,7 +170,7 @@ impl Visit {
     /// Takes the lease, or waits for whoever has it.
     async fn begin_refresh(&self, seen: i64) -> Result<Refresh, Stop> {
         let (run, id) = (&self.run, self.consent.id);
-        let (store, lease) = (&run.means.store, run.means.config.sync.token_lease);
+        let (store, lease) = (&run.means.store, run.means.config.get().sync.token_lease);
         // Twice the lease: one that took over from a dead one is waited for as well.
         let patience =
             run.now() + TimeDelta::from_std(lease.saturating_mul(2)).unwrap_or(TimeDelta::minutes(2));

@@ -97,7 +97,8 @@ pub(super) async fn make(run: Arc<Run>, visitor: Visitor) -> Visited {
         return visited(session.state, Added { new: session.news, ..Added::default() });
     }
     let name = visitor.consent.aspsp.clone();
-    let (Some(desk), Some(entry)) = (run.means.aspsps.find(&name), run.means.config.aspsps.get(&name)) else {
+    let config = run.means.config.get();
+    let (Some(desk), Some(entry)) = (run.means.aspsps.find(&name), config.aspsps.get(&name)) else {
         let reason = "aspsp_unknown: no bank of that name is configured".to_owned();
         let ids: Vec<AccountId> = visitor.accounts.iter().map(|allowed| allowed.account.id).collect();
         run.say_stale(ids.into_iter().map(|id| (id, reason.clone())).collect()).await;

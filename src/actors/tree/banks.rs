@@ -130,7 +130,7 @@ impl Builder<'_> {
                 office: self.offices.office(reconciler::OFFICE),
                 hints: self.hints.clone(),
                 changes: self.changes.clone(),
-                config: config.clone(),
+                config: self.settings(|config| &config.reconciliation),
                 delivery_attempts_max: i64::from(self.config.notification.attempts_max),
                 poll_interval: self.config.work.poll_interval,
                 drain_timeout: self.config.work.drain_timeout,

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::Builder;
 use crate::config::Config;
-use crate::messages::reload::Follower;
+use crate::messages::reload::{Follower, Settings};
 use crate::messages::{Backlogs, Jobs};
 use crate::work::config::QueueLimit;
 use crate::work::places::each_its_own;
@@ -74,6 +74,16 @@ impl Builder<'_> {
     pub(super) fn counted(&self, places: Places) -> Places {
         places.count_in(&self.load.places);
         places
+    }
+
+    /// A part of the configuration for somebody who looks at it again and again.
+    pub(super) fn settings<T: Clone + Send + Sync + 'static>(
+        &self,
+        part: impl Fn(&Config) -> &T + Send + Sync + 'static,
+    ) -> Settings<T> {
+        let (settings, follower) = Settings::new(self.config, part);
+        self.follow(follower);
+        settings
     }
 
     pub(super) fn follow(&self, follower: impl Fn(&Config) + Send + Sync + 'static) {

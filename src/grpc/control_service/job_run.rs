@@ -1,7 +1,7 @@
 //! Runs of jobs: listed, shown, followed and cancelled.
 //!
 //! **Fails** as the status table says; a watch as draining when the process is about to end. **Limits**: a page of runs; a watch
-//! holds a stream's permit and looks ten times a second at most, at 1,000 runs that live.
+//! holds a stream's seat and looks ten times a second at most, at 1,000 runs that live.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -23,8 +23,8 @@ use crate::grpc::convert::{job as convert, work as convert_work};
 use crate::grpc::gate::Gate;
 use crate::grpc::page_token;
 use crate::grpc::request;
+use crate::grpc::seats::StreamSeat;
 use crate::grpc::status::ApiError;
-use crate::grpc::streams::StreamPermit;
 use crate::messages::House;
 use crate::proto::control::v1 as proto;
 use crate::store::job_run::{JobRun, RunFilter};
@@ -98,7 +98,7 @@ pub(super) async fn cancel(
 pub(super) async fn watch(
     gate: &Gate,
     request: proto::WatchJobRunsRequest,
-    permit: StreamPermit,
+    seat: StreamSeat,
 ) -> Result<Runs, ApiError> {
     let id = if request.id.is_empty() { None } else { Some(request::id("id", &request.id)?) };
     if let Some(id) = id {
@@ -107,8 +107,8 @@ pub(super) async fn watch(
     let (sender, receiver) = mpsc::channel(BUFFERED);
     caller::spawn(follow(gate.clone(), id, sender));
     let stream = ReceiverStream::new(receiver).map(move |message| {
-        // The permit lives as long as the stream does.
-        let _ = &permit;
+        // The seat lives as long as the stream does.
+        let _ = &seat;
         message
     });
     Ok(Box::pin(stream))

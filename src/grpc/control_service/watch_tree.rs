@@ -1,7 +1,7 @@
 //! `WatchTree`: the tree at once, and again at each change.
 //!
 //! **Owns** nothing. **Fails** as draining when the server itself is about to stop, after the last picture of the tree.
-//! **Limits**: a permit held inside the stream; changes within 100 ms of the last message become one; a slow reader holds
+//! **Limits**: a seat held inside the stream; changes within 100 ms of the last message become one; a slow reader holds
 //! back only itself, and what it missed is in the next picture.
 
 use std::pin::Pin;
@@ -16,8 +16,8 @@ use tonic::Status;
 use crate::caller;
 use crate::grpc::convert::tree as convert;
 use crate::grpc::gate::Gate;
+use crate::grpc::seats::StreamSeat;
 use crate::grpc::status::ApiError;
-use crate::grpc::streams::StreamPermit;
 use crate::proto::control::v1 as proto;
 use crate::supervision::{self, Node, Tree};
 
@@ -33,12 +33,12 @@ const BUFFERED: usize = 1;
 /// The server's own place in the tree; it is the last to stop.
 const SERVER: &str = "api";
 
-pub(super) fn watch(gate: &Gate, permit: StreamPermit) -> Result<Snapshots, ApiError> {
+pub(super) fn watch(gate: &Gate, seat: StreamSeat) -> Result<Snapshots, ApiError> {
     let (sender, receiver) = mpsc::channel(BUFFERED);
     caller::spawn(follow(gate.tree()?.clone(), sender));
     let stream = ReceiverStream::new(receiver).map(move |message| {
-        // The permit lives as long as the stream does.
-        let _ = &permit;
+        // The seat lives as long as the stream does.
+        let _ = &seat;
         message
     });
     Ok(Box::pin(stream))

@@ -6,14 +6,14 @@ use tonic::{Request, Response, Status};
 
 use super::{accounts, transactions};
 use crate::grpc::gate::Gate;
-use crate::grpc::streams::Streams;
+use crate::grpc::seats::ApiSeats;
 use crate::proto::openbanking::v1 as proto;
 use crate::proto::openbanking::v1::account_service_server::AccountService;
 
 /// The service.
 pub(in crate::grpc) struct Accounts {
     pub gate: Gate,
-    pub streams: Streams,
+    pub seats: ApiSeats,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -61,8 +61,8 @@ impl AccountService for Accounts {
         &self,
         request: Request<proto::StreamTransactionsRequest>,
     ) -> Answer<Self::StreamTransactionsStream> {
-        let permit = self.streams.open(request.remote_addr())?;
-        Ok(Response::new(transactions::stream(&self.gate, request.into_inner(), permit).await?))
+        let seat = self.seats.stream(request.remote_addr())?;
+        Ok(Response::new(transactions::stream(&self.gate, request.into_inner(), seat).await?))
     }
 
     async fn list_pending_transactions(

@@ -6,14 +6,14 @@ use tonic::{Request, Response, Status};
 
 use super::{payments, payments_track, payments_watch};
 use crate::grpc::gate::Gate;
-use crate::grpc::streams::Streams;
+use crate::grpc::seats::ApiSeats;
 use crate::proto::openbanking::v1 as proto;
 use crate::proto::openbanking::v1::payment_service_server::PaymentService;
 
 /// The service.
 pub(in crate::grpc) struct Payments {
     pub gate: Gate,
-    pub streams: Streams,
+    pub seats: ApiSeats,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -47,8 +47,8 @@ impl PaymentService for Payments {
         &self,
         request: Request<proto::WatchPaymentsRequest>,
     ) -> Answer<Self::WatchPaymentsStream> {
-        let permit = self.streams.open(request.remote_addr())?;
-        Ok(Response::new(payments_watch::watch(&self.gate, &request.into_inner(), permit).await?))
+        let seat = self.seats.stream(request.remote_addr())?;
+        Ok(Response::new(payments_watch::watch(&self.gate, &request.into_inner(), seat).await?))
     }
 
     async fn resolve_payment(

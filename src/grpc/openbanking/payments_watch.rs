@@ -3,7 +3,7 @@
 //! The store is looked at whenever this process has changed a payment, and every `limits.watch_poll` for what others do.
 //!
 //! **Owns** which versions it has told. **Fails** with the store's trouble and while draining; whoever watches asks again and sees each
-//! as it stands. **Limits**: [`IDS_MAX`] payments; a permit held inside the stream; two looks are [`APART`] at least; versions that
+//! as it stands. **Limits**: [`IDS_MAX`] payments; a seat held inside the stream; two looks are [`APART`] at least; versions that
 //! follow each other faster are told by the last of them.
 
 use std::collections::HashMap;
@@ -22,8 +22,8 @@ use crate::domain::violation::Violation;
 use crate::grpc::convert::openbanking as convert;
 use crate::grpc::gate::Gate;
 use crate::grpc::request;
+use crate::grpc::seats::StreamSeat;
 use crate::grpc::status::ApiError;
-use crate::grpc::streams::StreamPermit;
 use crate::proto::openbanking::v1 as proto;
 
 /// The stream that a watcher gets.
@@ -37,7 +37,7 @@ const BUFFERED: usize = 16;
 pub(super) async fn watch(
     gate: &Gate,
     request: &proto::WatchPaymentsRequest,
-    permit: StreamPermit,
+    seat: StreamSeat,
 ) -> Result<Changes, ApiError> {
     let ids = ids(&request.ids)?;
     let found = gate.house()?.store.payments_of_ids(&gate.tenant()?, &ids).await?;
@@ -47,8 +47,8 @@ pub(super) async fn watch(
     let (sender, receiver) = mpsc::channel(BUFFERED);
     caller::spawn(follow(gate.clone(), gate.tenant()?, ids, sender));
     let stream = ReceiverStream::new(receiver).map(move |message| {
-        // The permit lives as long as the stream does.
-        let _ = &permit;
+        // The seat lives as long as the stream does.
+        let _ = &seat;
         message
     });
     Ok(Box::pin(stream))

@@ -1,7 +1,7 @@
 //! What is booked on an account, and what is pending.
 //!
 //! **Owns** nothing. **Fails** with every violation at once, and with the store's trouble in the middle of a stream. **Limits**: pages by
-//! day and id, so that what is booked meanwhile on an earlier day is not in later pages; a stream holds a permit, and is as slow as its
+//! day and id, so that what is booked meanwhile on an earlier day is not in later pages; a stream holds a seat, and is as slow as its
 //! reader.
 
 use std::pin::Pin;
@@ -22,8 +22,8 @@ use crate::grpc::convert::openbanking as convert;
 use crate::grpc::gate::Gate;
 use crate::grpc::page_token;
 use crate::grpc::request;
+use crate::grpc::seats::StreamSeat;
 use crate::grpc::status::ApiError;
-use crate::grpc::streams::StreamPermit;
 use crate::proto::openbanking::v1 as proto;
 use crate::store::openbanking::list::KeptTransaction;
 
@@ -74,7 +74,7 @@ pub(super) async fn list(
 pub(super) async fn stream(
     gate: &Gate,
     request: proto::StreamTransactionsRequest,
-    permit: StreamPermit,
+    seat: StreamSeat,
 ) -> Result<Messages, ApiError> {
     let mut violations = Vec::new();
     let days = days(&request.from, &request.until, &mut violations);
@@ -83,8 +83,8 @@ pub(super) async fn stream(
     let (sender, receiver) = mpsc::channel(BUFFERED);
     caller::spawn(tell(gate.clone(), gate.tenant()?, reading.account.id, days, sender));
     let stream = ReceiverStream::new(receiver).map(move |message| {
-        // The permit lives as long as the stream does.
-        let _ = &permit;
+        // The seat lives as long as the stream does.
+        let _ = &seat;
         message
     });
     Ok(Box::pin(stream))

@@ -3,7 +3,7 @@
 //! The store is looked at whenever this process has changed a transfer, and every `limits.watch_poll` for what others do.
 //!
 //! **Owns** what it has told. **Fails** with the store's trouble and while draining; the transfer goes on without its follower.
-//! **Limits**: a permit held inside the stream; two looks are [`APART`] at least; a slow reader holds back only itself.
+//! **Limits**: a seat held inside the stream; two looks are [`APART`] at least; a slow reader holds back only itself.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -21,8 +21,8 @@ use crate::caller;
 use crate::domain::ids::{TenantId, TransferId};
 use crate::grpc::convert::timestamp;
 use crate::grpc::gate::Gate;
+use crate::grpc::seats::StreamSeat;
 use crate::grpc::status::ApiError;
-use crate::grpc::streams::StreamPermit;
 use crate::grpc::watch::cursor_text;
 use crate::messages::House;
 use crate::proto::transfer::v1 as proto;
@@ -39,18 +39,13 @@ const APART: Duration = Duration::from_millis(50);
 const BUFFERED: usize = 16;
 
 /// Follows a transfer from behind a version on.
-pub(super) fn follow(
-    gate: &Gate,
-    id: TransferId,
-    version: i64,
-    permit: StreamPermit,
-) -> Result<Steps, ApiError> {
+pub(super) fn follow(gate: &Gate, id: TransferId, version: i64, seat: StreamSeat) -> Result<Steps, ApiError> {
     let (sender, receiver) = mpsc::channel(BUFFERED);
     let follower = Follower { tenant: gate.tenant()?, id, version, answers: BTreeMap::new(), waited: None };
     caller::spawn(tell(gate.clone(), follower, sender));
     let stream = ReceiverStream::new(receiver).map(move |message| {
-        // The permit lives as long as the stream does.
-        let _ = &permit;
+        // The seat lives as long as the stream does.
+        let _ = &seat;
         message
     });
     Ok(Box::pin(stream))

@@ -14,8 +14,8 @@ use crate::domain::ids::TransferId;
 use crate::domain::transfer::TransferState;
 use crate::grpc::gate::Gate;
 use crate::grpc::request;
+use crate::grpc::seats::StreamSeat;
 use crate::grpc::status::ApiError;
-use crate::grpc::streams::StreamPermit;
 use crate::messages::House;
 use crate::messages::transfers::OfferTerms;
 use crate::proto::transfer::v1 as proto;
@@ -31,7 +31,7 @@ const QUEUES: [&str; 2] = ["analysis/", "write_back/"];
 pub(super) async fn process(
     gate: &Gate,
     request: proto::ProcessTransferRequest,
-    permit: StreamPermit,
+    seat: StreamSeat,
 ) -> Result<Steps, ApiError> {
     let house = gate.house_for_change()?;
     let named = named(gate, house, &request.feed, &request.key)?;
@@ -42,13 +42,13 @@ pub(super) async fn process(
             // Nothing of it has been told to anybody: all its changes are.
             Offered::New { id, .. } | Offered::QueuedAfterAll { id } => {
                 audit_read(gate, house, id, METHOD, String::new()).await?;
-                return follow::follow(gate, id, 0, permit);
+                return follow::follow(gate, id, 0, seat);
             }
             // The feed has told of it by itself meanwhile.
             Offered::Known { id, .. } => found(gate, id).await?,
         },
     };
-    take_up(gate, house, &seen, request.follow, permit).await
+    take_up(gate, house, &seen, request.follow, seat).await
 }
 
 /// Takes a record in that nobody has seen yet.
@@ -78,7 +78,7 @@ async fn take_up(
     house: &House,
     seen: &TransferSeen,
     follow: bool,
-    permit: StreamPermit,
+    seat: StreamSeat,
 ) -> Result<Steps, ApiError> {
     let transfer = &seen.transfer;
     match transfer.state {
@@ -95,7 +95,7 @@ async fn take_up(
     audit_read(gate, house, transfer.id, METHOD, String::new()).await?;
     hasten(gate, house, transfer.id).await?;
     // The change that led to where it stands is the first that is told.
-    follow::follow(gate, transfer.id, transfer.version - 1, permit)
+    follow::follow(gate, transfer.id, transfer.version - 1, seat)
 }
 
 async fn hasten(gate: &Gate, house: &House, id: TransferId) -> Result<(), ApiError> {

@@ -9,8 +9,8 @@ use super::{convert, found};
 use crate::domain::ids::{TenantId, TransferId};
 use crate::grpc::gate::Gate;
 use crate::grpc::request;
+use crate::grpc::seats::StreamSeat;
 use crate::grpc::status::ApiError;
-use crate::grpc::streams::StreamPermit;
 use crate::grpc::watch::{self, Answers, Watched, cursor_text};
 use crate::messages::House;
 use crate::proto::transfer::v1 as proto;
@@ -40,11 +40,11 @@ pub(super) async fn changes(
 pub(super) async fn watch(
     gate: &Gate,
     request: proto::WatchTransfersRequest,
-    permit: StreamPermit,
+    seat: StreamSeat,
 ) -> Result<Changes, ApiError> {
     let mut violations = Vec::new();
     let transfer = request::optional_id("transfer_id", &request.transfer_id, &mut violations);
-    watch::open(gate, Watching(transfer), &request.cursor, violations, permit).await
+    watch::open(gate, Watching(transfer), &request.cursor, violations, seat).await
 }
 
 /// All of a tenant's, or one.

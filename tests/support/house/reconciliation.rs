@@ -1,7 +1,8 @@
 //! What operators ask about banks' words for payments, and the payers behind them.
 
+use bursar::proto::boleto::v1::bank_account::Issuer;
 use bursar::proto::boleto::v1::{
-    BankAccount, Boleto, Difference, ListDifferencesRequest, ListReconciliationsRequest,
+    BancoDoBrasilIssuer, BankAccount, Boleto, Difference, ListDifferencesRequest, ListReconciliationsRequest,
     ReconcileBankAccountRequest, ReconcileBankAccountResponse, Reconciliation, SettleDifferenceRequest,
 };
 use bursar::sandbox::Payment;
@@ -9,7 +10,19 @@ use chrono::{NaiveDate, Utc};
 use chrono_tz::America::Sao_Paulo;
 use tonic::Status;
 
-use super::{Opened, Operator};
+use super::{Opened, Operator, an_account};
+
+/// An account whose bank lists what was paid, by agency and account.
+pub fn a_listed_account() -> BankAccount {
+    let issuer = BancoDoBrasilIssuer {
+        convenio: "3128557".to_owned(),
+        carteira: "17".to_owned(),
+        variacao: "35".to_owned(),
+        agency: "0452".to_owned(),
+        account: "123873".to_owned(),
+    };
+    BankAccount { issuer: Some(Issuer::BancoDoBrasil(issuer)), ..an_account() }
+}
 
 pub async fn reconciles(
     operator: &Operator,
