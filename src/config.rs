@@ -139,7 +139,7 @@ impl Config {
         together::check_reach(&merged, &mut problems);
         together::check_tls(&merged, &mut problems);
         together::check_links(&merged, &mut problems);
-        together::check_metrics(&merged, &mut problems);
+        together::check_collector(&merged, &mut problems);
         together::check_mail(&merged, &mut problems);
         schema::check_whole(&mut merged, &mut problems);
         schema::check_nats(&merged, &mut problems);

@@ -12,7 +12,7 @@
 //! | 1 | [`store`], [`connectors`], [`documents`] | rows, the outside, printed boletos |
 //! | 0 | [`domain`], [`supervision`], [`proto`] | rules without any input or output; the tree; the protocol |
 //!
-//! Anybody may use [`caller`], [`config`], [`telemetry`], [`metrics`], [`seats`] and [`failpoint`]. The [`sandbox`] stands
+//! Anybody may use [`caller`], [`config`], [`telemetry`], [`metrics`], [`seats`], [`tls`] and [`failpoint`]. The [`sandbox`] stands
 //! apart: it is the outside, and knows no room.
 
 pub mod access;
@@ -33,5 +33,6 @@ pub mod seats;
 pub mod store;
 pub mod supervision;
 pub mod telemetry;
+pub mod tls;
 pub mod web;
 pub mod work;

@@ -106,7 +106,7 @@ impl TelemetryGuard {
 /// Sets up logs, traces, exported metrics and the W3C propagator for the whole process. To be called within a tokio runtime.
 ///
 /// # Errors
-/// A filter or an endpoint that is none, or a second call.
+/// A filter or an endpoint that is none, authorities that cannot be read, or a second call.
 pub fn init(config: &TelemetryConfig, metrics: &MetricsConfig) -> Result<TelemetryGuard, TelemetryError> {
     init_to(config, metrics, std::io::stderr)
 }

@@ -18,7 +18,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use super::credentials::Credentials;
 use super::failure::Failure;
-use super::tls::{Connector, TlsArgs};
+use super::tls::{self, TlsArgs};
 use crate::proto::access::v1::audit_service_client::AuditServiceClient;
 use crate::proto::access::v1::token_service_client::TokenServiceClient;
 use crate::proto::boleto::v1::bank_account_service_client::BankAccountServiceClient;
@@ -106,7 +106,7 @@ impl Connection {
         patience: Duration,
     ) -> Result<Self, Failure> {
         let endpoint = Endpoint::from(address.0.clone());
-        let connector = address.is_secure().then(|| Connector::of(tls)).transpose()?;
+        let connector = address.is_secure().then(|| tls::connector(tls)).transpose()?;
         let connected = async {
             match connector {
                 Some(connector) => endpoint.connect_with_connector(connector).await,

@@ -52,8 +52,8 @@ pub(super) enum Rule {
     Texts,
     /// URL schemes that we speak.
     Schemes,
-    /// An address that is called without TLS.
-    PlainHttp,
+    /// An address that is called with TLS or without.
+    Collector,
     /// An address that others are given, with TLS unless it is this machine's own.
     PublicUrl,
     /// Levels of logging.
@@ -63,7 +63,7 @@ pub(super) enum Rule {
 }
 
 use Rule::{
-    Count, Dates, LogFilter, PlainHttp, Ports, PublicUrl, Schemes, Share, Socket, Span, Spans, Text, Texts,
+    Collector, Count, Dates, LogFilter, Ports, PublicUrl, Schemes, Share, Socket, Span, Spans, Text, Texts,
     TraceFilter,
 };
 
@@ -244,7 +244,7 @@ const RULES: &[(&str, Rule)] = &[
     ("retention.tenant.customers_kept", Span(DAY, 36_525 * DAY)),
     ("telemetry.log_level", LogFilter),
     ("telemetry.trace_filter", TraceFilter),
-    ("telemetry.otlp_endpoint", PlainHttp),
+    ("telemetry.otlp_endpoint", Collector),
     ("telemetry.service_name", Text),
     ("telemetry.sample_ratio", Share(0.0, 1.0)),
     ("telemetry.export_queue_max", Count(1, 1_000_000)),
@@ -316,7 +316,7 @@ impl Rule {
                 !schemes.is_empty()
                     && schemes.iter().all(|scheme| matches!(scheme.as_str(), Some("http" | "https")))
             }
-            (PlainHttp, Value::String(text)) => is_plain_http(text),
+            (Collector, Value::String(text)) => is_collector(text),
             (PublicUrl, Value::String(text)) => is_public_url(text),
             (LogFilter, Value::String(text)) => telemetry::log_filter(text).is_some(),
             (TraceFilter, Value::String(text)) => telemetry::trace_filter(text).is_some(),
@@ -329,10 +329,10 @@ fn is_date(text: &str) -> bool {
     text.len() == 10 && text.parse::<chrono::NaiveDate>().is_ok()
 }
 
-fn is_plain_http(text: &str) -> bool {
-    text.parse::<tonic::codegen::http::Uri>().is_ok_and(|uri| {
+fn is_collector(text: &str) -> bool {
+    text.parse::<http::Uri>().is_ok_and(|uri| {
         let named = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
-        uri.scheme_str() == Some("http") && named
+        matches!(uri.scheme_str(), Some("http" | "https")) && named
     })
 }
 
@@ -341,7 +341,7 @@ fn is_public_url(text: &str) -> bool {
         host == "localhost"
             || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     };
-    text.parse::<tonic::codegen::http::Uri>().is_ok_and(|uri| {
+    text.parse::<http::Uri>().is_ok_and(|uri| {
         let named = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
         let fits = match uri.scheme_str() {
             Some("https") => true,
@@ -379,7 +379,7 @@ impl fmt::Display for Rule {
             Text => f.write_str("a text that is not empty"),
             Texts => f.write_str("a list of texts that are not empty"),
             Schemes => f.write_str("a list of http, https or both"),
-            PlainHttp => f.write_str("an address without TLS, such as http://127.0.0.1:4317"),
+            Collector => f.write_str("an http or https address, such as http://127.0.0.1:4317"),
             PublicUrl => {
                 f.write_str("an https address without a slash at its end, such as https://pay.example.com")
             }

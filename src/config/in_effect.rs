@@ -49,9 +49,9 @@ impl Config {
             .filter_map(|(key, text)| {
                 let (scheme, host, port) = address(text)?;
                 let table = key.rsplit_once('.').map_or("", |(table, _)| table);
-                let has_own_authority = [format!("{table}.ca_file"), format!("{table}.identity.ca_file")]
+                let has_own_authority = ["ca_file", "identity.ca_file", "otlp_ca_file"]
                     .iter()
-                    .any(|key| value(key).is_some_and(|file| !file.is_empty()));
+                    .any(|name| value(&format!("{table}.{name}")).is_some_and(|file| !file.is_empty()));
                 Some(Outside { key: key.clone(), scheme, host, port, has_own_authority })
             })
             .collect();
@@ -73,9 +73,9 @@ impl Config {
     pub fn certificates(&self) -> Vec<CertificateSource> {
         let named = self.texts().into_iter().filter_map(|(key, text)| {
             let name = key.rsplit('.').next()?;
-            let is_authority = matches!(name, "ca_file" | "client_ca" | "client_ca_file");
+            let is_authority = name.ends_with("ca_file") || name == "client_ca";
             let reference = match name {
-                "certificate_file" | "ca_file" | "client_ca_file" if !text.is_empty() => {
+                _ if (name.ends_with("ca_file") || name == "certificate_file") && !text.is_empty() => {
                     format!("file:{text}")
                 }
                 "certificate" | "client_ca" if is_reference(&text) => text,
@@ -147,7 +147,8 @@ mod tests {
     #[test]
     fn what_is_reached_is_found_wherever_it_stands() {
         let sources = Sources::default()
-            .with("telemetry.otlp_endpoint", "http://collector:4317")
+            .with("telemetry.otlp_endpoint", "https://collector:4317")
+            .with("telemetry.otlp_ca_file", "collector.pem")
             .with("channels.nats.servers", "['nats://a.example', 'tls://b.example:4443']")
             .with("channels.mail.server", "mail.example")
             .with("channels.mail.from", "owner@shop.example")
@@ -161,13 +162,18 @@ mod tests {
             outside.iter().filter(|it| it.key == key).map(|it| (it.host.as_str(), it.port)).collect()
         };
         assert_eq!(at("telemetry.otlp_endpoint"), [("collector", 4317)]);
+        let own = |host: &str| outside.iter().any(|it| it.host == host && it.has_own_authority);
+        assert!(own("collector") && !own("north.example"), "{outside:?}");
         assert_eq!(at("channels.nats.servers"), [("a.example", 4222), ("b.example", 4443)]);
         assert_eq!(at("openbanking.aspsps.north.base_url"), [("north.example", 443)]);
         assert_eq!(at("channels.mail.server").len(), 1);
         assert!(at("documents.links.base_url").is_empty() && at("openbanking.aspsp.base_url").is_empty());
         let certificates = config.certificates();
-        assert_eq!(certificates.len(), 1, "{certificates:?}");
-        assert_eq!(certificates[0].key, "openbanking.aspsps.north.identity.certificate");
+        let known: Vec<_> = certificates.iter().map(|it| (it.key.as_str(), it.is_authority)).collect();
+        let expected =
+            [("openbanking.aspsps.north.identity.certificate", false), ("telemetry.otlp_ca_file", true)];
+        assert_eq!(known, expected);
+        assert_eq!(certificates[1].reference, "file:collector.pem");
         let secrets: Vec<_> = config.secret_references().into_iter().map(|(key, _)| key).collect();
         assert!(secrets.contains(&"openbanking.aspsps.north.identity.private_key".to_owned()), "{secrets:?}");
     }

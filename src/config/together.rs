@@ -37,11 +37,18 @@ pub(super) fn check_reach(merged: &Table, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Keeps metrics from being told to nobody.
-pub(super) fn check_metrics(merged: &Table, problems: &mut Vec<Problem>) {
+/// Keeps metrics from being told to nobody, and spans and metrics from going in plain text where somebody has said whom to believe.
+pub(super) fn check_collector(merged: &Table, problems: &mut Vec<Problem>) {
+    let text = |key: &str| find(merged, key).and_then(Value::as_str).unwrap_or_default();
     let is_told = find(merged, "metrics.otlp").and_then(Value::as_bool) == Some(true);
-    if is_told && find(merged, "telemetry.otlp_endpoint").and_then(Value::as_str) == Some("") {
+    let endpoint = text("telemetry.otlp_endpoint");
+    if is_told && endpoint.is_empty() {
         let reason = "must be set if metrics.otlp is true";
+        problems.push(Problem::bad("telemetry.otlp_endpoint", TOGETHER, reason));
+    }
+    let is_plain = endpoint.parse::<http::Uri>().is_ok_and(|uri| uri.scheme_str() == Some("http"));
+    if !text("telemetry.otlp_ca_file").is_empty() && is_plain {
+        let reason = "must be an https address if telemetry.otlp_ca_file is set";
         problems.push(Problem::bad("telemetry.otlp_endpoint", TOGETHER, reason));
     }
 }

@@ -17,8 +17,10 @@ pub struct TelemetryConfig {
     pub log_format: LogFormat,
     /// Which spans make up traces, as `tracing_subscriber::filter::Targets` reads it.
     pub trace_filter: String,
-    /// The address of an OTLP collector (plain http); without one no span leaves the process.
+    /// The address of an OTLP collector, http or https; without one no span leaves the process.
     pub otlp_endpoint: Option<String>,
+    /// A file of authorities, in PEM, that its certificate may be signed by besides those that the platform trusts; empty for none.
+    pub otlp_ca_file: String,
     /// How the collector is spoken to.
     pub otlp_protocol: OtlpProtocol,
     /// What the service is called in traces.

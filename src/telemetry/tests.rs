@@ -56,6 +56,7 @@ fn config() -> TelemetryConfig {
         log_format: LogFormat::Text,
         trace_filter: "bursar=info".to_owned(),
         otlp_endpoint: None,
+        otlp_ca_file: String::new(),
         otlp_protocol: OtlpProtocol::Grpc,
         service_name: "bursar".to_owned(),
         sample_ratio: 1.0,

@@ -44,6 +44,7 @@ mod peer_mail;
 mod peer_nats;
 mod peer_otlp;
 mod peer_otlp_http;
+mod peer_otlp_tls;
 mod peer_sqs;
 mod peer_webhook;
 mod personal_fields;

@@ -103,9 +103,9 @@ async fn traces_and_metrics_go_over_http() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collector_that_hangs_changes_nothing_else() {
-    for protocol in ["grpc", "http"] {
+    for (scheme, protocol) in [("http", "grpc"), ("http", "http"), ("https", "grpc"), ("https", "http")] {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        let endpoint = format!("{scheme}://{}", listener.local_addr().expect("an address"));
         let taken = Arc::new(Mutex::new(Vec::new()));
         let kept = taken.clone();
         tokio::spawn(async move {
@@ -137,7 +137,7 @@ async fn a_collector_that_hangs_changes_nothing_else() {
         drop(boletos);
         let closing = Instant::now();
         house.close().await;
-        assert!(closing.elapsed() < PATIENCE, "{protocol}: {:?}", closing.elapsed());
+        assert!(closing.elapsed() < PATIENCE, "{scheme}, {protocol}: {:?}", closing.elapsed());
         assert!(!taken.lock().unwrap_or_else(PoisonError::into_inner).is_empty(), "{protocol}: it was asked");
         outside.world.close().await;
     }

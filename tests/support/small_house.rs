@@ -268,8 +268,17 @@ pub struct ServedHouse {
 impl ServedHouse {
     /// Starts `bursar serve` with `changes` over its settings, and waits until it is open.
     pub async fn furnished(outside: &Outside, changes: &[(&str, &str)]) -> Self {
+        Self::furnished_with(outside, changes, &[]).await
+    }
+
+    /// The same, with these variables in its environment.
+    pub async fn furnished_with(
+        outside: &Outside,
+        changes: &[(&str, &str)],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bursar"));
-        command.arg("serve").args(["--set", "telemetry.log_format=json"]);
+        command.arg("serve").args(["--set", "telemetry.log_format=json"]).envs(variables.iter().copied());
         for (key, value) in outside.settings() {
             command.arg("--set").arg(format!("{key}={value}"));
         }

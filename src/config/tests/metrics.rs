@@ -31,3 +31,13 @@ fn metrics_for_a_collector_need_a_collector() {
     let config = Config::load(&told.with("telemetry.otlp_endpoint", "http://127.0.0.1:4318")).unwrap();
     assert!(config.metrics.otlp);
 }
+
+#[test]
+fn who_says_whom_to_believe_does_not_send_in_plain_text() {
+    let believing = Sources::default().with("telemetry.otlp_ca_file", "collector.pem");
+    let text = refused(&believing.clone().with("telemetry.otlp_endpoint", "http://collector:4317"));
+    let reason = "must be an https address if telemetry.otlp_ca_file is set";
+    assert_eq!(text, format!("telemetry.otlp_endpoint (all sources together): {reason}"));
+    let config = Config::load(&believing.with("telemetry.otlp_endpoint", "https://collector:4317")).unwrap();
+    assert_eq!(config.telemetry.otlp_ca_file, "collector.pem");
+}

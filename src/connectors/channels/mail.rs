@@ -14,7 +14,6 @@ mod connection;
 mod message;
 mod pool;
 mod template;
-mod tls;
 mod wire;
 mod words;
 

@@ -14,8 +14,8 @@ use super::super::ChannelError;
 use super::answer;
 use super::config::{HostName, MailConfig, Security};
 use super::connection::Connection;
-use super::tls;
 use super::wire::Wire;
+use crate::tls;
 
 /// The open connections. Clones share them.
 #[derive(Debug)]
@@ -98,7 +98,8 @@ impl Pool {
             return Ok(tls.clone());
         }
         let made = tls::client(&self.config.ca_file);
-        let made = made.map_err(|reason| ChannelError::Misconfigured { reason })?;
+        let made =
+            made.map_err(|error| ChannelError::Misconfigured { reason: format!("ca_file: {error}") })?;
         Ok(self.tls.get_or_init(|| Arc::new(made)).clone())
     }
 
