@@ -3,8 +3,8 @@
 //! A call counts from its first header until its answer has left, so that neither messages that never come nor answers that
 //! nobody reads pile up; other connections keep their seats meanwhile.
 //!
-//! **Owns** nothing. **Fails** a call past it with `RESOURCE_EXHAUSTED`, and one whose message is not
-//! there in time with `DEADLINE_EXCEEDED`. **Limits**: `api.calls_per_connection_max`, `api.message_timeout`.
+//! **Owns** nothing. **Fails** a call past its connection's share with `RESOURCE_EXHAUSTED`, and one whose message is not there in time
+//! with `DEADLINE_EXCEEDED`. **Limits**: `api.calls_per_connection_max`, `api.message_timeout`.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
