@@ -177,6 +177,7 @@ impl BankAccounts {
         let known = self.find(&AccountKey::Id(id)).await?;
         let expected = given.version;
         let mut violations = Vec::new();
+        let reason = request::optional_reason(request.reason, &mut violations);
         check_credentials(house, &given.credentials, &mut violations);
         let account = convert::from_proto(given, id, self.gate.tenant()?, request::now(), &mut violations);
         if let Some(account) = &account {
@@ -190,7 +191,7 @@ impl BankAccounts {
         let Some(account) = account.filter(|_| violations.is_empty()) else {
             return Err(ApiError::Invalid(violations));
         };
-        let saved = house.store.update_bank_account(&account, expected, request::now()).await?;
+        let saved = house.store.update_bank_account(&account, expected, reason, request::now()).await?;
         self.after_saving(house, saved).await
     }
 

@@ -5,6 +5,8 @@
 //!
 //! **Fails** with data for what an operator can mend ([`AccountSaved`]).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
@@ -110,17 +112,19 @@ impl Store {
         Ok(AccountSaved::Saved(Box::new(account.clone())))
     }
 
-    /// Replaces what may change of an account. `expected` is the version that the caller read; 0 for whatever it is.
+    /// Replaces what may change of an account. `expected` is the version that the caller read; 0 for whatever it is. The reason is the
+    /// caller's own.
     pub async fn update_bank_account(
         &self,
         account: &BankAccount,
         expected: i64,
+        reason: String,
         now: DateTime<Utc>,
     ) -> Result<AccountSaved, StoreError> {
         let (transaction, saved) = self
             .within(async {
                 let transaction = self.begin().await?;
-                let saved = self.replace_account(&transaction, account, expected, now).await?;
+                let saved = self.replace_account(&transaction, account, expected, reason, now).await?;
                 Ok((transaction, saved))
             })
             .await?;
@@ -133,6 +137,7 @@ impl Store {
         transaction: &DatabaseTransaction,
         account: &BankAccount,
         expected: i64,
+        reason: String,
         now: DateTime<Utc>,
     ) -> Result<AccountSaved, StoreError> {
         self.one_at_a_time(transaction, &account.tenant_id).await?;
@@ -152,9 +157,11 @@ impl Store {
             updated_at: now,
             ..account.clone()
         };
-        let before = told(&read(found)?);
+        let earlier = read(found)?;
         to_row(&saved)?.update(transaction).await?;
-        self.record_act(transaction, act("UpdateBankAccount", &saved, before, now)).await?;
+        let mut act = act("UpdateBankAccount", &saved, told(&earlier), now);
+        act.after["changed"] = json!(changed(&earlier, &saved));
+        self.record_act(transaction, Act { reason, ..act }).await?;
         Ok(AccountSaved::Saved(Box::new(saved)))
     }
 
@@ -247,6 +254,33 @@ fn told(account: &BankAccount) -> serde_json::Value {
         "credentials": account.credentials.keys().collect::<Vec<_>>(),
         "rules": account.rules.all().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
     })
+}
+
+/// Which parts of an account are others than before, by their names alone.
+fn changed(earlier: &BankAccount, now: &BankAccount) -> Vec<String> {
+    let parts = [
+        ("external_id", earlier.external_id != now.external_id),
+        ("display_name", earlier.display_name != now.display_name),
+        ("beneficiary.name", earlier.beneficiary.name != now.beneficiary.name),
+        ("beneficiary.tax_id", earlier.beneficiary.tax_id != now.beneficiary.tax_id),
+        ("provider", earlier.provider != now.provider),
+        ("is_default", earlier.is_default != now.is_default),
+        ("rounding", earlier.rounding != now.rounding),
+    ];
+    let parts = parts.into_iter().filter(|(_, is_other)| *is_other).map(|(name, _)| name.to_owned());
+    let keys: BTreeSet<&String> = earlier.credentials.keys().chain(now.credentials.keys()).collect();
+    let credentials =
+        keys.into_iter().filter(|key| earlier.credentials.get(*key) != now.credentials.get(*key));
+    let rules = |account: &BankAccount| -> BTreeMap<&'static str, String> {
+        account.rules.all().map(|(name, target)| (name.as_str(), target.to_owned())).collect()
+    };
+    let (before, after) = (rules(earlier), rules(now));
+    let names: BTreeSet<&'static str> = before.keys().chain(after.keys()).copied().collect();
+    let rules = names.into_iter().filter(|name| before.get(name) != after.get(name));
+    parts
+        .chain(credentials.map(|key| format!("credentials.{key}")))
+        .chain(rules.map(|name| format!("rules.{name}")))
+        .collect()
 }
 
 fn before(earlier: &EarlierRequest) -> AccountSaved {

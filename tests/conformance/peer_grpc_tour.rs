@@ -110,6 +110,11 @@ async fn an_outside_client_takes_the_whole_tour_and_ends_it() {
     let behind =
         judge_within(PATIENCE, "grpc_tour.py", &["doors", address], &told.to_string()).await.approved();
     assert_eq!(behind["stream"]["code"], "UNAUTHENTICATED", "{behind}");
+    let named: BTreeSet<&str> =
+        told["named"].as_array().expect("what has a name").iter().filter_map(|one| one[0].as_str()).collect();
+    for method in ["BankAccountService/UpdateBankAccount", "NotificationService/UpdateEndpoint"] {
+        assert!(named.iter().any(|asked| asked.ends_with(method)), "no stranger asks {method}: {named:?}");
+    }
     assert!(behind["strangers_asked"].as_u64().is_some_and(|asked| asked > 30), "{behind}");
     let (recorded, granted) =
         (names(&behind["recorded"]), &names(&told["granted"]) | &names(&behind["granted"]));

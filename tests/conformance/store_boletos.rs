@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 
+use bursar::domain::bank_account::BankAccount;
 use bursar::domain::boleto::status::Status;
 use bursar::domain::ids::TenantId;
 use bursar::domain::money::Cents;
 use bursar::store::Store;
+use bursar::store::audit_list::AuditFilter;
 use bursar::store::bank_account::AccountSaved;
 use bursar::store::boleto::{BoletoDraft, Created};
 use bursar::store::boleto_list::BoletoFilter;
@@ -256,14 +258,25 @@ async fn accounts_are_saved_once_and_changed_by_version(kind: Kind) {
 
     let mut changed = all[0].clone();
     changed.display_name = "renamed".to_owned();
-    let AccountSaved::Saved(saved) = store.update_bank_account(&changed, 1, now()).await.expect("an answer")
-    else {
-        panic!("not saved")
+    changed.credentials.insert("client_id".to_owned(), "env:BURSAR_SECRET_NEW".to_owned());
+    changed.rules.when_fine_or_interest = Some("shop-2".to_owned());
+    let update = async |account: &BankAccount, expected: i64| {
+        let reason = "a new contract".to_owned();
+        store.update_bank_account(account, expected, reason, now()).await.expect("an answer")
     };
+    let AccountSaved::Saved(saved) = update(&changed, 1).await else { panic!("not saved") };
     assert_eq!((saved.version, saved.display_name.as_str()), (2, "renamed"));
-    let stale = store.update_bank_account(&changed, 1, now()).await.expect("an answer");
+    let method = Some("UpdateBankAccount".to_owned());
+    let filter = AuditFilter { method, ..AuditFilter::default() };
+    let records = store.audit_records(None, &filter, None, 10).await.expect("the audit");
+    assert!(records.len() == 1 && records[0].reason == "a new contract", "{records:?}");
+    let after = records[0].after.as_deref().expect("what it is now");
+    let names = r#"["display_name","credentials.client_id","rules.when_fine_or_interest"]"#;
+    assert!(after.contains(names) && !after.contains("BURSAR_SECRET_NEW"), "{after}");
+
+    let stale = update(&changed, 1).await;
     assert_eq!(stale, AccountSaved::Changed { version: 2 });
-    let unknown = store.update_bank_account(&bank_account("1234567"), 0, now()).await.expect("an answer");
+    let unknown = update(&bank_account("1234567"), 0).await;
     assert_eq!(unknown, AccountSaved::NotFound);
 }
 

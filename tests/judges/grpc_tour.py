@@ -403,6 +403,8 @@ def names_something(method: str, request: dict[str, Any]) -> bool:
     if method.startswith((f"{CONTROL}.", f"{ACCESS}.")):
         return False
     named = [value for value in request.values() if isinstance(value, str)]
+    # What is to be changed carries its own id.
+    named += [value["id"] for value in request.values() if isinstance(value, dict) and isinstance(value.get("id"), str)]
     return any(AN_ID.fullmatch(value) or value == CUSTOMER for value in named)
 
 

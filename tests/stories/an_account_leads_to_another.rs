@@ -100,7 +100,7 @@ async fn a_rule_whose_account_was_renamed_is_told_to_whoever_needs_it() {
     let all = list.await.expect("accounts").into_inner().bank_accounts;
     let charging = all.into_iter().find(|account| account.external_id == "charging").expect("an account");
     let renamed = BankAccount { external_id: "elsewhere".to_owned(), ..charging };
-    let request = UpdateBankAccountRequest { bank_account: Some(renamed) };
+    let request = UpdateBankAccountRequest { bank_account: Some(renamed), ..Default::default() };
     accounts.update_bank_account(request).await.expect("a new name");
 
     let status = house.shop().tries(a_boleto().with(FINED)).await.expect_err("a rule that leads nowhere");

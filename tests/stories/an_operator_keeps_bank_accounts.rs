@@ -24,7 +24,7 @@ async fn gets(operator: &Operator, key: Key) -> Result<BankAccount, Status> {
 }
 
 async fn updates(operator: &Operator, account: BankAccount) -> Result<BankAccount, Status> {
-    let request = UpdateBankAccountRequest { bank_account: Some(account) };
+    let request = UpdateBankAccountRequest { bank_account: Some(account), ..Default::default() };
     let answer = operator.accounts.clone().update_bank_account(request).await?.into_inner();
     Ok(answer.bank_account.expect("an account"))
 }

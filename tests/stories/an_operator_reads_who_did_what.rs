@@ -305,10 +305,14 @@ async fn accounts_and_endpoints(desk: &mut Desk) {
     let made = made.bank_account.expect("an account in the answer");
     let record = desk.finds("CreateBankAccount", &made.id).await;
     assert!(!record.after.contains("Loja") && !record.after.contains("11222333000181"), "{record:?}");
-    let named = boleto::BankAccount { display_name: "another".to_owned(), ..made.clone() };
-    let update = boleto::UpdateBankAccountRequest { bank_account: Some(named) };
+    let mut named = boleto::BankAccount { display_name: "another".to_owned(), ..made.clone() };
+    named.beneficiary.as_mut().expect("a beneficiary").name = "Outra Loja Ltda".to_owned();
+    let update = boleto::UpdateBankAccountRequest { bank_account: Some(named), reason: WHY.to_owned() };
     desk.accounts().update_bank_account(update).await.expect("updated");
-    desk.finds("UpdateBankAccount", &made.id).await;
+    let record = desk.finds("UpdateBankAccount", &made.id).await;
+    let changed = r#""changed":["display_name","beneficiary.name"]"#;
+    assert!(record.after.contains(changed) && !record.after.contains("Outra"), "{record:?}");
+    assert_eq!(record.reason, WHY);
 
     let webhook = notification::WebhookDestination {
         url: desk.house.world().addresses().webhook_url.clone(),

@@ -31,6 +31,9 @@ pub(in crate::cli) struct UpdateArgs {
     change: ChangeFlags,
     #[command(flatten)]
     rules: RuleFlags,
+    /// Why; kept for the audit
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
 }
 
 #[derive(Args)]
@@ -99,7 +102,7 @@ pub(super) async fn run(
             account
         }
     };
-    let request = UpdateBankAccountRequest { bank_account: Some(account) };
+    let request = UpdateBankAccountRequest { bank_account: Some(account), reason: args.reason };
     let answer = connection.call(accounts.update_bank_account(request)).await?;
     super::show(answer.bank_account, screen)
 }
