@@ -199,11 +199,13 @@ impl Round {
         }
     }
 
-    /// Leaves the bank for this run: `why` names the reason in notes and counts.
+    /// Leaves the bank for this run: `why` names the reason in notes and counts. What comes behind the first reason is its consequence,
+    /// as a breaker that opens over what the bank has said is, and no reason of its own.
     pub fn halt(&self, why: &'static str, words: &dyn std::fmt::Display) {
-        if !self.halt.send_replace(true) {
-            warn!(aspsp = self.aspsp, why, reason = %words, "bank left for this run");
+        if self.halt.send_replace(true) {
+            return;
         }
+        warn!(aspsp = self.aspsp, why, reason = %words, "bank left for this run");
         self.shared.tally.bank_left(&self.aspsp, why);
     }
 
