@@ -7,6 +7,7 @@
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use http::Uri;
@@ -56,6 +57,14 @@ impl Address {
         self.0.scheme_str() == Some("https")
     }
 
+    /// Whether somebody on the way could read what is said there.
+    fn is_overheard(&self) -> bool {
+        let host = self.0.host().unwrap_or_default().trim_matches(['[', ']']);
+        let is_here =
+            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        !self.is_secure() && !is_here
+    }
+
     /// What to look at where no connection comes about.
     fn remedy(&self) -> &'static str {
         match self.is_secure() {
@@ -98,13 +107,14 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects; says so at once when nobody listens there.
+    /// Connects; says so at once when nobody listens there. A token is shown in plain text to this machine alone.
     pub async fn open(
         address: &Address,
         tls: &TlsArgs,
         credentials: Credentials,
         patience: Duration,
     ) -> Result<Self, Failure> {
+        check_way(address, tls, &credentials)?;
         let endpoint = Endpoint::from(address.0.clone());
         let connector = address.is_secure().then(|| tls::connector(tls)).transpose()?;
         let connected = async {
@@ -199,6 +209,16 @@ impl Connection {
     }
 }
 
+/// Keeps a token from being shown to whoever is on the way.
+fn check_way(address: &Address, tls: &TlsArgs, credentials: &Credentials) -> Result<(), Failure> {
+    if !credentials.hold_a_token() || !address.is_overheard() || tls.plaintext_token {
+        return Ok(());
+    }
+    let message = format!("the token would go to {} in plain text", address.shown());
+    let remedy = "use an https address, or --plaintext-token where nobody else is on the network in between";
+    Err(Failure::found(Code::InvalidArgument, message).with_remedy(remedy))
+}
+
 /// The innermost reason: the outer ones only say that there is one.
 fn root_cause(error: &dyn Error) -> String {
     let mut cause = error;
@@ -211,14 +231,41 @@ fn root_cause(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::token::ApiToken;
 
     #[test]
     fn an_address_may_leave_out_the_scheme_and_nothing_else() {
         assert_eq!(Address::parse("127.0.0.1:7400"), Address::parse("http://127.0.0.1:7400"));
         assert_eq!(Address::parse("http://user:secret@host:1").map(|it| it.shown()), Ok("host:1".to_owned()));
         assert_eq!(Address::parse("https://host:1").map(|it| it.is_secure()), Ok(true));
+        let overheard = ["http://bursar:7400", "http://192.0.2.1:1", "http://127.0.0.1.example"];
+        let not = ["https://bursar:7400", "http://127.0.0.9:1", "http://[::1]:7400", "http://localhost:7400"];
+        let are = |texts: &[&str]| -> Vec<bool> {
+            texts.iter().map(|text| Address::parse(text).is_ok_and(|it| it.is_overheard())).collect()
+        };
+        assert_eq!((are(&overheard), are(&not)), (vec![true; 3], vec![false; 4]));
         for wrong in ["", "ftp://host", "http://", "two words"] {
             assert!(Address::parse(wrong).is_err(), "{wrong:?} was taken");
         }
+    }
+
+    #[test]
+    fn a_token_is_not_shown_in_plain_text_to_another_machine() {
+        let [there, here] =
+            ["http://bursar.example:7400", "http://127.0.0.1:7400"].map(|text| Address::parse(text).unwrap());
+        let text = ApiToken::of_bits([1; 6], [2; 32]).reveal();
+        let credentials = Credentials::of(&text, "a file").unwrap();
+        let Err(Failure::Told(refused)) = check_way(&there, &TlsArgs::default(), &credentials) else {
+            panic!("it is shown")
+        };
+        assert_eq!(refused.code, Code::InvalidArgument);
+        assert!(
+            refused.message.contains("bursar.example:7400") && refused.remedy.contains("--plaintext-token")
+        );
+        let mut allowed = TlsArgs::default();
+        allowed.plaintext_token = true;
+        assert!(check_way(&there, &allowed, &credentials).is_ok());
+        assert!(check_way(&there, &TlsArgs::default(), &Credentials::default()).is_ok());
+        assert!(check_way(&here, &TlsArgs::default(), &credentials).is_ok());
     }
 }

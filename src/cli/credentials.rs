@@ -48,12 +48,18 @@ impl Credentials {
         }
     }
 
+    /// Whether there is a token to be shown.
+    pub fn hold_a_token(&self) -> bool {
+        self.token.is_some()
+    }
+
     /// The same, and sees persons in masks only, whatever the token allows: nobody knows who looks at a screen that stays.
     pub fn masked(self) -> Self {
         Self { wants_masks: true, ..self }
     }
 
-    fn of(text: &str, source: &str) -> Result<Self, Failure> {
+    /// The token of a text that comes from there.
+    pub fn of(text: &str, source: &str) -> Result<Self, Failure> {
         let no_token = || {
             let words = format!("{source} holds no token; one looks like bursar_PREFIX_SECRET");
             Failure::found(Code::InvalidArgument, words)

@@ -1,7 +1,8 @@
 //! How a command reaches a service over TLS.
 //!
 //! **Owns** nothing. **Fails** as invalid input when a file cannot be read; as unavailable when the service is not who it should be.
-//! **Limits**: TLS 1.2 and later; the authorities that the platform trusts, and those of `--ca-file` beside them.
+//! **Limits**: TLS 1.2 and later; the authorities that the platform trusts, and those of `--ca-file` beside them. Without TLS a token goes to this
+//! machine alone, unless it is said otherwise.
 
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,9 @@ pub(super) struct TlsArgs {
     /// The certificate's private key, in PEM
     #[arg(long, global = true, help_heading = super::GLOBAL, value_name = "PATH", requires = "certificate_file")]
     key_file: Option<PathBuf>,
+    /// Show the token to another machine although the address is http, so that whoever is on the way can read it
+    #[arg(long, global = true, help_heading = super::GLOBAL)]
+    pub(super) plaintext_token: bool,
 }
 
 /// What makes connections by what the arguments name.
