@@ -51,6 +51,7 @@ impl StoreError {
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
         let transient = match &error {
+            DbErr::Conn(RuntimeErr::SqlxError(inner)) => !is_no_database(inner),
             DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
             DbErr::Exec(RuntimeErr::SqlxError(inner)) | DbErr::Query(RuntimeErr::SqlxError(inner)) => {
                 passes_by_itself(inner)
@@ -59,6 +60,14 @@ impl From<DbErr> for StoreError {
         };
         if transient { Self::Unavailable(error.to_string()) } else { Self::Broken(error.to_string()) }
     }
+}
+
+/// Whether there is a file, and it is no SQLite database or a broken one: nobody mends that by waiting.
+fn is_no_database(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|database| database.code());
+    code.is_some_and(|code| {
+        code.len() < 5 && code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 11 | 26))
+    })
 }
 
 fn passes_by_itself(error: &sqlx::Error) -> bool {

@@ -132,6 +132,19 @@ async fn processes_that_start_together_grow_one_schema() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_no_database_is_not_waited_for() {
+    let database = TestDatabase::create(Kind::Sqlite).await;
+    let path = database.url.trim_start_matches("sqlite:").trim_start_matches("//");
+    std::fs::write(
+        path,
+        "a letter to nobody, and longer than a hundred bytes, as any page of a database is; ".repeat(9),
+    )
+    .expect("a file");
+    let Err(OpenError::Store(error)) = Store::open(&database.config()).await else { panic!("it was opened") };
+    assert!(!error.is_transient() && error.to_string().contains("not a database"), "{error}");
+}
+
+#[tokio::test]
 async fn an_address_of_neither_database_is_refused_without_its_password() {
     let database = TestDatabase::create(Kind::Sqlite).await;
     let mut config = database.config();
