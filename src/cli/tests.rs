@@ -7,6 +7,7 @@ mod jobs;
 mod notifications;
 mod openbanking;
 mod reconciliation;
+mod runbook;
 mod scripted;
 mod top;
 mod transfers;

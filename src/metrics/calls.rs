@@ -30,6 +30,8 @@ pub(super) const INWARD: [f64; 13] =
 pub(super) const OUTWARD: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 /// Bounds in seconds: the store answers in a millisecond, or is in trouble.
 pub(super) const STORE: [f64; 9] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0];
+/// What a call to the store may end as: done, or as a kind of the store's error.
+const STORE_OUTCOMES: [&str; 4] = ["done", "unavailable", "commit_unknown", "broken"];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RpcLabels {
@@ -220,13 +222,15 @@ impl Drop for HttpCall {
 
 /// Notes a call to a bank of open banking, by the name that the configuration gives it, with its outcome.
 pub fn aspsp_called(aspsp: &str, took: Duration, outcome: &'static str) {
-    let labels = AspspLabels { aspsp: folded(aspsp).into(), outcome };
-    CALLS.aspsps.get_or_create(&labels).observe(took.as_secs_f64());
+    let aspsp = folded(aspsp);
+    CALLS.aspsps.get_or_create(&AspspLabels { aspsp: aspsp.into(), outcome }).observe(took.as_secs_f64());
+    otlp::aspsp(took.as_secs_f64(), aspsp, outcome);
 }
 
 /// Notes a delivery of some notices, with the outcome of each, a word of the program's own.
 pub fn delivered(channel: &'static str, took: Duration, outcomes: impl Iterator<Item = &'static str>) {
     CALLS.deliveries.get_or_create(&ChannelLabels { channel }).observe(took.as_secs_f64());
+    otlp::delivery(took.as_secs_f64(), channel);
     for outcome in outcomes {
         CALLS.notices.get_or_create(&NoticeLabels { channel, outcome }).inc();
         otlp::notice(channel, outcome);
@@ -235,8 +239,14 @@ pub fn delivered(channel: &'static str, took: Duration, outcomes: impl Iterator<
 
 /// Notes a call to the store, with its outcome, a word of the program's own.
 pub fn store_called(system: &'static str, took: Duration, outcome: &'static str) {
-    let labels = StoreLabels { db_system_name: system, outcome };
-    CALLS.store.get_or_create(&labels).observe(took.as_secs_f64());
+    let labels = |outcome| StoreLabels { db_system_name: system, outcome };
+    // To Prometheus a series that begins at 1 has not grown: the first call, whatever its outcome, has all of them begin at 0.
+    if CALLS.store.get(&labels(outcome)).is_none() {
+        for each in STORE_OUTCOMES {
+            drop(CALLS.store.get_or_create(&labels(each)));
+        }
+    }
+    CALLS.store.get_or_create(&labels(outcome)).observe(took.as_secs_f64());
     otlp::store(took.as_secs_f64(), system, outcome);
 }
 
@@ -353,5 +363,20 @@ mod tests {
                 && line.contains("error_type=\"cancelled\"")
         });
         assert!(found, "{}", text());
+    }
+
+    #[test]
+    fn the_first_call_to_a_store_has_every_outcome_begin_at_0() {
+        let is_told = |outcome: &str, count: u64| {
+            let labels = format!("{{db_system_name=\"store_test\",outcome=\"{outcome}\"}}");
+            line(&format!("db_client_operation_duration_seconds_count{labels} {count}")).is_some()
+        };
+        store_called("store_test", Duration::from_millis(1), "done");
+        assert!(is_told("done", 1), "{}", text());
+        for outcome in ["unavailable", "commit_unknown", "broken"] {
+            assert!(is_told(outcome, 0), "{outcome}: {}", text());
+        }
+        store_called("store_test", Duration::from_millis(1), "broken");
+        assert!(is_told("done", 1) && is_told("broken", 1) && is_told("unavailable", 0), "{}", text());
     }
 }

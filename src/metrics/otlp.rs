@@ -20,6 +20,8 @@ struct Instruments {
     rpc: Histogram<f64>,
     active: UpDownCounter<i64>,
     http: Histogram<f64>,
+    aspsps: Histogram<f64>,
+    deliveries: Histogram<f64>,
     notices: Counter<u64>,
     store: Histogram<f64>,
     /// For which readings there is an instrument.
@@ -37,11 +39,14 @@ pub fn begin(meter: Meter) {
     let rpc = seconds("rpc.server.duration", &INWARD);
     let active = meter.i64_up_down_counter("rpc.server.active_requests").with_unit("{request}").build();
     let http = seconds("http.client.request.duration", &OUTWARD);
+    let aspsps = seconds("bursar.aspsp.call.duration", &OUTWARD);
+    let deliveries = seconds("bursar.channel.delivery.duration", &OUTWARD);
     let store = seconds("db.client.operation.duration", &STORE);
     let notices = meter.u64_counter("bursar.channel.notices").build();
     let known = Mutex::default();
     let latest = Arc::new(RwLock::new(Arc::from([])));
-    let instruments = Instruments { rpc, active, http, notices, store, known, latest, meter };
+    let instruments =
+        Instruments { rpc, active, http, aspsps, deliveries, notices, store, known, latest, meter };
     // Whoever came first records; there is one provider in a process.
     let _ = INSTRUMENTS.set(instruments);
 }
@@ -130,6 +135,17 @@ pub(super) fn http(
         labels.push(KeyValue::new("error.type", error));
     }
     instruments.http.record(took, &labels);
+}
+
+pub(super) fn aspsp(took: f64, aspsp: &str, outcome: &'static str) {
+    let Some(instruments) = INSTRUMENTS.get() else { return };
+    let labels = [KeyValue::new("aspsp", aspsp.to_owned()), KeyValue::new("outcome", outcome)];
+    instruments.aspsps.record(took, &labels);
+}
+
+pub(super) fn delivery(took: f64, channel: &'static str) {
+    let Some(instruments) = INSTRUMENTS.get() else { return };
+    instruments.deliveries.record(took, &[KeyValue::new("channel", channel)]);
 }
 
 pub(super) fn notice(channel: &'static str, outcome: &'static str) {

@@ -148,7 +148,7 @@ impl Default for JobReadings {
             gauge("bursar_job_missed_slots", "Slots that were passed over, of those that are remembered."),
             gauge(
                 "bursar_job_last_success_timestamp_seconds",
-                "When its last run was completed, since 1970.",
+                "When its last run was completed, since 1970; left out until one was.",
             ),
             gauge(
                 "bursar_job_last_failure_timestamp_seconds",
@@ -185,7 +185,12 @@ impl JobReadings {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
     use super::*;
+    use crate::metrics::calls;
+    use crate::metrics::exposition::{self, Format};
 
     #[test]
     fn a_queue_is_told_without_its_ids() {
@@ -202,6 +207,51 @@ mod tests {
             (String::new(), OTHER),
         ] {
             assert_eq!(family(&queue), told, "{queue}");
+        }
+    }
+
+    #[test]
+    fn a_job_that_was_never_completed_is_told_without_a_success() {
+        let looked_until = DateTime::from_timestamp(10_800, 0).unwrap();
+        let failed = JobGauge {
+            job: "sync_update".to_owned(),
+            enabled: true,
+            paused: false,
+            looked_until,
+            state: Some("failed".to_owned()),
+            completed_at: None,
+            took_us: None,
+            failed_at: DateTime::from_timestamp(7_200, 0),
+            missed: 0,
+        };
+        let mut readings = JobReadings::default();
+        readings.put(&failed, true, 0.0, 3_600.0);
+        let told: Vec<(&str, f64)> = readings
+            .0
+            .iter()
+            .flat_map(|reading| reading.series.iter().map(|series| (reading.name, series.value)))
+            .collect();
+        // As the test of BursarJobNotDone has them.
+        let expected = [
+            ("bursar_job_enabled", 1.0),
+            ("bursar_job_period_seconds", 3_600.0),
+            ("bursar_job_overdue_seconds", 0.0),
+            ("bursar_job_missed_slots", 0.0),
+            ("bursar_job_last_failure_timestamp_seconds", 7_200.0),
+            ("bursar_job_last_state", 1.0),
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn whatever_the_store_fails_with_was_there_at_0_before() {
+        calls::store_called("stored_test", Duration::ZERO, "done");
+        let text = exposition::write(Format::Classic, Arc::from([])).unwrap();
+        let kinds: [fn(String) -> StoreError; 3] =
+            [StoreError::Unavailable, StoreError::CommitUnknown, StoreError::Broken];
+        for kind in kinds.map(|of| of(String::new()).kind()) {
+            let series = format!("{{db_system_name=\"stored_test\",outcome=\"{kind}\"}} 0\n");
+            assert!(text.contains(&format!("db_client_operation_duration_seconds_count{series}")), "{text}");
         }
     }
 
