@@ -55,6 +55,7 @@ mod migrations;
 pub mod notify;
 pub mod number_range;
 pub mod openbanking;
+pub mod pool;
 pub mod process;
 pub mod queue;
 pub mod raw_answer;

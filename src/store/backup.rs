@@ -9,9 +9,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement, Value};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, Statement, Value};
 
 use super::connect::{OpenError, schema_versions, sqlite_path};
+use super::pool;
 use super::{StoreConfig, StoreError};
 
 /// What was copied.
@@ -126,7 +127,7 @@ async fn copy(source: &Path, target: &Path, config: &StoreConfig) -> Result<i64,
 async fn open(path: &Path, config: &StoreConfig) -> Result<DatabaseConnection, BackupError> {
     let mut options = ConnectOptions::new(format!("sqlite:{}?mode=ro", path.display()));
     options.max_connections(1).acquire_timeout(config.timeout).sqlx_logging(false);
-    Ok(Database::connect(options).await?)
+    Ok(pool::connect(options).await?)
 }
 
 async fn read_back(copy: &DatabaseConnection) -> Result<i64, BackupError> {

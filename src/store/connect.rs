@@ -13,13 +13,14 @@ use std::time::Duration;
 use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend};
 use sea_orm_migration::MigratorTrait;
 
 use super::clock::Clock;
 use super::connections::Connections;
 use super::examine::forgets;
 use super::migrations::{MIN_BINARY, Migrator, SCHEMA_VERSION};
+use super::pool;
 use super::{Inner, Store, StoreConfig, StoreError, notify};
 
 /// Any number that no other program takes for its own advisory locks; spells "bursar" on a telephone's keys.
@@ -32,6 +33,9 @@ const MIGRATION_MAX: Duration = Duration::from_secs(600);
 /// Two connections for the lease: one for this process's own beat, one for looking at the others and burying them, which
 /// may have to wait for a lock of the dead.
 const LEASE_CONNECTIONS: u32 = 2;
+
+/// No session with a server is used for longer.
+const SESSION_AGE_MAX: Duration = Duration::from_secs(30 * 60);
 
 /// Every join here is a slice of at most 64 rows against a table by its key, and every list goes along an index. The
 /// planner knows neither the slice's size nor, while a table is young, the table's: it now and then hashed a whole table
@@ -156,8 +160,8 @@ pub(super) fn check_url(url: &str) -> Result<(), OpenError> {
 async fn open_sqlite(path: &Path, config: &StoreConfig) -> Result<Inner, OpenError> {
     let file_lock = lock_beside(path)?;
     let url = format!("sqlite:{}?mode=rwc", path.display());
-    let writer = Database::connect(sqlite_options(&url, 1, config.timeout)).await?;
-    let reader = Database::connect(sqlite_options(&url, config.connections_max, config.timeout)).await?;
+    let writer = pool::connect(sqlite_options(&url, 1, config.timeout)).await?;
+    let reader = pool::connect(sqlite_options(&url, config.connections_max, config.timeout)).await?;
     let writer = Connections::lasting(writer, config.timeout);
     Ok(Inner {
         backend: DbBackend::Sqlite,
@@ -191,8 +195,6 @@ fn sqlite_options(url: &str, connections: u32, timeout: Duration) -> ConnectOpti
     options
         .max_connections(connections)
         .min_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
         .acquire_timeout(timeout)
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
@@ -222,11 +224,8 @@ async fn open_postgres(config: &StoreConfig) -> Result<Inner, OpenError> {
     let timeout = config.timeout;
     let renewable = async |connections| {
         let options = postgres_options(config, connections);
-        let pool = Database::connect(options.clone()).await?;
-        // Only the first pool is opened at once: one that takes another's place must not wait.
-        let mut renewal = options;
-        renewal.connect_lazy(true);
-        Ok::<_, OpenError>(Connections::renewable(pool, renewal, timeout))
+        let first = pool::connect(options.clone()).await?;
+        Ok::<_, OpenError>(Connections::renewable(first, options, timeout))
     };
     let writer = renewable(config.connections_max).await?;
     let lease = renewable(LEASE_CONNECTIONS).await?;
@@ -261,6 +260,10 @@ pub(super) fn postgres_options(config: &StoreConfig, connections: u32) -> Connec
         .record_stmt_in_spans(false)
         // A connection that died shows itself at the first statement, and then all of them are replaced.
         .test_before_acquire(false)
+        // A session keeps what it knows of tables and plans, and stays with the server that a name once meant.
+        .map_sqlx_postgres_before_acquire(|_, connection| {
+            Box::pin(std::future::ready(Ok(connection.age < SESSION_AGE_MAX)))
+        })
         .map_sqlx_postgres_opts(move |options| {
             options.statement_cache_capacity(STATEMENTS_KEPT).options(PLANNER).options(session.clone())
         });

@@ -13,14 +13,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use sea_orm::sqlx;
 use sea_orm::{
     ConnAcquireErr, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
-    DbErr, ExecResult, QueryResult, RuntimeErr, SqlxPostgresConnector, Statement, TransactionTrait as _,
+    DbErr, ExecResult, QueryResult, RuntimeErr, Statement, TransactionTrait as _,
 };
 use tokio::time::Instant;
 use tracing::warn;
+
+use super::pool;
 
 /// A handle on the connections; clones are the same connections.
 #[derive(Clone)]
@@ -139,10 +140,8 @@ impl Connections {
             if current.made > began {
                 return;
             }
-            // A lazy pool connects when it is asked for a connection, so there is nothing to wait for here.
-            let Some(Ok(pool)) = SqlxPostgresConnector::connect(options.clone()).now_or_never() else {
-                return;
-            };
+            // Nobody may wait here.
+            let Some(pool) = pool::connect_later(options.clone()) else { return };
             std::mem::replace(&mut *current, Current { pool, made: Instant::now() }).pool
         };
         warn!(reason, "connections to the database replaced");

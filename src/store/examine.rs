@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement, Value};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, Statement, Value};
 
 use super::connect::{OpenError, is_postgres, postgres_options, schema_versions, sqlite_path};
 use super::migrations::SCHEMA_VERSION;
+use super::pool;
 use super::{StoreConfig, StoreError, from_us, to_us};
 
 /// The schema that this program writes.
@@ -86,13 +87,13 @@ async fn connect(config: &StoreConfig) -> Result<Option<DatabaseConnection>, Ope
         }
         let mut options = ConnectOptions::new(format!("sqlite:{}?mode=ro", path.display()));
         options.max_connections(1).acquire_timeout(config.timeout).sqlx_logging(false);
-        return Ok(Some(Database::connect(options).await?));
+        return Ok(Some(pool::connect(options).await?));
     }
     if !is_postgres(&config.url) {
         return Err(OpenError::UnknownUrl(config.url.split(':').next().unwrap_or_default().to_owned()));
     }
     super::connect::check_url(&config.url)?;
-    Ok(Some(Database::connect(postgres_options(config, 1)).await?))
+    Ok(Some(pool::connect(postgres_options(config, 1)).await?))
 }
 
 async fn ask(connection: &DatabaseConnection, now: DateTime<Utc>) -> Result<Examined, OpenError> {

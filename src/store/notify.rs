@@ -10,9 +10,10 @@
 use std::str::FromStr as _;
 
 use sea_orm::Value;
-use sea_orm::sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgListener};
 use uuid::Uuid;
 
+use super::pool;
 use super::rows::Rows;
 use super::transaction::all;
 use super::{Store, StoreError};
@@ -56,8 +57,8 @@ impl Store {
             return Err(StoreError::Unavailable("this database tells nothing".to_owned()));
         };
         let connecting = async {
-            let one = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
-            let pool = one.acquire_timeout(self.inner.timeout).connect_with(options.clone()).await?;
+            let one = pool::one_session().acquire_timeout(self.inner.timeout);
+            let pool = one.connect_with(options.clone()).await?;
             let mut listener = PgListener::connect_with(&pool).await?;
             // A lost connection is to be told of at once, and a new one made when the caller wants it.
             listener.eager_reconnect(false);

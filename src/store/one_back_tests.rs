@@ -7,11 +7,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, DbBackend, Statement};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, Statement};
 use sea_orm_migration::MigratorTrait as _;
 use uuid::Uuid;
 
 use super::migrations::Migrator;
+use super::pool;
 
 /// Columns that a step let be absent where they were there always, as it says why: a process of the step before works on no row that
 /// lacks them.
@@ -147,7 +148,7 @@ async fn every_step_leaves_room(connection: &DatabaseConnection) {
 
 #[tokio::test]
 async fn a_release_before_finds_what_it_stands_on_in_sqlite() {
-    let connection = Database::connect("sqlite::memory:").await.unwrap();
+    let connection = pool::connect("sqlite::memory:").await.unwrap();
     every_step_leaves_room(&connection).await;
     connection.close().await.unwrap();
 }
@@ -157,10 +158,10 @@ async fn a_release_before_finds_what_it_stands_on_in_postgresql() {
     let server = std::env::var("BURSAR_TEST_POSTGRES_URL")
         .expect("BURSAR_TEST_POSTGRES_URL names a PostgreSQL server; the README's test command starts one");
     let name = format!("bursar_test_{}", Uuid::now_v7().simple());
-    let of_server = Database::connect(&server).await.unwrap();
+    let of_server = pool::connect(&server).await.unwrap();
     of_server.execute_unprepared(&format!("create database {name}")).await.unwrap();
     let (head, _) = server.rsplit_once('/').unwrap();
-    let connection = Database::connect(format!("{head}/{name}")).await.unwrap();
+    let connection = pool::connect(format!("{head}/{name}")).await.unwrap();
     every_step_leaves_room(&connection).await;
     connection.close().await.unwrap();
     of_server.execute_unprepared(&format!("drop database {name} with (force)")).await.unwrap();

@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, Database, DbBackend, EntityTrait, Iterable as _,
-    QuerySelect as _, QueryTrait as _, Statement,
+    ColumnTrait as _, ConnectionTrait as _, DbBackend, EntityTrait, Iterable as _, QuerySelect as _,
+    QueryTrait as _, Statement,
 };
 use uuid::Uuid;
 
+use super::pool;
 use super::{Store, StoreConfig, entities};
 
 /// Columns by name, and whether each may be null.
@@ -99,7 +100,7 @@ async fn schema_and_entities_agree_on_postgresql() {
     let server = std::env::var("BURSAR_TEST_POSTGRES_URL")
         .expect("BURSAR_TEST_POSTGRES_URL names a PostgreSQL server; the README's test command starts one");
     let name = format!("bursar_test_{}", Uuid::now_v7().simple());
-    let connection = Database::connect(&server).await.unwrap();
+    let connection = pool::connect(&server).await.unwrap();
     connection.execute_unprepared(&format!("create database {name}")).await.unwrap();
     let (head, _) = server.rsplit_once('/').unwrap();
     let store = open(format!("{head}/{name}")).await;

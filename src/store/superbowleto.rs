@@ -8,11 +8,12 @@
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, SqlxPostgresConnector, Statement, Value};
 use serde::Deserialize;
 
 use super::StoreError;
+use super::pool;
 
 /// What its ORM may have called the tables, the likeliest first.
 const BOLETOS: [&str; 3] = ["Boletos", "boletos", "Boleto"];
@@ -97,7 +98,7 @@ impl Superbowleto {
             ("timezone", "UTC"),
             ("statement_timeout", timeout_ms.as_str()),
         ]);
-        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(timeout);
+        let pool = pool::one_session().acquire_timeout(timeout);
         let pool = pool.connect_with(options).await.map_err(|error| {
             LegacyError::Store(StoreError::Unavailable(format!("the other database: {error}")))
         })?;

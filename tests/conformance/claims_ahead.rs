@@ -7,6 +7,7 @@ use std::time::Duration;
 use bursar::domain::ids::{RunnerId, TenantId, WorkId};
 use bursar::domain::work::{NewWork, RetryPolicy, WorkState, kind};
 use bursar::store::Store;
+use bursar::store::pool;
 use bursar::store::work::{ClaimRequest, Ending, Lane, Skimmed, end_of_prefix};
 use bursar::supervision::{Strategy, SupervisorSpec, Tree};
 use bursar::work::ahead::{Reach, Turn};
@@ -16,7 +17,7 @@ use bursar::work::lease::{LeaseKeeper, Load};
 use bursar::work::tenants::Tenants;
 use bursar::work::{Claimer, Held, Hints, Lease, Limits, Places, Returns};
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, IsolationLevel, Statement, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, IsolationLevel, Statement, TransactionTrait};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
@@ -259,7 +260,7 @@ async fn claims_ahead_do_not_read_what_a_long_transaction_keeps() {
     let database = TestDatabase::furnished(Kind::PostgreSql).await;
     let store = database.open().await;
     let runner = runner(&store).await;
-    let server = Database::connect(&database.url).await.expect("a second connection");
+    let server = pool::connect(&database.url).await.expect("a second connection");
     let reader =
         server.begin_with_config(Some(IsolationLevel::RepeatableRead), None).await.expect("a transaction");
     reader.execute_unprepared("select count(*) from work").await.expect("its snapshot is taken");

@@ -14,8 +14,9 @@ use bursar::proto::notification::v1::{
 };
 use bursar::sandbox::{Behaviour, FIREBASE_BUCKET, Party};
 use bursar::store::connect;
+use bursar::store::pool;
 use chrono::{Days, TimeDelta, Utc};
-use sea_orm::{ConnectionTrait as _, Database};
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 
 use crate::peers::{PATIENCE, Verdict, judge};
@@ -144,7 +145,7 @@ fn transfers_come_to_every_end(house: &SmallHouse) {
 
 /// A counter that was set back gives out a number that the bank knows under another amount.
 async fn one_comes_into_review(house: &SmallHouse) {
-    let database = Database::connect(connect::default_url(house.outside.folder.path())).await;
+    let database = pool::connect(connect::default_url(house.outside.folder.path())).await;
     let database = database.expect("a second connection");
     let back = "update nosso_numero_range set next_sequence = 1";
     database.execute_unprepared(back).await.expect("a counter set back");

@@ -11,7 +11,8 @@ use bursar::store::Store;
 use bursar::store::audit_act::Act;
 use bursar::store::audit_chain::{Verification, Verified};
 use bursar::store::audit_list::{AuditFilter, Subject};
-use sea_orm::{ConnectionTrait as _, Database};
+use bursar::store::pool;
+use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -58,7 +59,7 @@ async fn records(store: &Store, filter: &AuditFilter) -> Vec<Record> {
 
 /// Does to the database what no verb of ours does.
 async fn tamper(database: &TestDatabase, statements: &[&str]) {
-    let connection = Database::connect(&database.url).await.expect("a second connection");
+    let connection = pool::connect(&database.url).await.expect("a second connection");
     for statement in statements {
         connection
             .execute_unprepared(statement)

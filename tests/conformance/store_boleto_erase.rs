@@ -11,9 +11,10 @@ use bursar::store::boleto_erase::{BoletoErased, BoletoErasure};
 use bursar::store::boleto_erase_aged::AgedBoletos;
 use bursar::store::delivery::{AttemptOutcome, DeliveryAttempt, DeliveryChange, DeliverySettlement};
 use bursar::store::document_link::{LinkDraft, LinkMade};
+use bursar::store::pool;
 use bursar::store::request_key::RequestKey;
 use chrono::{DateTime, NaiveDate, Utc};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend};
+use sea_orm::{ConnectOptions, ConnectionTrait, DbBackend};
 use uuid::Uuid;
 
 use crate::on_both_databases;
@@ -81,7 +82,7 @@ fn literal(database: &TestDatabase, id: Uuid) -> String {
 /// Does to the database what no verb does, or what would take too many of them.
 async fn change(database: &TestDatabase, statements: &[&str]) {
     let alone = ConnectOptions::new(&database.url).max_connections(1).to_owned();
-    let connection = Database::connect(alone).await.expect("a second connection");
+    let connection = pool::connect(alone).await.expect("a second connection");
     if connection.get_database_backend() == DbBackend::Sqlite {
         // As the store does, so that what is left is left by the store.
         connection.execute_unprepared("pragma secure_delete = on").await.expect("set");

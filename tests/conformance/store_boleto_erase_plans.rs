@@ -5,7 +5,8 @@
 use bursar::domain::ids::TenantId;
 use bursar::store::boleto::Notify;
 use bursar::store::boleto_erase_aged::AgedBoletos;
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, Statement};
+use bursar::store::pool;
+use sea_orm::{ConnectOptions, ConnectionTrait, Statement};
 
 use crate::store_deliveries::a_registered_boleto;
 use crate::store_delivery_plans::written_down;
@@ -21,7 +22,7 @@ async fn what_is_registered_changes_no_column_of_an_index() {
     let database = TestDatabase::furnished(Kind::PostgreSql).await;
     let store = database.open().await;
     let alone = ConnectOptions::new(&database.url).max_connections(1).to_owned();
-    let server = Database::connect(alone).await.expect("a second connection");
+    let server = pool::connect(alone).await.expect("a second connection");
     let runner = runner(&store).await;
     a_registered_boleto(&store, runner, Notify::Nobody).await;
     store.close().await.expect("closed");
@@ -43,7 +44,7 @@ async fn a_look_for_what_is_old_reads_what_it_looks_at() {
     let database = TestDatabase::furnished(Kind::PostgreSql).await;
     let store = database.open().await;
     let alone = ConnectOptions::new(&database.url).max_connections(1).to_owned();
-    let server = Database::connect(alone).await.expect("a second connection");
+    let server = pool::connect(alone).await.expect("a second connection");
     let mut slice = AgedBoletos {
         tenant_id: TenantId::default(),
         ended_before: now(),

@@ -8,15 +8,16 @@ use bursar::domain::work::{WorkState, kind};
 use bursar::store::boleto_watch::ChangeCursor;
 use bursar::store::connect::OpenError;
 use bursar::store::copy::{Copied, CopyError, Side, copy};
+use bursar::store::pool;
 use bursar::store::work::ClaimRequest;
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
+use sea_orm::{ConnectionTrait, DatabaseConnection};
 
 use self::filled::{Dump, dump, fill, order_of_events, tables};
 use crate::support::database::{Kind, TestDatabase};
 use crate::support::drafts::{bank_account, draft, now, runner};
 
 async fn connect(database: &TestDatabase) -> DatabaseConnection {
-    Database::connect(database.url.as_str()).await.expect("the same database, past the store")
+    pool::connect(database.url.as_str()).await.expect("the same database, past the store")
 }
 
 /// A database with its schema and nothing else, closed.

@@ -11,8 +11,9 @@ use bursar::store::delivery::{DeliveryChange, DeliverySettlement};
 use bursar::store::delivery_list::{DeliveriesOf, DeliveryFilter, DeliveryState, LOOKED_AT_MAX};
 use bursar::store::delivery_steer::DeliverySteered;
 use bursar::store::endpoint_steer::ByHand;
+use bursar::store::pool;
 use chrono::DateTime;
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, Statement};
 use uuid::Uuid;
 
 use crate::store_deliveries::{a_registered_boleto, deliveries, endpoint};
@@ -29,7 +30,7 @@ async fn what_is_read_of_many_deliveries_goes_by_what_is_asked_for() {
     let store = database.open().await;
     // One and no more: whoever else is connected is the store.
     let alone = ConnectOptions::new(&database.url).max_connections(1).to_owned();
-    let server = Database::connect(alone).await.expect("a second connection");
+    let server = pool::connect(alone).await.expect("a second connection");
     let own = store.ensure_endpoint(&endpoint("queue", &[])).await.expect("an endpoint");
     let asked_before = subjects(&store, own.id, None).await;
     assert!(asked_before.is_empty());
@@ -63,7 +64,7 @@ async fn what_is_taken_changes_no_column_of_an_index() {
     let database = TestDatabase::furnished(Kind::PostgreSql).await;
     let store = database.open().await;
     let alone = ConnectOptions::new(&database.url).max_connections(1).to_owned();
-    let server = Database::connect(alone).await.expect("a second connection");
+    let server = pool::connect(alone).await.expect("a second connection");
     let runner = runner(&store).await;
     let own = store.ensure_endpoint(&endpoint("queue", &[])).await.expect("an endpoint");
     a_registered_boleto(&store, runner, Notify::Owner(Some(own.id))).await;
@@ -98,7 +99,7 @@ async fn a_state_without_an_index_is_looked_for_among_so_many() {
     for kind in [Kind::PostgreSql, Kind::Sqlite] {
         let database = TestDatabase::furnished(kind).await;
         let store = database.open().await;
-        let server = Database::connect(&database.url).await.expect("a second connection");
+        let server = pool::connect(&database.url).await.expect("a second connection");
         let own = store.ensure_endpoint(&endpoint("queue", &[])).await.expect("an endpoint");
         let subjects = 2 * LOOKED_AT_MAX + 5;
         let insert = "insert into delivery (tenant_id, endpoint_id, subject_id, subject_kind, wanted_version, sent_version,

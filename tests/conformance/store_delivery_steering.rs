@@ -13,10 +13,11 @@ use bursar::store::delivery_recover::SLICE;
 use bursar::store::delivery_steer::DeliverySteered;
 use bursar::store::endpoint::EndpointEnd;
 use bursar::store::endpoint_steer::ByHand;
+use bursar::store::pool;
 use bursar::store::request_key::RequestKey;
 use bursar::store::work_steer::WorkFilter;
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::{ConnectionTrait, Database, Statement, TransactionTrait, Value};
+use sea_orm::{ConnectionTrait, Statement, TransactionTrait, Value};
 use uuid::Uuid;
 
 use crate::on_both_databases;
@@ -80,7 +81,7 @@ impl Owed {
     }
 
     async fn records(&self) -> i64 {
-        let connection = Database::connect(&self.database.url).await.expect("a second connection");
+        let connection = pool::connect(&self.database.url).await.expect("a second connection");
         // The account that the boleto is under was made by hand too.
         let find = "select count(*) as total from audit where method <> 'CreateBankAccount'";
         let find = Statement::from_string(connection.get_database_backend(), find);
@@ -207,7 +208,7 @@ async fn one_event_is_sent_once_more_and_moves_nothing_on(kind: Kind) {
     let unknown = Some(EventId(Uuid::now_v7()));
     let unknown = owed.store.resend_delivery(&owed.by("unknown"), owed.subject_id, unknown).await;
     assert_eq!(unknown.expect("an answer"), DeliverySteered::NoEvent);
-    let connection = Database::connect(&owed.database.url).await.expect("a second connection");
+    let connection = pool::connect(&owed.database.url).await.expect("a second connection");
     let find = Statement::from_string(
         connection.get_database_backend(),
         "select id from boleto_event where event_type = 'boleto.pending_registration' or event_type = 'boleto.issued'",
@@ -308,7 +309,7 @@ async fn an_attempt_under_way_is_let_end(kind: Kind) {
 
 /// Deliveries that were given up, one a second from `since` on; of every other one there is a dead letter.
 async fn given_up(url: &str, endpoint_id: EndpointId, count: i64, since: DateTime<Utc>) {
-    let connection = Database::connect(url).await.expect("a second connection");
+    let connection = pool::connect(url).await.expect("a second connection");
     let transaction = connection.begin().await.expect("a transaction");
     let backend = connection.get_database_backend();
     for number in 0..count {

@@ -3,9 +3,10 @@
 use bursar::store::backup::{BackupError, backup};
 use bursar::store::connect::OpenError;
 use bursar::store::examine::{BankCertificate, examine};
+use bursar::store::pool;
 use bursar::store::{SCHEMA_VERSION, Store, StoreConfig};
 use chrono::Utc;
-use sea_orm::{ConnectionTrait as _, Database, Statement};
+use sea_orm::{ConnectionTrait as _, Statement};
 
 use crate::on_both_databases;
 use crate::support::database::{Kind, TestDatabase};
@@ -49,7 +50,7 @@ async fn a_database_is_examined_beside_its_house(kind: Kind) {
 
 /// A bank account as any release has written it.
 async fn enter_bank_account(url: &str, credentials: &str) {
-    let connection = Database::connect(url).await.expect("the database");
+    let connection = pool::connect(url).await.expect("the database");
     let enter = "insert into bank_account (id, tenant_id, external_id, display_name, beneficiary, issuer, range_key, provider,
             credentials, is_default, version, created_at_us, updated_at_us)
          values ($1, 'default', 'shop', 'Shop', '{}', '{}', 'r', 'inter', $2, 0, 1, 0, 0)";
@@ -86,7 +87,7 @@ async fn a_store_is_copied_beside_its_house(kind: Kind) {
 #[tokio::test]
 async fn no_store_is_opened_on_a_server_that_forgets() {
     let database = TestDatabase::create(Kind::PostgreSql).await;
-    let connection = Database::connect(database.url.as_str()).await.expect("the database");
+    let connection = pool::connect(database.url.as_str()).await.expect("the database");
     let name = database.url.rsplit('/').next().expect("a name");
     let forget = format!("alter database {name} set synchronous_commit = off");
     connection.execute_unprepared(&forget).await.expect("a setting");

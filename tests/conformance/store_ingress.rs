@@ -6,8 +6,9 @@ use bursar::domain::work::{NewWork, WorkState, kind};
 use bursar::store::Store;
 use bursar::store::boleto::{BoletoDraft, Created};
 use bursar::store::ingress::ParkedMessage;
+use bursar::store::pool;
 use bursar::store::work_steer::{RegisterAgain, WorkFilter};
-use sea_orm::{ConnectionTrait as _, Database, Statement};
+use sea_orm::{ConnectionTrait as _, Statement};
 use uuid::Uuid;
 
 use crate::on_both_databases;
@@ -46,7 +47,7 @@ async fn a_boleto_is_found_by_its_own_id_and_by_its_old_one(kind: Kind) {
     store.close().await.expect("closed");
     drop(store);
 
-    let connection = Database::connect(&database.url).await.expect("the database");
+    let connection = pool::connect(&database.url).await.expect("the database");
     let text = "insert into legacy_id (tenant_id, legacy_id, boleto_id) values ('default', 'bol_cj1', $1)";
     let insert = Statement::from_sql_and_values(connection.get_database_backend(), text, [draft.id.0.into()]);
     connection.execute_raw(insert).await.expect("an old id");

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bursar::config::{Config, Sources};
 use bursar::domain::ids::WorkId;
 use bursar::store::Store;
+use bursar::store::pool;
 use bursar::store::work::{ClaimRequest, end_of_prefix};
 use bursar::supervision::{ChildSpec, Strategy, SupervisorSpec, Tree};
 use bursar::work::bell::Bell;
@@ -15,7 +16,7 @@ use bursar::work::lease::{LeaseKeeper, Load};
 use bursar::work::reaper::Reaper;
 use bursar::work::{Held, Hints, Lease, WorkConfig};
 use futures_util::FutureExt as _;
-use sea_orm::{ConnectionTrait as _, Database};
+use sea_orm::ConnectionTrait as _;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
@@ -205,7 +206,7 @@ async fn after_a_cut_everything_is_looked_at_and_words_are_heard_again() {
     let database = TestDatabase::furnished(Kind::PostgreSql).await;
     let (one, other) = (Process::open(&database).await, Process::open(&database).await);
     let heard = other.hints.listen("delivery/");
-    let operator = Database::connect(&database.url).await.expect("a connection");
+    let operator = pool::connect(&database.url).await.expect("a connection");
     let cut = "select pg_terminate_backend(pid) from pg_stat_activity
         where datname = current_database() and application_name = 'bursar listening'";
     operator.execute_unprepared(cut).await.expect("cut");

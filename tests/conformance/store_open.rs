@@ -3,8 +3,9 @@
 use bursar::domain::bank_account::BankAccount;
 use bursar::domain::ids::TenantId;
 use bursar::store::connect::OpenError;
+use bursar::store::pool;
 use bursar::store::{SCHEMA_VERSION, Store};
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use tokio::task::JoinSet;
 
 use crate::on_both_databases;
@@ -18,7 +19,7 @@ on_both_databases!(
 );
 
 async fn connect(database: &TestDatabase) -> DatabaseConnection {
-    Database::connect(database.url.as_str()).await.expect("the same database, past the store")
+    pool::connect(database.url.as_str()).await.expect("the same database, past the store")
 }
 
 /// Every row of the two tables that say how far the schema has grown.

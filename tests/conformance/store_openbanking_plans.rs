@@ -11,8 +11,9 @@ use bursar::store::Store;
 use bursar::store::openbanking::forget::Aged;
 use bursar::store::openbanking::quota::{AccessWanted, QuotaKey};
 use bursar::store::openbanking::user::DueOrder;
+use bursar::store::pool;
 use chrono::{DateTime, TimeDelta};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, Statement};
 use uuid::Uuid;
 
 use crate::bank_scene::{ATTEMPTS, BANK, BankScene, booked, payment, tokens, told_of, visit};
@@ -174,7 +175,7 @@ async fn take(store: &Store, holder: Uuid) {
 async fn alone(scene: &BankScene) -> DatabaseConnection {
     // One and no more: whoever else is connected is the store.
     let alone = ConnectOptions::new(&scene.database.url).max_connections(1).to_owned();
-    Database::connect(alone).await.expect("a second connection")
+    pool::connect(alone).await.expect("a second connection")
 }
 
 /// Customers who have taken the permission back, with all that hangs on them, and payments that have ended.

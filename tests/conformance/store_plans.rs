@@ -8,8 +8,9 @@ use std::time::Duration;
 use bursar::domain::ids::{RunnerId, TenantId, WorkId};
 use bursar::domain::work::{Claim, NewWork, WorkState, kind};
 use bursar::store::Store;
+use bursar::store::pool;
 use bursar::store::work::{ClaimRequest, Ending, PutBack, end_of_prefix};
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use uuid::Uuid;
 
 use crate::support::database::{Kind, TestDatabase};
@@ -26,7 +27,7 @@ const SLICE: usize = 10;
 async fn a_plan_that_suited_an_empty_table_does_not_read_a_full_one() {
     let database = TestDatabase::furnished(Kind::PostgreSql).await;
     let store = database.open().await;
-    let server = Database::connect(&database.url).await.expect("a second connection");
+    let server = pool::connect(&database.url).await.expect("a second connection");
     let runner = runner(&store).await;
     for _ in 0..ROUNDS {
         round(&store, runner).await;

@@ -8,11 +8,12 @@ use bursar::domain::transfer::TransferState;
 use bursar::domain::work::{Claim, WorkState, kind};
 use bursar::store::delivery::{AttemptOutcome, DeliveryAttempt, DeliveryChange, DeliverySettlement};
 use bursar::store::endpoint::StoredEndpoint;
+use bursar::store::pool;
 use bursar::store::transfer_analysis::{AnalysisChange, TransferSettled};
 use bursar::store::transfer_steer::{TransferDecision, TransferSteered};
 use bursar::store::transfer_write_back::WriteBackChange;
 use chrono::TimeDelta;
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait, Statement};
 use uuid::Uuid;
 
 use crate::on_both_databases;
@@ -172,7 +173,7 @@ async fn work_that_is_made_while_it_is_erased_is_not_cut_off() {
     let scene = Scene::set(Kind::PostgreSql).await;
     let id = scene.offer(&[offer("one")]).await.remove(0);
     let alone = ConnectOptions::new(&scene.database.url).max_connections(1).to_owned();
-    let other = Database::connect(alone).await.expect("a second connection");
+    let other = pool::connect(alone).await.expect("a second connection");
     for statement in [
         "begin",
         "create temporary table ended as select * from work",
@@ -184,7 +185,7 @@ async fn work_that_is_made_while_it_is_erased_is_not_cut_off() {
     ] {
         other.execute_unprepared(statement).await.expect("done");
     }
-    let watch = Database::connect(&scene.database.url).await.expect("a third connection");
+    let watch = pool::connect(&scene.database.url).await.expect("a third connection");
     let erasing = async { scene.forgets(id).await };
     let committing = async {
         let waits = Statement::from_string(

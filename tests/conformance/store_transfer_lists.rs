@@ -8,10 +8,11 @@ use bursar::domain::transfer::judgement::Judgement;
 use bursar::domain::work::kind;
 use bursar::store::Store;
 use bursar::store::boleto_watch::ChangeCursor;
+use bursar::store::pool;
 use bursar::store::transfer_analysis::AnalysisBegin;
 use bursar::store::transfer_list::TransferFilter;
 use bursar::store::transfer_offer::{Offer, Offered};
-use sea_orm::{ConnectionTrait, Database, TransactionTrait};
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use uuid::Uuid;
 
 use crate::on_both_databases;
@@ -238,7 +239,7 @@ async fn a_late_commit_is_not_passed_over() {
     let first = offer("-Nfirst");
     offered(&store, std::slice::from_ref(&first)).await;
     let head = store.transfer_change_head().await.expect("a head");
-    let beside = Database::connect(database.url.as_str()).await.expect("a second connection");
+    let beside = pool::connect(database.url.as_str()).await.expect("a second connection");
     let late = beside.begin().await.expect("a transaction");
     let insert = format!(
         "insert into transfer_event (id, tenant_id, transfer_id, version, event_type, state, occurred_at_us)

@@ -7,10 +7,11 @@ use std::time::Duration;
 use bursar::domain::ids::TenantId;
 use bursar::domain::transfer::TransferState;
 use bursar::store::Store;
+use bursar::store::pool;
 use bursar::store::transfer_list::TransferFilter;
 use bursar::store::transfer_offer::{Offer, Offered};
 use chrono::DateTime;
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, Statement};
 
 use crate::store_transfers::{key, offer, offered, skipped};
 use crate::support::database::{Kind, TestDatabase};
@@ -98,7 +99,7 @@ async fn take_in(store: &Store, round: usize) {
 async fn alone(database: &TestDatabase) -> DatabaseConnection {
     // One and no more: whoever else is connected is the store.
     let alone = ConnectOptions::new(&database.url).max_connections(1).to_owned();
-    Database::connect(alone).await.expect("a second connection")
+    pool::connect(alone).await.expect("a second connection")
 }
 
 async fn fill(server: &DatabaseConnection) {

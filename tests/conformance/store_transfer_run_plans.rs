@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use bursar::domain::ids::{TenantId, TransferId};
 use bursar::domain::work::kind;
+use bursar::store::pool;
 use bursar::store::transfer_analysis::{KeptAnswer, TransferSettled};
 use bursar::store::transfer_steer::{Again, TransferDecision, TransferSteered};
 use bytes::Bytes;
 use chrono::DateTime;
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, Statement};
 use uuid::Uuid;
 
 use crate::support::database::Kind;
@@ -26,7 +27,7 @@ async fn working_on_a_transfer_reads_what_is_its_own_whatever_the_plan_was_made_
     let scene = Scene::set(Kind::PostgreSql).await;
     // One and no more: whoever else is connected is the store.
     let alone = ConnectOptions::new(&scene.database.url).max_connections(1).to_owned();
-    let server = Database::connect(alone).await.expect("a second connection");
+    let server = pool::connect(alone).await.expect("a second connection");
     live(&scene, 0).await;
     server.execute_unprepared("analyze").await.expect("known as all but empty");
     live(&scene, 1).await;

@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 
 use bursar::sandbox::{Behaviour, Party};
-use sea_orm::Database;
+use bursar::store::pool;
 
 use crate::database::Kind;
 use crate::judge::{self, count};
@@ -75,7 +75,7 @@ async fn house_by(stage: &Stage, clock: &WallClock, settings: &[&str]) -> House 
 }
 
 async fn ask_database(stage: &Stage, question: &str) -> i64 {
-    let connection = Database::connect(&stage.database_url).await.expect("a second look at the database");
+    let connection = pool::connect(&stage.database_url).await.expect("a second look at the database");
     let found = count(&connection, question).await;
     connection.close().await.expect("the database lets go");
     found

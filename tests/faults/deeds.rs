@@ -11,7 +11,7 @@ use std::fmt;
 
 use bursar::proto::boleto::v1::Boleto;
 use bursar::sandbox::{Effect, EffectKind};
-use sea_orm::Database;
+use bursar::store::pool;
 use tonic::transport::Channel;
 
 use crate::boundaries::{self, Boundary, Day};
@@ -156,7 +156,7 @@ async fn all_is_well<D: Deed>(stage: &Stage, house: House, deed: D, id: &str) {
         assert_eq!(found, *times, "{kind:?} in the ledger: {effects:?}");
     }
     assert_eq!(told(&effects), NEWS * DESTINATIONS, "each piece of news under one id");
-    let connection = Database::connect(&stage.database_url).await.expect("a database without its house");
+    let connection = pool::connect(&stage.database_url).await.expect("a database without its house");
     for (what, question) in NOT_THERE {
         assert_eq!(judge::count(&connection, question).await, 0, "{what} in the database");
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bursar::sandbox::{Behaviour, Party};
-use sea_orm::Database;
+use bursar::store::pool;
 use tokio::net::TcpStream;
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -36,7 +36,7 @@ async fn two_held_and_two_waiting(settings: &[&str], behaviour: Behaviour) -> (S
 }
 
 async fn work_in(stage: &Stage, condition: &str) -> i64 {
-    let connection = Database::connect(&stage.database_url).await.expect("a database without its house");
+    let connection = pool::connect(&stage.database_url).await.expect("a database without its house");
     let found = count(&connection, &format!("select count(*) as n from work where {condition}")).await;
     connection.close().await.expect("the database lets go");
     found

@@ -10,8 +10,8 @@
 use std::time::{Duration, Instant};
 
 use bursar::sandbox::{Behaviour, Party, Times};
+use bursar::store::pool;
 use futures_util::StreamExt as _;
-use sea_orm::Database;
 use tonic_health::pb::health_check_response::ServingStatus::NotServing;
 
 use crate::database::Kind;
@@ -65,7 +65,7 @@ async fn another(stage: &Stage, settings: &[&str]) -> House {
 }
 
 async fn registrations(stage: &Stage, condition: &str) -> i64 {
-    let connection = Database::connect(&stage.database_url).await.expect("the database");
+    let connection = pool::connect(&stage.database_url).await.expect("the database");
     let question = format!("select count(*) as n from work where kind = 'boleto.register' and {condition}");
     let found = count(&connection, &question).await;
     connection.close().await.expect("the database lets go");

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use bursar::sandbox::Party;
-use sea_orm::{ConnectionTrait as _, Database, TransactionTrait as _};
+use bursar::store::pool;
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 
 use crate::database::Kind;
 use crate::judge::{self, count};
@@ -25,7 +26,7 @@ async fn a_caller_that_hangs_up_before_the_commit_changes_nothing() {
     let channel = house.channel().await.expect("a house that listens");
     shop.furnish(&channel).await.expect("a bank account");
 
-    let observer = Database::connect(&stage.database_url).await.expect("the database");
+    let observer = pool::connect(&stage.database_url).await.expect("the database");
     let lock = observer.begin().await.expect("a transaction");
     lock.execute_unprepared("select * from nosso_numero_range for update").await.expect("the range");
     let waiting = "select count(*) as n from pg_stat_activity
@@ -57,7 +58,7 @@ async fn a_caller_that_was_too_impatient_asks_again_and_gets_the_same() {
     assert!(house.opened().await, "{}", house.program.said());
     let channel = house.channel().await.expect("a house that listens");
     shop.furnish(&channel).await.expect("a bank account");
-    let observer = Database::connect(&stage.database_url).await.expect("the database");
+    let observer = pool::connect(&stage.database_url).await.expect("the database");
     let lock = observer.begin().await.expect("a transaction");
     lock.execute_unprepared("select * from nosso_numero_range for update").await.expect("the range");
     let late = tokio::time::timeout(Duration::from_millis(300), shop.create(&channel, 1)).await;

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bursar::proto::boleto::v1::BoletoStatus;
 use bursar::sandbox::{Effect, EffectKind};
-use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, Statement};
+use bursar::store::pool;
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
 
 use crate::process::{PATIENCE, eventually};
 use crate::shop;
@@ -31,7 +32,7 @@ pub async fn owners_told(stage: &Stage, boletos: usize) {
 
 /// What a failed test shows of the work in the database.
 async fn work_left(url: &str) -> String {
-    let Ok(connection) = Database::connect(url).await else { return "no database".to_owned() };
+    let Ok(connection) = pool::connect(url).await else { return "no database".to_owned() };
     let question = "select kind || ' ' || state || ', attempt ' || cast(attempt as text) || ', last error: '
             || coalesce(last_error, 'none') as line from work
         union all select 'ended: ' || kind || ' ' || state || ', ' || coalesce(last_error, 'no error') from work_archive
@@ -113,7 +114,7 @@ const NOT_THERE: [(&str, &str); 5] = [
 ];
 
 async fn by_the_database(url: &str, boletos: usize) {
-    let connection = Database::connect(url).await.expect("a database without its house");
+    let connection = pool::connect(url).await.expect("a database without its house");
     for (what, question) in NOT_THERE {
         assert_eq!(count(&connection, question).await, 0, "{what} in the database");
     }

@@ -9,7 +9,7 @@ use bursar::proto::control::v1::JobRunState;
 use bursar::proto::openbanking::v1::NewPayment;
 use bursar::proto::openbanking::v1::payment::Kind as PaymentKind;
 use bursar::sandbox::{AspspConsent, AspspPayment, AspspStep};
-use sea_orm::Database;
+use bursar::store::pool;
 
 use crate::bank_customers;
 use crate::boundaries::{self, Boundary, Day, days};
@@ -126,7 +126,7 @@ async fn all_is_well(day: Asked, stage: &Stage, mut house: House, once_more: usi
     let calls = asked(stage);
     assert!((day.calls()..=day.calls() + once_more).contains(&calls), "asked {calls} times");
     assert_eq!(stage.world.aspsp().complaints(), [""; 0]);
-    let connection = Database::connect(&stage.database_url).await.expect("a database without its house");
+    let connection = pool::connect(&stage.database_url).await.expect("a database without its house");
     for (what, question) in NOT_THERE {
         assert_eq!(judge::count(&connection, question).await, 0, "{what} in the database");
     }

@@ -8,7 +8,8 @@ use bursar::proto::notification::v1 as notification;
 use bursar::proto::notification::v1::endpoint::Destination;
 use bursar::proto::notification::v1::notification_service_client::NotificationServiceClient;
 use bursar::sandbox::{Effect, EffectKind, VENDOR_AUTH};
-use sea_orm::{ConnectionTrait as _, Database, Statement};
+use bursar::store::pool;
+use sea_orm::{ConnectionTrait as _, Statement};
 use serde_json::Value;
 
 use crate::feed::{self, Feed};
@@ -113,7 +114,7 @@ pub async fn owners_told(stage: &Stage, ends: usize) {
 
 /// What a failed test shows of the database.
 async fn left(url: &str) -> String {
-    let Ok(connection) = Database::connect(url).await else { return "no database".to_owned() };
+    let Ok(connection) = pool::connect(url).await else { return "no database".to_owned() };
     let question = "select 'work ' || kind || ' ' || state || ', attempt ' || cast(attempt as text) || ', last error: '
             || coalesce(last_error, 'none') as line from work
         union all select 'ended: ' || kind || ' ' || state || ', ' || coalesce(last_error, 'no error') from work_archive
@@ -201,7 +202,7 @@ const NOT_THERE: [(&str, &str); 6] = [
 ];
 
 async fn by_the_database(url: &str, offered: &[Offered]) {
-    let connection = Database::connect(url).await.expect("a database without its house");
+    let connection = pool::connect(url).await.expect("a database without its house");
     for (what, question) in NOT_THERE {
         assert_eq!(judge::count(&connection, question).await, 0, "{what} in the database");
     }

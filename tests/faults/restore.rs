@@ -9,7 +9,8 @@ use bursar::proto::boleto::v1 as proto;
 use bursar::proto::boleto::v1::bank_account_service_client::BankAccountServiceClient;
 use bursar::proto::boleto::v1::resync_bank_account_request::Ahead;
 use bursar::sandbox::{Behaviour, Effect, EffectKind, Party};
-use sea_orm::{ConnectionTrait as _, Database};
+use bursar::store::pool;
+use sea_orm::ConnectionTrait as _;
 use tonic::transport::Channel;
 
 use crate::database::Kind;
@@ -125,7 +126,7 @@ async fn restored(stage: &Stage, kind: Kind, copy: &Path) {
         }
         Kind::PostgreSql => {
             let (server, name) = stage.database_url.rsplit_once('/').expect("a URL that names a database");
-            let connection = Database::connect(format!("{server}/postgres")).await.expect("the server");
+            let connection = pool::connect(format!("{server}/postgres")).await.expect("the server");
             for statement in [format!("drop database {name} with (force)"), format!("create database {name}")]
             {
                 connection.execute_unprepared(&statement).await.expect("an empty database");

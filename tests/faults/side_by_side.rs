@@ -7,7 +7,8 @@
 //! and indexes of its own.
 
 use bursar::sandbox::{Behaviour, Party, Times};
-use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, DbBackend};
+use bursar::store::pool;
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend};
 
 use crate::database::Kind;
 use crate::judge::{self, count};
@@ -136,7 +137,7 @@ async fn old_processes_work_on_while_a_newer_release_moves_in() {
     make(&shop, &first, BOLETOS..2 * BOLETOS).await;
     stage.world.wait_for_held(3, PATIENCE).await.expect("calls that the bank holds");
 
-    let newer = Database::connect(&stage.database_url).await.expect("the database");
+    let newer = pool::connect(&stage.database_url).await.expect("the database");
     migrate(&newer).await;
     write_as_newer(&newer).await;
     insert_new_kind(&newer).await;
@@ -166,7 +167,7 @@ async fn an_old_release_starts_again_on_what_a_newer_one_left() {
     house.close().await;
     stage.world.script().clear_all();
 
-    let newer = Database::connect(&stage.database_url).await.expect("the database");
+    let newer = pool::connect(&stage.database_url).await.expect("the database");
     migrate(&newer).await;
     write_as_newer(&newer).await;
     insert_new_kind(&newer).await;

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bursar::proto::control::v1::JobRunState;
 use bursar::sandbox::{AspspEntry, AspspRules, AspspStep, PageTrap};
+use bursar::store::pool;
 use chrono::TimeDelta;
-use sea_orm::Database;
 
 use crate::bank_customers;
 use crate::boundaries::{self, Boundary, Day, days};
@@ -120,7 +120,7 @@ const NOT_THERE: [(&str, &str); 4] = [
 ];
 
 async fn by_the_database(stage: &Stage, is_lost: bool) {
-    let connection = Database::connect(&stage.database_url).await.expect("a database without its house");
+    let connection = pool::connect(&stage.database_url).await.expect("a database without its house");
     for (what, question) in NOT_THERE.into_iter().filter(|(what, _)| !(is_lost && what.starts_with("visits")))
     {
         assert_eq!(judge::count(&connection, question).await, 0, "{what} in the database");

@@ -3,7 +3,7 @@
 //! them is done, once, and the process goes on.
 
 use bursar::sandbox::{Behaviour, Party, StreamNews, Times, VendorName};
-use sea_orm::Database;
+use bursar::store::pool;
 use serde_json::json;
 
 use crate::database::Kind;
@@ -133,7 +133,7 @@ async fn records_that_are_none_have_failed_and_say_so() {
     assert_eq!(stage.world.script().asked(VENDOR), 2, "nobody hears of what is none");
     judge::no_work_left(&house).await;
     house.close().await;
-    let connection = Database::connect(&stage.database_url).await.expect("a database without its house");
+    let connection = pool::connect(&stage.database_url).await.expect("a database without its house");
     for (question, times) in [
         (
             "select count(*) as n from transfer where state = 'failed' and reason like 'unreadable:%'",

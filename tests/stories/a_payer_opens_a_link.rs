@@ -5,9 +5,10 @@ use bursar::proto::boleto::v1::{
     CreateDocumentLinkRequest, CreateDocumentLinkResponse, DocumentFormat, RecordPaymentRequest,
 };
 use bursar::proto::control::v1::NodeStatus;
+use bursar::store::pool;
 use prost_types::{Duration, Timestamp};
 use reqwest::{Method, StatusCode};
-use sea_orm::{ConnectionTrait as _, Database, Statement};
+use sea_orm::{ConnectionTrait as _, Statement};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use tonic::{Code, Status};
@@ -65,7 +66,7 @@ async fn read_by_poppler(pdf: &[u8]) -> String {
 
 /// One number of one row.
 async fn number(house: &Opened, sql: &str) -> i64 {
-    let connection = Database::connect(house.database_url()).await.expect("the database");
+    let connection = pool::connect(house.database_url()).await.expect("the database");
     let statement = Statement::from_string(connection.get_database_backend(), sql);
     let row = connection.query_one_raw(statement).await.expect("an answer").expect("a row");
     connection.close().await.expect("the database lets go");
@@ -73,7 +74,7 @@ async fn number(house: &Opened, sql: &str) -> i64 {
 }
 
 async fn changes(house: &Opened, sql: &str) {
-    let connection = Database::connect(house.database_url()).await.expect("the database");
+    let connection = pool::connect(house.database_url()).await.expect("the database");
     connection.execute_unprepared(sql).await.expect("a change");
     connection.close().await.expect("the database lets go");
 }

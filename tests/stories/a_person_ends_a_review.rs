@@ -2,7 +2,8 @@
 //! stands in the boleto's history and in the audit, and the owner is told.
 
 use bursar::proto::boleto::v1::{Boleto, BoletoStatus};
-use sea_orm::{ConnectionTrait as _, Database, Statement};
+use bursar::store::pool;
+use sea_orm::{ConnectionTrait as _, Statement};
 use tonic::Code;
 
 use crate::support::database::{Kind, TestDatabase};
@@ -23,7 +24,7 @@ async fn with_a_review(kind: Kind) -> (Opened, Boleto) {
 
 /// The records about a boleto, oldest first.
 async fn audited(url: &str) -> Vec<(String, String, String)> {
-    let connection = Database::connect(url).await.expect("the database of the house");
+    let connection = pool::connect(url).await.expect("the database of the house");
     let find = "select reason, before, after from audit where method = 'ResolveBoleto' order by id";
     let statement = Statement::from_string(connection.get_database_backend(), find);
     let rows = connection.query_all_raw(statement).await.expect("an answer");

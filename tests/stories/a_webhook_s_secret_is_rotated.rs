@@ -7,7 +7,8 @@ use bursar::proto::notification::v1::{
     RotateEndpointSecretRequest, RotateEndpointSecretResponse, SqsDestination, UpdateEndpointRequest,
     WebhookDestination,
 };
-use sea_orm::{ConnectionTrait, Database, Statement};
+use bursar::store::pool;
+use sea_orm::{ConnectionTrait, Statement};
 use tonic::{Code, Status};
 
 use crate::support::house::{House, Opened, Operator, Refusal as _};
@@ -51,7 +52,7 @@ fn going(kept: &[KeptSecret]) -> Vec<bool> {
 }
 
 async fn texts(house: &Opened, find: &str) -> Vec<String> {
-    let database = Database::connect(house.database_url()).await.expect("the database");
+    let database = pool::connect(house.database_url()).await.expect("the database");
     let statement = Statement::from_string(database.get_database_backend(), find);
     let rows = database.query_all_raw(statement).await.expect("rows");
     database.close().await.expect("the database lets go");

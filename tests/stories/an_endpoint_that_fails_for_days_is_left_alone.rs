@@ -6,7 +6,8 @@ use bursar::proto::notification::v1::{
     CreateEndpointRequest, EnableEndpointRequest, Endpoint, SqsDestination,
 };
 use bursar::sandbox::{Behaviour, Party};
-use sea_orm::{ConnectionTrait, Database, Statement};
+use bursar::store::pool;
+use sea_orm::{ConnectionTrait, Statement};
 use serde_json::Value;
 
 use crate::support::house::{House, Opened, PATIENCE, a_boleto, eventually};
@@ -51,7 +52,7 @@ async fn enables(house: &Opened, id: &str) {
 
 /// Makes the endpoint one that has failed for longer.
 async fn has_failed_for(house: &Opened, days: i64) {
-    let database = Database::connect(house.database_url()).await.expect("the database");
+    let database = pool::connect(house.database_url()).await.expect("the database");
     let change =
         "update endpoint set failing_since_us = failing_since_us - $1 where failing_since_us is not null";
     let values = [(days * 24 * 3_600 * 1_000_000).into()];

@@ -9,8 +9,9 @@ use bursar::proto::transfer::v1::reprocess_transfer_request::Which;
 use bursar::proto::transfer::v1::transfer::State;
 use bursar::proto::transfer::v1::*;
 use bursar::sandbox::{Behaviour, Party, VendorName};
+use bursar::store::pool;
 use chrono::{TimeDelta, Utc};
-use sea_orm::{ConnectionTrait as _, Database, Statement};
+use sea_orm::{ConnectionTrait as _, Statement};
 use serde_json::{Value, json};
 use tonic::{Code, Status, Streaming};
 
@@ -67,7 +68,7 @@ fn told(steps: &[Step]) -> Vec<String> {
 
 /// How often the audit says that a method was used on a transfer.
 async fn audited(house: &Opened, id: &str, method: &str) -> i64 {
-    let connection = Database::connect(house.database_url()).await.expect("the database");
+    let connection = pool::connect(house.database_url()).await.expect("the database");
     let count = "select count(*) as n from audit where subject_id = $1 and method = $2";
     let id: uuid::Uuid = id.parse().expect("an id");
     let values = [id.into(), method.into()];

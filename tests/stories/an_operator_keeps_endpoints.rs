@@ -10,8 +10,9 @@ use bursar::proto::notification::v1::{
     WebhookDestination,
 };
 use bursar::sandbox::{Behaviour, Party};
+use bursar::store::pool;
 use prost_types::FieldMask;
-use sea_orm::{ConnectionTrait, Database};
+use sea_orm::ConnectionTrait;
 use serde_json::Value;
 use tonic::{Code, Status};
 
@@ -231,7 +232,7 @@ async fn what_is_another_tenants_is_not_there() {
     let house = House::new().open().await;
     let operator = house.operator();
     let endpoint = operator.subscribes_webhook(&["boleto.*"]).await;
-    let connection = Database::connect(house.database_url()).await.expect("the database");
+    let connection = pool::connect(house.database_url()).await.expect("the database");
     connection.execute_unprepared("update endpoint set tenant_id = 'another'").await.expect("given away");
     connection.close().await.expect("the database lets go");
     let id = endpoint.id.as_str();

@@ -6,8 +6,9 @@ use bursar::proto::openbanking::v1::freshness::State as Freshness;
 use bursar::proto::openbanking::v1::new_consent::{AllowedAccount, Tokens};
 use bursar::proto::openbanking::v1::payment::{State, Vocabulary};
 use bursar::proto::openbanking::v1::*;
+use bursar::store::pool;
 use prost_types::Timestamp;
-use sea_orm::{ConnectionTrait as _, Database, Statement};
+use sea_orm::{ConnectionTrait as _, Statement};
 use tonic::Code;
 
 use crate::support::database::Kind;
@@ -61,7 +62,7 @@ async fn tracks(customers: &Customers, payments: Vec<NewPayment>) -> Vec<TrackPa
 
 /// The one number that a question to the database has for an answer.
 async fn number(house: &Opened, sql: &str, value: &str) -> i64 {
-    let connection = Database::connect(house.database_url()).await.expect("the database");
+    let connection = pool::connect(house.database_url()).await.expect("the database");
     let backend = connection.get_database_backend();
     let statement = Statement::from_sql_and_values(backend, sql, [value.into()]);
     let row = connection.query_one_raw(statement).await.expect("an answer").expect("a row");

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bursar::proto::notification::v1::endpoint::Destination;
 use bursar::proto::notification::v1::{CreateEndpointRequest, Endpoint, SqsDestination, WebhookDestination};
 use bursar::sandbox::{Behaviour, Party};
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement, Value};
+use bursar::store::pool;
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, Value};
 use tokio::net::{TcpListener, TcpStream};
 use tonic::Code;
 use uuid::Uuid;
@@ -105,7 +106,7 @@ async fn no_such_address_is_called_though_it_stands_in_the_table() {
     let house = walled().await;
     let urls = canary.hostile_urls();
     let secret = house.operator().webhook_secret().to_owned();
-    let database = Database::connect(house.database_url()).await.expect("the database");
+    let database = pool::connect(house.database_url()).await.expect("the database");
     for url in &urls {
         let destination = serde_json::json!({"channel": "webhook", "url": url, "secrets": [secret]});
         puts_in(&database, "webhook", url, &destination.to_string()).await;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bursar::proto::control::v1::{PauseQueueRequest, ResumeQueueRequest, WorkState};
-use sea_orm::{ConnectionTrait, Database, Statement};
+use bursar::store::pool;
+use sea_orm::{ConnectionTrait, Statement};
 use tokio::net::TcpListener;
 
 use crate::support::house::{House, a_boleto, eventually};
@@ -77,7 +78,7 @@ async fn a_row_that_was_put_in_by_hand_is_never_signed_for() {
 }
 
 async fn puts_in_its_place(database_url: &str, honest: &str, hostile: &str) {
-    let connection = Database::connect(database_url).await.expect("the database");
+    let connection = pool::connect(database_url).await.expect("the database");
     let destination = serde_json::json!({"channel": "sqs", "queue_url": hostile, "region": "sa-east-1"});
     let change = "update endpoint set destination = $1 where target = $2";
     let values = [destination.to_string().into(), honest.into()];

@@ -10,8 +10,9 @@ use bursar::proto::boleto::v1::{
     Boleto, CreateBankAccountRequest, CreateDocumentLinkRequest, GetBoletoRequest, ListBoletosRequest,
     RenderBoletoRequest,
 };
+use bursar::store::pool;
 use chrono::TimeDelta;
-use sea_orm::{ConnectionTrait as _, Database};
+use sea_orm::ConnectionTrait as _;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
@@ -135,7 +136,7 @@ async fn what_cannot_be_written_down_is_not_read() {
     let way = InterceptedService::new(house.channel(), Showing::token(&tokens.shop));
     BankAccountServiceClient::new(way).create_bank_account(request).await.expect("a bank account");
     let boleto = issues(&house, &tokens.shop).await;
-    let beside = Database::connect(house.database_url()).await.expect("the database of the house");
+    let beside = pool::connect(house.database_url()).await.expect("the database of the house");
     beside.execute_unprepared("alter table audit rename to audit_elsewhere").await.expect("no audit");
     let refused = gets(&house, &tokens.desk, &boleto.id).await.expect_err("not written down");
     assert_eq!((refused.code(), refused.reason().as_str()), (Code::Internal, "INTERNAL"));

@@ -12,8 +12,9 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Duration;
 
+use bursar::store::pool;
 use bursar::store::{Store, StoreConfig};
-use sea_orm::{ConnectionTrait, Database, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -93,7 +94,7 @@ impl TestDatabase {
     async fn on_the_server(template: &str) -> Self {
         let server = server_url();
         let name = format!("bursar_test_{}", Uuid::now_v7().simple());
-        let connection = Database::connect(&server).await.expect("the PostgreSQL server of the tests");
+        let connection = pool::connect(&server).await.expect("the PostgreSQL server of the tests");
         connection
             .execute_unprepared(&format!("create database {name}{template}"))
             .await
@@ -119,11 +120,14 @@ impl TestDatabase {
 
     /// The column `text` of what a statement finds, read past the store.
     pub async fn texts(&self, sql: &str) -> Vec<String> {
-        let connection = Database::connect(&self.url).await.expect("a second connection");
-        let find = Statement::from_string(connection.get_database_backend(), sql);
-        let rows = connection.query_all_raw(find).await.unwrap_or_else(|error| panic!("{error} in {sql}"));
-        connection.close().await.expect("the database lets go");
-        rows.iter().map(|row| row.try_get("", "text").expect("a text")).collect()
+        let beside = self.beside().await;
+        let found = texts(&beside, sql).await;
+        beside.close().await.expect("the database lets go");
+        found
+    }
+
+    async fn beside(&self) -> DatabaseConnection {
+        pool::connect(&self.url).await.expect("a second connection")
     }
 
     /// Every row of every table, as text.
@@ -136,14 +140,22 @@ impl TestDatabase {
                || ')', ' || '' '' || ') from pragma_table_info(m.name) c) || ' as text from ' || m.name as text
              from sqlite_master m where m.type = 'table' and m.name not like 'sqlite_%' order by 1"
         };
+        let beside = self.beside().await;
         let mut rows = Vec::new();
-        for find in self.texts(of_one).await {
-            rows.extend(self.texts(&find).await);
+        for find in texts(&beside, of_one).await {
+            rows.extend(texts(&beside, &find).await);
         }
+        beside.close().await.expect("the database lets go");
         rows.sort_unstable();
         assert!(rows.len() > 3, "tables were read");
         rows
     }
+}
+
+async fn texts(connection: &DatabaseConnection, sql: &str) -> Vec<String> {
+    let find = Statement::from_string(connection.get_database_backend(), sql);
+    let rows = connection.query_all_raw(find).await.unwrap_or_else(|error| panic!("{error} in {sql}"));
+    rows.iter().map(|row| row.try_get("", "text").expect("a text")).collect()
 }
 
 impl Drop for TestDatabase {
@@ -164,8 +176,7 @@ fn drop_databases(ended: &Receiver<String>) {
             return;
         };
         runtime.block_on(async {
-            let connection =
-                Database::connect(server_url()).await.expect("the PostgreSQL server of the tests");
+            let connection = pool::connect(server_url()).await.expect("the PostgreSQL server of the tests");
             for name in names {
                 let drop = format!("drop database if exists {name} with (force)");
                 connection.execute_unprepared(&drop).await.expect("a database that nobody needs");

@@ -25,8 +25,9 @@ use bursar::cli::house::OpenHouse;
 use bursar::proto::boleto::v1::BankAccount;
 use bursar::sandbox::{Aspsp, Script, World};
 use bursar::store::Store;
+use bursar::store::pool;
 use bursar::supervision::{Node, Status};
-use sea_orm::{ConnectionTrait, Database, DbErr, QueryResult, Statement};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tonic::transport::Channel;
@@ -201,7 +202,7 @@ impl Opened {
 
     /// Gives a boleto the name that it had in the service before, as an import does.
     pub async fn names_as_before(&self, legacy_id: &str, boleto_id: &str) {
-        let connection = Database::connect(&self.surroundings.database.url).await.expect("the database");
+        let connection = pool::connect(&self.surroundings.database.url).await.expect("the database");
         let id: uuid::Uuid = boleto_id.parse().expect("an id");
         let enter = "insert into legacy_id (tenant_id, legacy_id, boleto_id) values ('default', $1, $2)";
         let values = [legacy_id.into(), id.into()];
@@ -212,7 +213,7 @@ impl Opened {
 
     /// Gives a boleto this status, last changed at this time, in microseconds: nobody waits for years.
     pub async fn ages(&self, boleto_id: &str, status: &str, updated_at_us: &str) {
-        let connection = Database::connect(&self.surroundings.database.url).await.expect("the database");
+        let connection = pool::connect(&self.surroundings.database.url).await.expect("the database");
         let id: uuid::Uuid = boleto_id.parse().expect("an id");
         let age =
             format!("update boleto set status = '{status}', updated_at_us = {updated_at_us} where id = $1");
@@ -322,7 +323,7 @@ fn still_running(node: &Node) -> Vec<String> {
 
 /// The rows of work that somebody still has in hand, as an operator would tell of them.
 async fn held_rows(url: &str) -> Vec<String> {
-    let connection = Database::connect(url).await.expect("the database of the house");
+    let connection = pool::connect(url).await.expect("the database of the house");
     let find = "select work.kind, work.attempt, runner.state, runner.beat from work \
         left join runner on runner.id = work.runner_id where work.state = 'running'";
     let statement = Statement::from_string(connection.get_database_backend(), find);

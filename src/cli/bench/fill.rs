@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait as _, Database};
+use sea_orm::ConnectionTrait as _;
 use uuid::Uuid;
 
 use super::site::{BANK_CREDENTIALS, Site};
@@ -22,6 +22,7 @@ use crate::domain::payer::{Address, Payer};
 use crate::domain::tax_id::TaxId;
 use crate::domain::work::{NewWork, kind};
 use crate::store::boleto::{BoletoDraft, Created, DraftCodes, Notify};
+use crate::store::pool;
 use crate::store::{Store, StoreConfig};
 
 const GROUP: usize = 64;
@@ -44,8 +45,7 @@ pub(super) async fn fill_open(site: &Site, boletos: usize) -> anyhow::Result<Ban
     let credentials = BANK_CREDENTIALS.map(|(name, reference)| (name.to_owned(), reference.to_owned()));
     account.credentials = credentials.into();
     fill_under(&account, site, boletos, true).await?;
-    let connection =
-        Database::connect(site.store_url()).await.context("cannot connect to the filled store")?;
+    let connection = pool::connect(site.store_url()).await.context("cannot connect to the filled store")?;
     let register = "update boleto set status = 'registered', open_status = null, version = 2";
     connection.execute_unprepared(register).await.context("cannot register what was filled in")?;
     connection.close().await?;

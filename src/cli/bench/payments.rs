@@ -9,7 +9,7 @@
 
 use anyhow::{Context as _, ensure};
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DbBackend};
+use sea_orm::{ConnectOptions, ConnectionTrait as _, DbBackend};
 use tokio::time::Instant;
 
 use super::report::{Begun, Bound, Row, median};
@@ -20,6 +20,7 @@ use crate::domain::ids::PaymentId;
 use crate::domain::openbanking::payment::{Meaning, PaymentState};
 use crate::store::openbanking::outcome::{Answer, Answered, PaymentAnswer};
 use crate::store::openbanking::payment::Payment;
+use crate::store::pool;
 use crate::store::{Store, StoreConfig};
 
 /// What few is.
@@ -136,7 +137,7 @@ fn goes_on(payment: &Payment, now: DateTime<Utc>) -> PaymentAnswer {
 async fn fill(site: &Site, payments: usize) -> anyhow::Result<()> {
     let mut options = ConnectOptions::new(site.store_url());
     options.max_connections(1).sqlx_logging(false);
-    let connection = Database::connect(options).await?;
+    let connection = pool::connect(options).await?;
     let is_sqlite = connection.get_database_backend() == DbBackend::Sqlite;
     if is_sqlite {
         // What is lost with this machine is made anew.

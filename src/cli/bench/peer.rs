@@ -14,12 +14,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement, Value};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, Statement, Value};
 use tokio::process::Command;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::site::{Site, SiteStore};
+use crate::store::pool;
 
 const SETUP: &str = include_str!("peer/setup.sql");
 /// The one that the goal is held against comes first.
@@ -50,7 +51,7 @@ impl Peer {
             }
             SiteStore::PostgreSql { url } => {
                 let Some(program) = pgbench else { return Ok(vec![]) };
-                let connection = Database::connect(url).await?;
+                let connection = pool::connect(url).await?;
                 connection.execute_unprepared(SETUP).await.context("cannot prepare pgbench's tables")?;
                 connection.close().await?;
                 let write = |(at, (name, text)): (usize, (&'static str, &str))| {
@@ -124,7 +125,7 @@ async fn open_file(path: &Path) -> anyhow::Result<DatabaseConnection> {
     options.max_connections(1).sqlx_logging(false).map_sqlx_sqlite_opts(|options| {
         options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full)
     });
-    let connection = Database::connect(options).await.context("cannot open the peer's database")?;
+    let connection = pool::connect(options).await.context("cannot open the peer's database")?;
     let create = "create table if not exists peer (id blob primary key, row text not null)";
     connection.execute_unprepared(create).await?;
     Ok(connection)

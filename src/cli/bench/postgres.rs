@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::{Context as _, bail};
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::process::postmaster_of;
+use crate::store::pool;
 
 /// A server that may be filled with what a benchmark makes.
 pub(super) struct Postgres {
@@ -28,7 +29,7 @@ impl Postgres {
     /// Connects and asks how the server is set.
     pub async fn open(url: &str) -> anyhow::Result<Self> {
         refuse_password(url)?;
-        let server = Database::connect(url).await.context("cannot reach the PostgreSQL server")?;
+        let server = pool::connect(url).await.context("cannot reach the PostgreSQL server")?;
         let ask = "select pg_backend_pid() as pid, current_setting('server_version') as version,
             current_setting('fsync') as fsync, current_setting('synchronous_commit') as synchronous_commit";
         let row = server

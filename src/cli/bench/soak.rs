@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use sea_orm::{ConnectionTrait, Database, DatabaseTransaction, IsolationLevel, TransactionTrait as _};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, IsolationLevel, TransactionTrait as _};
 use tokio::time::{Instant, timeout};
 
 use super::process::Usage;
@@ -17,6 +17,7 @@ use super::report::{Begun, Bound, Row};
 use super::site::{Site, SiteStore};
 use super::work::{Acknowledged, Engine};
 use super::{Bench, Store, remark};
+use crate::store::pool;
 
 /// Jobs that are due and not ended are kept below this.
 const BACKLOG: u64 = 4_000;
@@ -63,7 +64,7 @@ async fn pin(site: &Site) -> anyhow::Result<DatabaseTransaction> {
         SiteStore::Sqlite => (format!("{}?mode=ro", site.store_url()), None),
         SiteStore::PostgreSql { url } => (url.clone(), Some(IsolationLevel::RepeatableRead)),
     };
-    let connection = Database::connect(url).await.context("the reader cannot connect")?;
+    let connection = pool::connect(url).await.context("the reader cannot connect")?;
     let reader = connection.begin_with_config(level, None).await?;
     reader.execute_unprepared("select count(*) from work").await?;
     Ok(reader)

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use bursar::domain::boleto::issuer::Issuer;
 use bursar::domain::money::Cents;
+use bursar::store::pool;
 use chrono::NaiveDate;
-use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, Statement};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -53,12 +54,12 @@ impl Before {
     pub async fn create() -> Self {
         let server = server_url();
         let name = format!("bursar_test_before_{}", Uuid::now_v7().simple());
-        let maker = Database::connect(&server).await.expect("the PostgreSQL server of the tests");
+        let maker = pool::connect(&server).await.expect("the PostgreSQL server of the tests");
         maker.execute_unprepared(&format!("create database {name}")).await.expect("a database");
         maker.close().await.expect("the server lets go");
         let (head, _) = server.rsplit_once('/').expect("a URL that names a database");
         let url = format!("{head}/{name}");
-        let connection = Database::connect(&url).await.expect("the database");
+        let connection = pool::connect(&url).await.expect("the database");
         for statement in SCHEMA {
             connection.execute_unprepared(statement).await.expect("its schema");
         }
@@ -104,7 +105,7 @@ impl Before {
     /// Drops it.
     pub async fn remove(self) {
         self.connection.close().await.expect("the database lets go");
-        let maker = Database::connect(server_url()).await.expect("the PostgreSQL server of the tests");
+        let maker = pool::connect(server_url()).await.expect("the PostgreSQL server of the tests");
         maker
             .execute_unprepared(&format!("drop database {} with (force)", self.name))
             .await

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chrono::Utc;
-use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend};
+use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbBackend};
 
 use crate::cli::bench::site::Site;
 use crate::connectors::channels::ChannelKind;
 use crate::domain::ids::{EndpointId, TenantId};
 use crate::store::delivery::queue_of;
 use crate::store::endpoint::StoredEndpoint;
+use crate::store::pool;
 use crate::store::{Store, StoreConfig};
 
 /// Somebody to tell.
@@ -45,7 +46,7 @@ pub(super) async fn fill(site: &Site, owners: &[Owner], notifications: usize) ->
 
     let mut options = ConnectOptions::new(site.store_url());
     options.max_connections(1).sqlx_logging(false);
-    let connection = Database::connect(options).await.context("cannot connect to fill the store")?;
+    let connection = pool::connect(options).await.context("cannot connect to fill the store")?;
     let writer = Writer { connection, each: notifications / owners.len(), step: owners.len() };
     writer.all(&endpoints).await.context("cannot fill the store")?;
     writer.connection.close().await.context("cannot close the filled store")

@@ -14,7 +14,7 @@ use anyhow::{Context as _, bail, ensure};
 use base64::Engine as _;
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use sea_orm::{ConnectionTrait as _, Database, Statement};
+use sea_orm::{ConnectionTrait as _, Statement};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 use tonic::transport::Channel;
@@ -31,6 +31,7 @@ use crate::proto::openbanking::v1::new_consent::{AllowedAccount, Tokens};
 use crate::proto::openbanking::v1::user_service_client::UserServiceClient;
 use crate::proto::openbanking::v1::{ImportConsentsRequest, NewConsent, NewUser, PutUsersRequest};
 use crate::sandbox::AspspBulk;
+use crate::store::pool;
 
 /// Even ones speak NextGenPSD2, odd ones PolishAPI.
 pub(super) const BANKS: u8 = 4;
@@ -160,7 +161,7 @@ impl Ground {
     /// Rows of transactions that were written since then.
     pub async fn touched_since(&self, mark: DateTime<Utc>) -> anyhow::Result<i64> {
         let connection =
-            Database::connect(self.site.store_url()).await.context("cannot connect to look at the store")?;
+            pool::connect(self.site.store_url()).await.context("cannot connect to look at the store")?;
         let count = format!(
             "select count(*) as touched from account_transaction where updated_at_us >= {us} or created_at_us >= {us}",
             us = mark.timestamp_micros()
