@@ -62,8 +62,10 @@ impl Program {
         let found = |lines: &Vec<String>| lines.iter().find(|line| wanted(line)).cloned();
         let waited = tokio::time::timeout(PATIENCE, lines.wait_for(|lines| found(lines).is_some())).await;
         match waited {
-            // An error says that both outputs have ended.
-            Ok(Ok(_) | Err(_)) => found(&self.lines.borrow()),
+            // What was found holds the lines: who asked for them once more would wait for a reader that waits for us.
+            Ok(Ok(lines)) => found(&lines),
+            // Both outputs have ended.
+            Ok(Err(_)) => found(&self.lines.borrow()),
             Err(_) => panic!("the line did not come; the program said:\n{}", self.said()),
         }
     }
